@@ -1,0 +1,1 @@
+"""The `orpose` command: one small file per subcommand."""

@@ -1,0 +1,3 @@
+from orpose.main import main
+
+raise SystemExit(main())

@@ -1,0 +1,55 @@
+"""Entry point of `orpose`: finds the subcommand, turns user errors into one line and exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from orpose_models.errors import OrposeError
+
+#: Subcommand -> what it does. Each is a module `orpose/<name with _>.py` with `add_arguments(parser)` and `run(args)`.
+COMMANDS = {
+    "run": "images, a video or a bag -> results, overlay video and contact sheet (no ROS)",
+    "replay": "play a bag through the node over DDS, record what it publishes, write a report",
+    "bench": "latency, throughput and memory of the models on this machine, beside a peer",
+    "synth": "render a labelled synthetic operating room",
+    "train": "train a student network from a configuration file",
+    "evaluate": "compute a metric of results against annotations",
+    "export": "turn trained weights into a static graph (ONNX)",
+    "doctor": "what is installed, which backends work, and why not",
+}
+
+
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The parser; with `only`, other subcommands' modules are not imported."""
+    parser = argparse.ArgumentParser(prog="orpose", description="Multi-person 2D and 3D pose in the operating room.")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in COMMANDS.items():
+        sub = subparsers.add_parser(
+            name, help=summary, description=summary, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        )
+        if only in (None, name):
+            module = importlib.import_module(f"orpose.{name.replace('-', '_')}")
+            module.add_arguments(sub)
+            sub.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one subcommand. Returns 0, 2 (user error, one line on stderr) or 1 (a defect, with its traceback)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    only = next((argument for argument in arguments if argument in COMMANDS), "")
+    args = build_parser(only).parse_args(arguments)
+    try:
+        return int(args.run(args) or 0)
+    except OrposeError as error:
+        print(f"orpose {args.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
