@@ -1,0 +1,400 @@
+"""Label files: COCO keypoint JSON with extra keys ("orpose-1"), plain COCO and MVOR, read into frozen objects.
+
+Pixels use the pixel-edge convention (left edge of an image 0, right edge its width). Keys this module does not know
+are kept in `extra` and written back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orpose_models.errors import AnnotationError
+from orpose_models.skeleton import COCO17, MVOR10, Skeleton
+
+FORMAT = "orpose-1"
+CAMERA_MODELS = ("plumb_bob", "rational_polynomial", "equidistant")
+ROLES = ("surgeon", "assistant", "nurse", "anaesthetist", "visitor", "patient")
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """One camera's calibration.
+
+    Attributes:
+        model: One of `CAMERA_MODELS`.
+        image_size: Width and height, px.
+        fx: Focal lengths and principal point, px (fx, fy, cx, cy).
+        distortion: Coefficients in the order of ROS' CameraInfo.
+        room_from_camera: `(4, 4)` transform, metres; camera axes x right, y down, z forward. None if unknown.
+    """
+
+    camera_id: str
+    model: str
+    image_size: tuple[int, int]
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    distortion: tuple[float, ...] = ()
+    room_from_camera: NDArray[np.float64] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImage:
+    """One image. `topic` and `stamp_ns` match it with a bag's frame; file names are relative to the image folder."""
+
+    image_id: int
+    file_name: str
+    width: int
+    height: int
+    camera_id: str | None = None
+    sequence: str | None = None
+    frame_index: int | None = None
+    stamp_ns: int | None = None
+    topic: str | None = None
+    depth_file_name: str | None = None
+    instances_file_name: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class PersonLabel:
+    """One person in one image.
+
+    Attributes:
+        bbox: `(4,)` x, y, width, height of what is VISIBLE, px.
+        keypoints: `(J, 3)` x, y (px), v: 2 visible, 1 hidden, 0 unknown. J = 17 (COCO), 10 in MVOR files. With pseudo
+            labels the hard ones. None if the file has only the box.
+        area: Visible pixels.
+        keypoints_3d: `(17, 4)` Human3.6M order, x, y, z in mm, ABSOLUTE in the camera frame, flag 2 / 1 / 0.
+        keypoints_soft: `(17, 3)` x, y (px), confidence in [0, 1].
+        keypoints_3d_soft: `(17, 4)` x, y, z in mm, pelvis-relative, camera axes, flag; likewise `keypoints_3d_hard`.
+        joint_weight: `(17,)` 1 hard, between: weighted, 0 dropped.
+        track_id: Constant within a sequence; `person_id` across cameras.
+    """
+
+    annotation_id: int
+    image_id: int
+    bbox: NDArray[np.float64]
+    keypoints: NDArray[np.float64] | None = None
+    area: float | None = None
+    is_crowd: bool = False
+    bbox_amodal: NDArray[np.float64] | None = None
+    instance_id: int | None = None
+    track_id: int | None = None
+    person_id: int | None = None
+    role: str | None = None
+    outfit: str | None = None
+    keypoints_3d: NDArray[np.float64] | None = None
+    score: float | None = None
+    keypoints_soft: NDArray[np.float64] | None = None
+    keypoints_3d_soft: NDArray[np.float64] | None = None
+    keypoints_3d_hard: NDArray[np.float64] | None = None
+    joint_weight: NDArray[np.float64] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def area_px(self) -> float:
+        """The area, or the box's where the file has none (MVOR's protocol)."""
+        return float(self.bbox[2] * self.bbox[3]) if self.area is None else self.area
+
+    @property
+    def num_keypoints(self) -> int:
+        return 0 if self.keypoints is None else int((self.keypoints[:, 2] > 0).sum())
+
+
+@dataclass(frozen=True, eq=False)
+class AnnotationSet:
+    """A label file. `skeleton` is the convention of all `keypoints` in it; `extra` holds unknown top-level keys."""
+
+    images: tuple[LabelledImage, ...]
+    persons: tuple[PersonLabel, ...]
+    cameras: Mapping[str, Camera] = field(default_factory=dict)
+    skeleton: Skeleton = COCO17
+    info: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def persons_by_image(self) -> dict[int, list[PersonLabel]]:
+        """Image id -> its persons, in file order; images without persons have an empty list."""
+        groups: dict[int, list[PersonLabel]] = {image.image_id: [] for image in self.images}
+        for person in self.persons:
+            groups[person.image_id].append(person)
+        return groups
+
+
+# ---------------------------------------------------------------------------------------------------------------- read
+
+
+def read_annotations(path: str | Path) -> AnnotationSet:
+    """Reads an orpose-1, plain COCO, MVOR or MVOR+ file.
+
+    Raises:
+        AnnotationError: Naming file, id and key, if the file is missing or not as data.md says.
+    """
+    path = Path(path)
+    try:
+        root = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise AnnotationError(f"{path}: cannot be read ({error.strerror}); give the path of a COCO JSON file") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise AnnotationError(f"{path}: not JSON ({error})") from None
+    if not isinstance(root, dict):
+        raise AnnotationError(f"{path}: expected a JSON object with 'images' and 'annotations', got a {_kind(root)}")
+    return annotations_from_dict(root, source=str(path))
+
+
+def annotations_from_dict(root: Mapping[str, Any], *, source: str) -> AnnotationSet:
+    """The objects of a decoded COCO JSON; `source` names the file in errors."""
+    skeleton = _skeleton_of(root, source)
+    images = tuple(_image(entry, i, source) for i, entry in enumerate(_list(root, "images", source)))
+    persons = tuple(_person(e, i, source, skeleton) for i, e in enumerate(_list(root, "annotations", source)))
+    image_ids = {image.image_id for image in images}
+    if len(image_ids) != len(images):
+        raise AnnotationError(f"{source}: images: ids are not unique ({len(images)} images, {len(image_ids)} ids)")
+    for person in persons:
+        if person.image_id not in image_ids:
+            raise AnnotationError(
+                f"{source}: annotation {person.annotation_id}: image_id: no image has id {person.image_id}"
+            )
+    known = {"info", "images", "annotations", "categories", "cameras"}
+    return AnnotationSet(
+        images=images,
+        persons=persons,
+        cameras={str(name): _camera(str(name), entry, source) for name, entry in root.get("cameras", {}).items()},
+        skeleton=skeleton,
+        info=root.get("info", {}),
+        extra={key: value for key, value in root.items() if key not in known},
+    )
+
+
+def _skeleton_of(root: Mapping[str, Any], source: str) -> Skeleton:
+    categories = root.get("categories") or [{}]
+    names = categories[0].get("keypoints")
+    if names is None or len(names) == COCO17.num_joints:
+        return COCO17
+    if len(names) == MVOR10.num_joints:
+        return MVOR10
+    raise AnnotationError(f"{source}: categories[0].keypoints: expected 17 (COCO) or 10 (MVOR), got {len(names)}")
+
+
+#: JSON key -> (attribute, conversion) of optional scalars.
+_IMAGE_SCALARS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "camera_id": ("camera_id", str),
+    "sequence": ("sequence", str),
+    "frame_index": ("frame_index", int),
+    "stamp_ns": ("stamp_ns", int),
+    "topic": ("topic", str),
+    "depth_file_name": ("depth_file_name", str),
+    "instances_file_name": ("instances_file_name", str),
+}
+_PERSON_SCALARS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "area": ("area", float),
+    "iscrowd": ("is_crowd", lambda value: bool(int(value))),
+    "instance_id": ("instance_id", int),
+    "track_id": ("track_id", int),
+    "person_id": ("person_id", int),
+    "role": ("role", str),
+    "outfit": ("outfit", str),
+    "score": ("score", float),
+}
+#: JSON key of a flat list -> (shape, decimals written).
+_PERSON_ARRAYS: dict[str, tuple[tuple[int, ...], int]] = {
+    "bbox_amodal": ((4,), 2),
+    "keypoints_3d": ((17, 4), 1),
+    "keypoints_soft": ((17, 3), 3),
+    "keypoints_3d_soft": ((17, 4), 1),
+    "keypoints_3d_hard": ((17, 4), 1),
+    "joint_weight": ((17,), 3),
+}
+
+
+def _image(entry: Any, index: int, source: str) -> LabelledImage:
+    where = f"{source}: image {entry.get('id', f'at position {index}') if isinstance(entry, dict) else index}"
+    required = {
+        "image_id": _value(entry, "id", int, where),
+        "file_name": _value(entry, "file_name", str, where),
+        "width": _value(entry, "width", int, where),
+        "height": _value(entry, "height", int, where),
+    }
+    for key in ("width", "height"):
+        if required[key] <= 0:
+            raise AnnotationError(f"{where}: {key}: expected a number above 0, got {required[key]}")
+    known = {"id", "file_name", "width", "height", *_IMAGE_SCALARS}
+    return LabelledImage(
+        **required,
+        **_scalars(entry, _IMAGE_SCALARS, where),
+        extra={key: value for key, value in entry.items() if key not in known},
+    )
+
+
+def _person(entry: Any, index: int, source: str, skeleton: Skeleton) -> PersonLabel:
+    where = f"{source}: annotation {entry.get('id', f'at position {index}') if isinstance(entry, dict) else index}"
+    arrays: dict[str, Any] = {"bbox": _array(entry, "bbox", (4,), where)}
+    if entry.get("keypoints") is not None:
+        arrays["keypoints"] = _array(entry, "keypoints", (skeleton.num_joints, 3), where)
+    for key, (shape, _) in _PERSON_ARRAYS.items():
+        if entry.get(key) is not None:
+            arrays[key] = _array(entry, key, shape, where)
+    if (arrays["bbox"][2:] < 0).any():
+        raise AnnotationError(f"{where}: bbox: width and height must not be negative, got {entry['bbox']}")
+    known = {"id", "image_id", "category_id", "bbox", "keypoints", "num_keypoints", *_PERSON_SCALARS, *_PERSON_ARRAYS}
+    return PersonLabel(
+        annotation_id=_value(entry, "id", int, where),
+        image_id=_value(entry, "image_id", int, where),
+        **arrays,
+        **_scalars(entry, _PERSON_SCALARS, where),
+        extra={key: value for key, value in entry.items() if key not in known},
+    )
+
+
+def _camera(name: str, entry: Any, source: str) -> Camera:
+    where = f"{source}: camera {name}"
+    model = _value(entry, "model", str, where)
+    if model not in CAMERA_MODELS:
+        raise AnnotationError(f"{where}: model: expected one of {', '.join(CAMERA_MODELS)}, got {model!r}")
+    width, height = _array(entry, "image_size", (2,), where)
+    pose = entry.get("room_from_camera")
+    known = {"model", "image_size", "fx", "fy", "cx", "cy", "distortion", "room_from_camera"}
+    return Camera(
+        camera_id=name,
+        model=model,
+        image_size=(int(width), int(height)),
+        **{key: _value(entry, key, float, where) for key in ("fx", "fy", "cx", "cy")},
+        distortion=tuple(float(value) for value in entry.get("distortion", ())),
+        room_from_camera=None if pose is None else _array(entry, "room_from_camera", (4, 4), where),
+        extra={key: value for key, value in entry.items() if key not in known},
+    )
+
+
+def _list(root: Mapping[str, Any], key: str, source: str) -> list[Any]:
+    if not isinstance(root.get(key), list):
+        raise AnnotationError(f"{source}: {key}: expected a list, got {_kind(root.get(key))}; is this a COCO file?")
+    return root[key]
+
+
+def _value(entry: Any, key: str, convert: Callable[[Any], Any], where: str) -> Any:
+    if not isinstance(entry, dict):
+        raise AnnotationError(f"{where}: expected an object, got {_kind(entry)}")
+    if entry.get(key) is None:
+        raise AnnotationError(f"{where}: {key}: missing")
+    try:
+        return convert(entry[key])
+    except (TypeError, ValueError):
+        raise AnnotationError(f"{where}: {key}: unexpected value {entry[key]!r}") from None
+
+
+def _scalars(
+    entry: dict[str, Any], table: Mapping[str, tuple[str, Callable[[Any], Any]]], where: str
+) -> dict[str, Any]:
+    return {
+        name: _value(entry, key, convert, where) for key, (name, convert) in table.items() if entry.get(key) is not None
+    }
+
+
+def _array(entry: Any, key: str, shape: tuple[int, ...], where: str) -> NDArray[np.float64]:
+    values = _value(entry, key, list, where)
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise AnnotationError(f"{where}: {key}: expected numbers, got {str(values)[:80]}") from None
+    size = int(np.prod(shape))
+    if array.size != size:
+        raise AnnotationError(f"{where}: {key}: expected {size} numbers, got {array.size}")
+    if not np.isfinite(array).all():
+        raise AnnotationError(f"{where}: {key}: holds a value that is not finite")
+    array = array.reshape(shape)
+    array.flags.writeable = False
+    return array
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else type(value).__name__
+
+
+# --------------------------------------------------------------------------------------------------------------- write
+
+
+def write_annotations(path: str | Path, annotations: AnnotationSet) -> None:
+    """Writes an orpose-1 file (COCO keypoint JSON with extra keys) by temporary name and rename."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        # json.dumps uses the C encoder, json.dump does not: 10 times faster on large files
+        file.write(json.dumps(annotations_to_dict(annotations), separators=(",", ":")))
+    os.replace(temporary, path)
+
+
+def annotations_to_dict(annotations: AnnotationSet) -> dict[str, Any]:
+    """The JSON object of a label file; pixels are rounded to 0.01, millimetres to 0.1."""
+    skeleton = annotations.skeleton
+    category = {
+        "id": 1,
+        "name": "person",
+        "supercategory": "person",
+        "keypoints": list(skeleton.joint_names),
+        "skeleton": [[a + 1, b + 1] for a, b in skeleton.limbs],
+    }
+    return {
+        "info": {**annotations.info, "format": FORMAT},
+        **annotations.extra,
+        "categories": [category],
+        "cameras": {name: _camera_to_dict(camera) for name, camera in annotations.cameras.items()},
+        "images": [_image_to_dict(image) for image in annotations.images],
+        "annotations": [_person_to_dict(person) for person in annotations.persons],
+    }
+
+
+def _camera_to_dict(camera: Camera) -> dict[str, Any]:
+    entry: dict[str, Any] = {"model": camera.model, "image_size": list(camera.image_size)}
+    entry.update({key: float(getattr(camera, key)) for key in ("fx", "fy", "cx", "cy")})
+    entry["distortion"] = [float(value) for value in camera.distortion]
+    if camera.room_from_camera is not None:
+        entry["room_from_camera"] = np.asarray(camera.room_from_camera).tolist()
+    return {**entry, **camera.extra}
+
+
+def _image_to_dict(image: LabelledImage) -> dict[str, Any]:
+    entry = {
+        "id": int(image.image_id),
+        "file_name": image.file_name,
+        "width": int(image.width),
+        "height": int(image.height),
+    }
+    optional = {key: getattr(image, name) for key, (name, _) in _IMAGE_SCALARS.items()}
+    return {**entry, **{key: value for key, value in optional.items() if value is not None}, **image.extra}
+
+
+def _person_to_dict(person: PersonLabel) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "id": int(person.annotation_id),
+        "image_id": int(person.image_id),
+        "category_id": 1,
+        "bbox": _flat(person.bbox, 2),
+        "area": round(person.area_px, 2),
+        "iscrowd": int(person.is_crowd),
+    }
+    if person.keypoints is not None:
+        entry["keypoints"] = _flat(person.keypoints, 2)
+        entry["num_keypoints"] = person.num_keypoints
+    for key, (name, _) in _PERSON_SCALARS.items():
+        value = getattr(person, name)
+        if key not in entry and value is not None:
+            entry[key] = value.item() if isinstance(value, np.generic) else value
+    for key, (_, decimals) in _PERSON_ARRAYS.items():
+        if getattr(person, key) is not None:
+            entry[key] = _flat(getattr(person, key), decimals)
+    return {**entry, **person.extra}
+
+
+def _flat(values: NDArray | Sequence[float], decimals: int) -> list[float]:
+    return np.round(np.asarray(values, dtype=np.float64), decimals).ravel().tolist()
