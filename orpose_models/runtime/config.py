@@ -1,0 +1,62 @@
+"""Configuration of the runtime: the only home of its defaults."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from orpose_models.settings import Settings
+
+BackendName = Literal["onnxruntime", "openvino", "torch"]
+
+
+def parse_size(value: Any) -> Any:
+    """`"640x480"` -> `(640, 480)`: width and height in px. An empty string is None; other types pass through.
+
+    Raises:
+        ValueError: A string that is not WIDTHxHEIGHT with both at least 1.
+    """
+    if not isinstance(value, str):
+        return value
+    if not value.strip():
+        return None
+    match = re.fullmatch(r"\s*(\d{1,6})\s*x\s*(\d{1,6})\s*", value)
+    if not match or 0 in (size := (int(match[1]), int(match[2]))):
+        raise ValueError("expected WIDTHxHEIGHT in px, both at least 1, such as 640x480")
+    return size
+
+
+Size = Annotated[tuple[int, int], BeforeValidator(parse_size)]
+OptionalSize = Annotated[tuple[int, int] | None, BeforeValidator(parse_size)]
+
+
+class RuntimeConfig(Settings):
+    """What `PoseEstimator` needs to know."""
+
+    model: str = Field(
+        default="lite",
+        min_length=1,
+        description="name of a shipped model, or path of an exported .onnx file (backend torch: .safetensors)",
+    )
+    backend: BackendName = Field(default="onnxruntime", description="what runs the network")
+    threads: int = Field(default=0, ge=0, le=1024, description="processor threads of the network, 0 = all cores")
+    downsample: float = Field(
+        default=1.0,
+        ge=1.0,
+        le=12.0,
+        description="privacy downsampling S, the first step after decoding: down to 480 / S lines, 1 = not at all",
+    )
+    frame_size: OptionalSize = Field(
+        default=None,
+        description="the camera's own frame size in px when images come already downsampled; results are in these "
+        "pixels, empty = the incoming image's size",
+        json_schema_extra={"metavar": "WxH"},
+    )
+    score_threshold: float = Field(
+        default=0.5, ge=0.0, le=1.0, description="box score from which on somebody is reported as a person"
+    )
+    min_score: float = Field(
+        default=0.05, ge=0.0, le=1.0, description="box score below which a candidate is not even kept for evaluation"
+    )

@@ -1,0 +1,50 @@
+"""What the runtime returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """One person in one frame.
+
+    Attributes:
+        score: Box score in [0, 1].
+        bbox_xywh: `(4,)` float32 left, top, width, height, px of the frame.
+        keypoints: `(17, 3)` float32 COCO-17 x, y (px of the frame, may lie outside the box), score in [0, 1].
+        keypoints_3d: `(17, 4)` float32 Human3.6M-17 x, y, z (mm, pelvis-relative; camera axes: x right,
+            y down, z forward), score.
+        track_id: Identity over time, -1 for none.
+    """
+
+    score: float
+    bbox_xywh: NDArray[np.float32]
+    keypoints: NDArray[np.float32]
+    keypoints_3d: NDArray[np.float32]
+    track_id: int = -1
+
+
+@dataclass(frozen=True, eq=False)
+class FrameResult:
+    """What was found in one frame. Holds no pixels.
+
+    Attributes:
+        persons: Those with a score of at least `score_threshold`, best first.
+        image_size: Width and height in px of the frame that coordinates refer to.
+        timings_ms: Stage -> duration in ms: preprocess, infer, post (and decode, where the caller decoded).
+        downsample: The privacy downsampling factor that was applied.
+        candidates: All with a score of at least `min_score`, best first, for evaluation; starts with
+            `persons`.
+        nms_converged: False when the graph's non-maximum suppression ran out of iterations: a duplicate may be left.
+    """
+
+    persons: tuple[Person, ...]
+    image_size: tuple[int, int]
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    downsample: float = 1.0
+    candidates: tuple[Person, ...] = ()
+    nms_converged: bool = True

@@ -1,0 +1,75 @@
+"""Configuration models: the one home of defaults, units and ranges. YAML, command line and ROS parameters read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from orpose_models.errors import ConfigError
+
+SettingsT = TypeVar("SettingsT", bound=BaseModel)
+
+
+class Settings(BaseModel):
+    """A frozen configuration model that refuses unknown keys. Every field has a description (with unit) and a range."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+def build_settings(model: type[SettingsT], values: Mapping[str, Any], where: str) -> SettingsT:
+    """`model(**values)`.
+
+    Args:
+        model: The configuration model.
+        values: Field name -> value; a missing one takes the model's default.
+        where: What to name in an error: a file, "command line", a ROS node.
+
+    Raises:
+        ConfigError: One line that names the field, what was given and what was expected.
+    """
+    try:
+        return model(**values)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {validation_message(error)}") from None
+
+
+def validation_message(error: ValidationError) -> str:
+    """One line for a pydantic error: `field: got value: what was expected; …`."""
+    lines = []
+    for item in error.errors(include_url=False):
+        field = ".".join(str(part) for part in item["loc"]) or "value"
+        reason = item["msg"].removeprefix("Value error, ")
+        lines.append(f"{field}: got {item['input']!r}: {reason[:1].lower()}{reason[1:]}")
+    return "; ".join(lines)
+
+
+def read_yaml_mapping(path: str | Path) -> dict[str, Any]:
+    """The mapping a YAML file holds; an empty file is an empty mapping.
+
+    Raises:
+        ConfigError: The file is missing, is not YAML, or holds something else than a mapping.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected a mapping of names to values, got {type(content).__name__}")
+    return content
+
+
+def load_settings(model: type[SettingsT], path: str | Path) -> SettingsT:
+    """A configuration model from a YAML file.
+
+    Raises:
+        ConfigError: The file or one of its values does not fit.
+    """
+    return build_settings(model, read_yaml_mapping(path), str(path))
