@@ -1,0 +1,139 @@
+"""The command as a user meets it: exit codes, one line for user errors, and help that names units and defaults."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from orpose import main as command
+from orpose_models import errors
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Words of which a number's help must have one: what it is measured in, or what it counts.
+UNITS = re.compile(
+    r"\b(px|mm|m|metres?|ms|s|seconds?|minutes?|fps|Hz|frames?|images?|persons?|people|cores?|threads?|process(es)?|workers?"
+    r"|steps?|epochs?|times?|runs?|views?|lines?|degrees?|MiB|GiB|batch|size|seed|port|domain|share|factor|columns?)\b"
+    r"|\d ?x\b|\[0, ?1\]|\b0\s*(-|–|to)\s*1\b|%",
+    re.IGNORECASE,
+)
+
+
+def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "orpose", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+
+
+def subparser(name: str) -> argparse.ArgumentParser:
+    parser = command.build_parser(name)
+    action = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    return action.choices[name]
+
+
+@pytest.fixture
+def fake_command(monkeypatch):
+    """Replaces `orpose doctor` by one that does what the test says."""
+
+    def install(run):
+        module = types.ModuleType("orpose.doctor")
+        module.add_arguments = lambda parser: None
+        module.run = run
+        monkeypatch.setitem(sys.modules, "orpose.doctor", module)
+
+    return install
+
+
+@pytest.mark.parametrize(("returned", "code"), [(0, 0), (None, 0), (1, 1), (2, 2)])
+def test_the_subcommands_return_value_is_the_exit_code(fake_command, returned, code):
+    fake_command(lambda args: returned)
+    assert command.main(["doctor"]) == code
+
+
+@pytest.mark.parametrize(
+    "error_class",
+    [c for c in vars(errors).values() if isinstance(c, type)],
+    ids=lambda error_class: error_class.__name__,
+)
+def test_a_user_error_is_one_line_and_exit_code_2(fake_command, capsys, error_class):
+    def run(args):
+        raise error_class("clip.mp4: no such file, expected a video; check the path")
+
+    fake_command(run)
+    assert command.main(["doctor"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err == "orpose doctor: clip.mp4: no such file, expected a video; check the path\n"
+    assert captured.out == ""
+
+
+def test_a_defect_is_not_hidden(fake_command):
+    def run(args):
+        raise KeyError("a programming mistake")
+
+    fake_command(run)
+    with pytest.raises(KeyError):
+        command.main(["doctor"])
+
+
+def test_unknown_subcommand_exits_2_and_names_the_known_ones():
+    ended = run_command("dance")
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    last_line = ended.stderr.splitlines()[-1]
+    assert "dance" in last_line
+    assert all(name in last_line for name in command.COMMANDS)
+    assert "Traceback" not in ended.stderr
+
+
+def test_no_subcommand_exits_2():
+    ended = run_command()
+    assert ended.returncode == 2
+    assert "COMMAND" in ended.stderr.splitlines()[-1]
+
+
+def test_help_lists_every_subcommand():
+    ended = run_command("--help")
+    assert ended.returncode == 0
+    assert ended.stderr == ""
+    assert all(name in ended.stdout for name in command.COMMANDS)
+
+
+@pytest.mark.parametrize("name", command.COMMANDS)
+def test_help_of_a_subcommand_is_quick_and_imports_nothing_heavy(name):
+    heavy = "{'torch', 'onnxruntime', 'openvino', 'cv2', 'rclpy'}"
+    code = (
+        "import atexit, sys\n"
+        f"atexit.register(lambda: print('HEAVY', sorted({heavy} & set(sys.modules)), file=sys.stderr))\n"
+        "from orpose.main import main\n"
+        f"main(['{name}', '--help'])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith(f"usage: orpose {name}")
+    assert ended.stderr == "HEAVY []\n"
+
+
+@pytest.mark.parametrize("name", command.COMMANDS)
+def test_every_argument_has_help_with_unit_and_default(name):
+    parser = subparser(name)
+    text = " ".join(parser.format_help().split())
+    for action in parser._actions:
+        where = f"orpose {name} {'/'.join(action.option_strings) or action.dest}"
+        assert action.help, f"{where}: no help text"
+        if action.option_strings and action.default not in (None, False, argparse.SUPPRESS, []):
+            assert f"(default: {action.default})" in text, f"{where}: the help does not give the default"
+        if action.type in (int, float):
+            assert UNITS.search(action.help), f"{where}: the help {action.help!r} names no unit"
+
+
+@pytest.mark.parametrize("name", command.COMMANDS)
+def test_an_unknown_option_exits_2_without_a_traceback(name):
+    ended = run_command(name, "--no-such-option")
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+    assert ended.stderr.splitlines()[-1].startswith(f"orpose {name}: error: ")
