@@ -35,7 +35,7 @@ def add_options(parser: argparse.ArgumentParser, model: type[BaseModel], only: I
 
 
 def settings_from_args(model: type[ModelT], args: argparse.Namespace, base: Mapping[str, Any] | None = None) -> ModelT:
-    """The configuration: model defaults, overridden by `base` (a YAML file's mapping, say), overridden by given options.
+    """The configuration: model defaults, overridden by `base` (a YAML mapping, say), overridden by given options.
 
     Raises:
         ConfigError: A value that does not fit, named with what was expected.
