@@ -1,0 +1,50 @@
+"""Anchor boxes of the proposal network. Centre of cell (i, j) of level L: (j, i) * 2**L px, as in torchvision and detectron2."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection.image_list import ImageList
+
+from orpose_models.network.presets import Preset
+
+
+def level_anchors(preset: Preset, level_index: int, grid: tuple[int, int]) -> Tensor:
+    """Anchors of one level.
+
+    Args:
+        level_index: Index into `preset.fpn_levels`.
+        grid: Rows and columns of that level's feature map.
+
+    Returns:
+        `(rows * columns * A, 4)` float64, x1 y1 x2 y2 in input px, in the order (row, column, ratio). Strides are exact powers
+        of two at every image size, where torchvision divides the image size by the grid.
+    """
+    stride = 2 ** preset.fpn_levels[level_index]
+    size = preset.anchor_sizes[level_index]
+    ratios = torch.tensor(preset.anchor_ratios, dtype=torch.float64)
+    widths, heights = size / ratios.sqrt(), size * ratios.sqrt()
+    cell = (torch.stack([-widths, -heights, widths, heights], dim=1) / 2).round()
+    rows = torch.arange(grid[0], dtype=torch.float64) * stride
+    columns = torch.arange(grid[1], dtype=torch.float64) * stride
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    centres = torch.stack([x, y, x, y], dim=-1).reshape(-1, 1, 4)
+    return (centres + cell).reshape(-1, 4)
+
+
+class PyramidAnchors(nn.Module):
+    """`level_anchors` of all levels behind the interface of torchvision's anchor generator; the last size is remembered."""
+
+    def __init__(self, preset: Preset) -> None:
+        super().__init__()
+        self.preset = preset
+        self._cached_for: tuple = ()
+        self._cached = torch.empty(0)
+
+    def forward(self, image_list: ImageList, features: list[Tensor]) -> list[Tensor]:
+        grids = tuple((int(f.shape[-2]), int(f.shape[-1])) for f in features)
+        key = (grids, features[0].dtype, features[0].device)
+        if key != self._cached_for:
+            anchors = torch.cat([level_anchors(self.preset, i, grid) for i, grid in enumerate(grids)])
+            self._cached, self._cached_for = anchors.to(features[0]), key
+        return [self._cached] * len(image_list.image_sizes)

@@ -1,0 +1,125 @@
+"""2D to 3D: the residual fully connected lifter (Martinez 2017) and the statistics its inputs and outputs are scaled with."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from orpose_models.skeleton import H36M17_FROM_COCO17, H36M17_SOURCES
+
+#: Human3.6M-17 joints that enter, in order: all but 8, the neck (paper.md, public inference code).
+INPUT_JOINTS = tuple(j for j in range(17) if j != 8)
+#: Joints that come out, relative to joint 0, the pelvis.
+OUTPUT_JOINTS = tuple(range(1, 17))
+#: Lines of the frame whose pixels the lifter's 2D input counts in (640x480).
+FRAME_LINES = 480
+_DROPOUT = 0.5
+
+
+class Lifter(nn.Module):
+    """`(N, 16, 2)` standardised 2D joints -> `(N, 16, 3)` standardised 3D joints. Names of the layers as in ORPose."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.w1 = _linear(len(INPUT_JOINTS) * 2, width)
+        self.batch_norm1 = nn.BatchNorm1d(width)
+        self.linear_stages = nn.ModuleList(_ResidualStage(width) for _ in range(2))
+        self.w2 = _linear(width, len(OUTPUT_JOINTS) * 3)
+
+    def forward(self, joints: Tensor) -> Tensor:
+        x = _activate(self, self.batch_norm1(self.w1(joints.flatten(1))))
+        for stage in self.linear_stages:
+            x = stage(x)
+        return self.w2(x).unflatten(1, (len(OUTPUT_JOINTS), 3))
+
+
+class _ResidualStage(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.w1 = _linear(width, width)
+        self.batch_norm1 = nn.BatchNorm1d(width)
+        self.w2 = _linear(width, width)
+        self.batch_norm2 = nn.BatchNorm1d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = _activate(self, self.batch_norm1(self.w1(x)))
+        return x + _activate(self, self.batch_norm2(self.w2(y)))
+
+
+def _activate(module: nn.Module, x: Tensor) -> Tensor:
+    return F.dropout(F.relu(x), _DROPOUT, training=module.training)
+
+
+def _linear(in_features: int, out_features: int) -> nn.Linear:
+    layer = nn.Linear(in_features, out_features)
+    nn.init.kaiming_normal_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class LifterStatistics(nn.Module):
+    """Mean and standard deviation of the lifter's 2D (px of a 640x480 frame) and 3D (mm, pelvis-relative) joints.
+
+    They are buffers, so they are saved and exported with the weights. The defaults are round numbers of a person in a room;
+    set them from the training data before training.
+    """
+
+    mean2d: Tensor
+    std2d: Tensor
+    mean3d: Tensor
+    std3d: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean2d", torch.tensor([320.0, 240.0]).repeat(16, 1))
+        self.register_buffer("std2d", torch.full((16, 2), 120.0))
+        self.register_buffer("mean3d", torch.zeros(16, 3))
+        self.register_buffer("std3d", torch.full((16, 3), 300.0))
+
+    def set(self, mean2d: Tensor, std2d: Tensor, mean3d: Tensor, std3d: Tensor) -> None:
+        """Takes `(16, 2)`, `(16, 2)`, `(16, 3)`, `(16, 3)`.
+
+        Raises:
+            ValueError: a wrong shape, a number that is not finite, or a deviation that is not positive.
+        """
+        for name, value in (("mean2d", mean2d), ("std2d", std2d), ("mean3d", mean3d), ("std3d", std3d)):
+            buffer = getattr(self, name)
+            value = torch.as_tensor(value, dtype=buffer.dtype)
+            if value.shape != buffer.shape or not value.isfinite().all():
+                raise ValueError(
+                    f"{name}: expected {tuple(buffer.shape)} finite numbers, got shape {tuple(value.shape)}"
+                )
+            if name.startswith("std") and not (value > 0).all():
+                raise ValueError(f"{name}: expected positive deviations, got a smallest one of {value.min():g}")
+            buffer.copy_(value)
+
+    def standardise_2d(self, joints: Tensor) -> Tensor:
+        return (joints - self.mean2d) / self.std2d
+
+    def standardise_3d(self, joints: Tensor) -> Tensor:
+        return (joints - self.mean3d) / self.std3d
+
+    def restore_3d(self, joints: Tensor) -> Tensor:
+        return joints * self.std3d + self.mean3d
+
+
+def lifter_input(keypoints: Tensor, frame_scale: float | Tensor) -> Tensor:
+    """The lifter's 16 joints, `(N, 16, 2)` px of a 640x480 frame, from COCO-17 `(N, 17, 2)` in network-input px."""
+    matrix = torch.as_tensor(H36M17_FROM_COCO17[list(INPUT_JOINTS)], dtype=keypoints.dtype, device=keypoints.device)
+    return (matrix @ keypoints) * frame_scale
+
+
+def visible_lifter_joints(visible: Tensor) -> Tensor:
+    """`(N, 16)` bool: lifter joints all of whose COCO-17 sources are `visible` `(N, 17)`."""
+    return torch.stack([visible[:, list(H36M17_SOURCES[j])].all(dim=1) for j in INPUT_JOINTS], dim=1)
+
+
+def score_3d(scores: Tensor) -> Tensor:
+    """Scores `(..., 17)` of the Human3.6M joints: the lowest of the COCO joints each is made of."""
+    return torch.stack([scores[..., list(sources)].amin(dim=-1) for sources in H36M17_SOURCES], dim=-1)
+
+
+def with_pelvis(joints: Tensor) -> Tensor:
+    """`(N, 17, 3)` from `(N, 16, 3)`: the pelvis, the origin, put in front."""
+    return torch.cat([torch.zeros_like(joints[:, :1]), joints], dim=1)

@@ -1,0 +1,94 @@
+"""The four distillation losses of the keypoint branches (paper.md, Losses) and the box head's."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from orpose_models.network.heads import HEATMAP_CELLS
+from orpose_models.network.lifter import (
+    OUTPUT_JOINTS,
+    Lifter,
+    LifterStatistics,
+    lifter_input,
+    visible_lifter_joints,
+)
+
+Hard3dTarget = Literal["s3d", "h3d"]
+
+
+def box_loss(logits: Tensor, deltas: Tensor, labels: Tensor, delta_targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropy over person and background, and smooth L1 of the boxes of people (as torchvision's `fastrcnn_loss`)."""
+    positive = labels > 0
+    classification = F.cross_entropy(logits, labels)
+    regression = F.smooth_l1_loss(deltas[positive], delta_targets[positive], beta=1 / 9, reduction="sum")
+    return classification, regression / max(labels.numel(), 1)
+
+
+def heatmap_targets(keypoints: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """The cell of each joint in its RoI's heatmap.
+
+    Args:
+        keypoints: `(N, 17, 2)` px.
+        boxes: `(N, 4)` px.
+
+    Returns:
+        `(N, 17)` cell index `row * 56 + column`, and `(N, 17)` bool: the joint lies inside the RoI.
+    """
+    sides = (boxes[:, None, 2:] - boxes[:, None, :2]).clamp(min=1e-3)
+    cells = ((keypoints - boxes[:, None, :2]) / sides * HEATMAP_CELLS).floor()
+    inside = ((cells >= 0) & (cells < HEATMAP_CELLS)).all(dim=-1)
+    column, row = cells.clamp(0, HEATMAP_CELLS - 1).long().unbind(-1)
+    return row * HEATMAP_CELLS + column, inside
+
+
+def keypoint_loss(logits: Tensor, keypoints: Tensor, boxes: Tensor, weights: Tensor, *, soft: bool) -> Tensor:
+    """L2D of one branch: cross-entropy over the 56x56 cells, mean over the valid joints.
+
+    Args:
+        logits: `(N, 17, 56, 56)`.
+        keypoints: `(N, 17, 3)` x, y px and confidence (a visibility flag for the hard labels); 0 = no target.
+        boxes: `(N, 4)` RoIs.
+        weights: `(N,)` of each person.
+        soft: The logits are multiplied by the joint's confidence before the softmax.
+    """
+    cells, inside = heatmap_targets(keypoints[..., :2], boxes)
+    valid = inside & (keypoints[..., 2] > 0)
+    if not valid.any():
+        return logits.sum() * 0
+    chosen = logits[valid].flatten(1)
+    if soft:
+        chosen = chosen * keypoints[..., 2][valid][:, None]
+    losses = F.cross_entropy(chosen, cells[valid], reduction="none")
+    return (losses * weights[:, None].expand_as(valid)[valid]).sum() / valid.sum()
+
+
+def lifter_loss(
+    lifter: Lifter,
+    statistics: LifterStatistics,
+    keypoints: Tensor,
+    joints_3d: Tensor,
+    frame_scale: Tensor,
+    weights: Tensor,
+) -> Tensor:
+    """L3D of one branch: smooth L1, standardised, between the 3D label and the lifter applied to the label's 2D.
+
+    Args:
+        keypoints: `(N, 17, 3)` COCO-17 label, network-input px and confidence; joints with 0 enter as 0 px.
+        joints_3d: `(N, 17, 4)` Human3.6M-17 label, mm, pelvis-relative, and a flag.
+        frame_scale: `(N, 1, 1)`, network-input px to px of a 640x480 frame.
+        weights: `(N,)` of each person.
+    """
+    valid = joints_3d[:, list(OUTPUT_JOINTS), 3] > 0
+    # BatchNorm needs two people in a batch.
+    if len(keypoints) < 2 or not valid.any():
+        return sum((p.sum() for p in lifter.parameters()), torch.zeros((), device=keypoints.device)) * 0
+    joints = lifter_input(keypoints[..., :2], frame_scale)
+    joints = joints * visible_lifter_joints(keypoints[..., 2] > 0)[..., None]
+    predicted = lifter(statistics.standardise_2d(joints))
+    target = statistics.standardise_3d(joints_3d[:, list(OUTPUT_JOINTS), :3])
+    losses = F.smooth_l1_loss(predicted, target, reduction="none").mean(dim=-1)
+    return (losses * weights[:, None])[valid].sum() / valid.sum()

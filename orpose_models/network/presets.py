@@ -1,0 +1,108 @@
+"""The two sizes of the student network. Every number of its architecture has its one home here."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from orpose_models.errors import ConfigError
+
+
+class Preset(BaseModel):
+    """Architecture of a student network. Sizes in pixels are those of the network's input."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="written into weight files; they load into this preset only")
+    backbone: Literal["mobilenet_v3_large", "resnet50"]
+    fpn_channels: int = Field(ge=8)
+    fpn_levels: tuple[int, ...] = Field(
+        description="pyramid levels, level L has stride 2**L px; the last is a pooled one"
+    )
+    batch_norm_heads: bool = Field(
+        description="BatchNorm in the pyramid and the heads: trains from scratch on short schedules; off = the paper's layers"
+    )
+    anchor_sizes: tuple[float, ...] = Field(description="side of the square anchor of each level, px")
+    anchor_ratios: tuple[float, ...] = Field(description="height / width of the anchors of every cell")
+    canonical_size: float = Field(gt=0, description="RoIs of this side (px) and up to twice it are read from level 4")
+    sampling_ratio: int = Field(ge=1, description="RoIAlign samples per bin and axis")
+    box_head_width: int = Field(ge=8)
+    keypoint_head_layers: int = Field(ge=1)
+    keypoint_head_width: int = Field(ge=8)
+    lifter_width: int = Field(ge=8)
+    proposals_per_level: int = Field(
+        ge=1, description="best anchors of each level that enter the proposal NMS, inference"
+    )
+    proposals: int = Field(ge=1, description="proposals after NMS that reach the box head, inference")
+    max_persons: int = Field(ge=1, description="people per image, the best ones")
+    box_samples: int = Field(ge=4, description="proposals per image in the box loss, a quarter of them people at most")
+
+    @model_validator(mode="after")
+    def _one_anchor_size_per_level(self) -> Preset:
+        if len(self.anchor_sizes) != len(self.fpn_levels):
+            raise ValueError(f"anchor_sizes: expected one per level of {self.fpn_levels}, got {self.anchor_sizes}")
+        return self
+
+    @property
+    def roi_levels(self) -> tuple[int, ...]:
+        """Pyramid levels that RoIs are read from: all but the pooled last one."""
+        return self.fpn_levels[:-1]
+
+    @property
+    def anchors_per_cell(self) -> int:
+        return len(self.anchor_ratios)
+
+
+R50 = Preset(
+    name="r50",
+    backbone="resnet50",
+    fpn_channels=256,
+    fpn_levels=(2, 3, 4, 5, 6),
+    batch_norm_heads=False,
+    anchor_sizes=(32, 64, 128, 256, 512),
+    anchor_ratios=(0.5, 1.0, 2.0),
+    canonical_size=224,
+    sampling_ratio=2,
+    box_head_width=1024,
+    keypoint_head_layers=8,
+    keypoint_head_width=512,
+    lifter_width=1024,
+    proposals_per_level=256,
+    proposals=128,
+    max_persons=16,
+    box_samples=512,
+)
+
+LITE = Preset(
+    name="lite",
+    backbone="mobilenet_v3_large",
+    fpn_channels=64,
+    fpn_levels=(3, 4, 5, 6),
+    batch_norm_heads=True,
+    anchor_sizes=(40, 80, 160, 320),
+    anchor_ratios=(0.5, 1.0, 2.0),
+    canonical_size=160,
+    sampling_ratio=1,
+    box_head_width=256,
+    keypoint_head_layers=4,
+    keypoint_head_width=128,
+    lifter_width=512,
+    proposals_per_level=128,
+    proposals=32,
+    max_persons=8,
+    box_samples=128,
+)
+
+PRESETS: dict[str, Preset] = {preset.name: preset for preset in (R50, LITE)}
+
+
+def get_preset(name: str) -> Preset:
+    """The preset of that name.
+
+    Raises:
+        ConfigError: no such preset.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"preset: got {name!r}, expected one of {', '.join(PRESETS)}")
+    return PRESETS[name]

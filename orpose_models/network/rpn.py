@@ -1,0 +1,55 @@
+"""Region proposals: torchvision's network, with ignored regions, a prior on objectness and our anchors."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
+
+from orpose_models.network.anchors import PyramidAnchors
+from orpose_models.network.boxes import ignore_crowd
+from orpose_models.network.presets import Preset
+
+NMS_IOU = 0.7
+#: Boxes with a side below this (px) are no proposals.
+MIN_SIDE_PX = 1e-3
+#: First guess of the share of people among the sampled anchors and proposals; without it the first steps only unlearn 50 %.
+PRIOR = 0.1
+_TRAIN_PROPOSALS_PER_LEVEL = 500
+_TRAIN_PROPOSALS = 500
+
+
+def prior_bias(probability: float = PRIOR) -> float:
+    """The logit of a probability."""
+    return math.log(probability / (1 - probability))
+
+
+class ProposalNetwork(RegionProposalNetwork):
+    """torchvision's RPN; anchors mostly inside a `crowd_boxes` region are no negatives."""
+
+    def __init__(self, preset: Preset) -> None:
+        head = RPNHead(preset.fpn_channels, preset.anchors_per_cell)
+        nn.init.constant_(head.cls_logits.bias, prior_bias())
+        super().__init__(
+            PyramidAnchors(preset),
+            head,
+            fg_iou_thresh=0.7,
+            bg_iou_thresh=0.3,
+            batch_size_per_image=256,
+            positive_fraction=0.5,
+            pre_nms_top_n={"training": _TRAIN_PROPOSALS_PER_LEVEL, "testing": preset.proposals_per_level},
+            post_nms_top_n={"training": _TRAIN_PROPOSALS, "testing": preset.proposals},
+            nms_thresh=NMS_IOU,
+        )
+        self.min_size = MIN_SIDE_PX
+
+    def assign_targets_to_anchors(
+        self, anchors: list[Tensor], targets: list[dict[str, Tensor]]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        labels, matched_boxes = super().assign_targets_to_anchors(anchors, targets)
+        labels = [
+            ignore_crowd(label, boxes, target.get("crowd_boxes"))
+            for label, boxes, target in zip(labels, anchors, targets, strict=True)
+        ]
+        return labels, matched_boxes

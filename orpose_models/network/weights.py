@@ -1,0 +1,77 @@
+"""Weight files: safetensors with the preset's name inside, and a YAML card beside them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from orpose_models.errors import ConfigError, ModelError
+from orpose_models.network.student import Student, build_student
+
+#: Key and value that mark a safetensors file as ours.
+FORMAT_KEY, FORMAT = "orpose.format", "1"
+PRESET_KEY = "orpose.preset"
+
+
+def save_weights(student: Student, path: str | Path, card: Mapping[str, Any] | None = None) -> Path:
+    """Writes the state dict and, beside it, the card `<name>.yaml` with preset, sha256 and size added.
+
+    Returns:
+        The card's path.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {key: value.detach().cpu().contiguous() for key, value in student.state_dict().items()}
+    save_file(tensors, str(path), metadata={FORMAT_KEY: FORMAT, PRESET_KEY: student.preset.name})
+    facts = {"preset": student.preset.name, "sha256": file_sha256(path), "bytes": path.stat().st_size}
+    card_path = path.with_suffix(".yaml")
+    card_path.write_text(yaml.safe_dump({**(card or {}), **facts}, sort_keys=False, allow_unicode=True))
+    return card_path
+
+
+def load_student(path: str | Path) -> Student:
+    """The student of a weight file, in evaluation mode.
+
+    Raises:
+        ModelError: the file is missing, corrupt, not ours, or does not fit its preset.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelError(f"{path}: no such weight file")
+    try:
+        with safe_open(str(path), framework="pt") as handle:
+            metadata = handle.metadata() or {}
+            tensors = {key: handle.get_tensor(key) for key in handle.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(f"{path}: not a readable safetensors file ({error}); copy or export it again") from None
+    if metadata.get(FORMAT_KEY) != FORMAT:
+        found = metadata.get(FORMAT_KEY, "none")
+        raise ModelError(f"{path}: not an orpose model: {FORMAT_KEY} is {found}, expected {FORMAT}")
+    try:
+        student = build_student(metadata.get(PRESET_KEY, ""))
+        student.load_state_dict(tensors)
+    except ConfigError as error:
+        raise ModelError(f"{path}: {error}") from None
+    except RuntimeError as error:
+        detail = " ".join(str(error).split())[:300]
+        raise ModelError(f"{path}: weights do not fit preset {student.preset.name!r}: {detail}") from None
+    return student.eval()
+
+
+def file_sha256(path: str | Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(handle)
+
+
+def _digest(handle: Any) -> str:
+    digest = hashlib.sha256()
+    while chunk := handle.read(1 << 20):
+        digest.update(chunk)
+    return digest.hexdigest()
