@@ -1,4 +1,7 @@
-"""Anchor boxes of the proposal network. Centre of cell (i, j) of level L: (j, i) * 2**L px, as in torchvision and detectron2."""
+"""Anchor boxes of the proposal network.
+
+The centre of cell (i, j) of level L is (j, i) * 2**L px, as in torchvision and detectron2.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,8 @@ def level_anchors(preset: Preset, level_index: int, grid: tuple[int, int]) -> Te
         grid: Rows and columns of that level's feature map.
 
     Returns:
-        `(rows * columns * A, 4)` float64, x1 y1 x2 y2 in input px, in the order (row, column, ratio). Strides are exact powers
-        of two at every image size, where torchvision divides the image size by the grid.
+        `(rows * columns * A, 4)` float64, x1 y1 x2 y2 in input px, in the order (row, column, ratio). Strides are exact
+        powers of two at every image size, where torchvision divides the image size by the grid.
     """
     stride = 2 ** preset.fpn_levels[level_index]
     size = preset.anchor_sizes[level_index]
@@ -33,7 +36,7 @@ def level_anchors(preset: Preset, level_index: int, grid: tuple[int, int]) -> Te
 
 
 class PyramidAnchors(nn.Module):
-    """`level_anchors` of all levels behind the interface of torchvision's anchor generator; the last size is remembered."""
+    """`level_anchors` of all levels, as torchvision's anchor generator gives them; the last size is remembered."""
 
     def __init__(self, preset: Preset) -> None:
         super().__init__()

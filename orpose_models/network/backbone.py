@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,14 +11,14 @@ from torchvision.models import mobilenet_v3_large, resnet50
 
 from orpose_models.network.presets import Preset
 
-#: BatchNorm's running statistics follow a batch with this weight: small batches make noisy ones, so slower than torch's 0.1.
+#: Weight of a batch in BatchNorm's running statistics: small batches make noisy ones, so less than torch's 0.1.
 BATCH_NORM_MOMENTUM = 0.03
 
 
 class Trunk(nn.Module):
     """Stages of a classification network; `forward` gives C2, C3, C4, C5 (strides 4, 8, 16, 32)."""
 
-    def __init__(self, stages: list[nn.Module], channels: tuple[int, int, int, int]) -> None:
+    def __init__(self, stages: Sequence[nn.Module], channels: tuple[int, int, int, int]) -> None:
         super().__init__()
         self.stages = nn.ModuleList(stages)
         self.channels = channels

@@ -1,4 +1,7 @@
-"""Box arithmetic of both ways through the network. Boxes are `(..., 4)` x1 y1 x2 y2 in input px, pixel edges at 0 and W."""
+"""Box arithmetic of both ways through the network.
+
+Boxes are `(..., 4)` x1 y1 x2 y2 in input px, pixel edges at 0 and W.
+"""
 
 from __future__ import annotations
 

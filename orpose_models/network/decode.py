@@ -14,8 +14,9 @@ from torch import Tensor, nn
 def decode_subcell(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Peaks with sub-cell refinement.
 
-    The arg-max is taken as two 1-D ones, of the column and of the row maxima. A parabola through each one's peak and its two
-    neighbours refines it: for a quadratic peak the profile of maxima has its top exactly at the peak's, also when it is slanted.
+    The arg-max is taken as two 1-D ones, of the column and of the row maxima. A parabola through each one's peak and
+    its two neighbours refines it: the profile of maxima of a quadratic peak, also of a slanted one, has its top exactly
+    where the peak has it.
 
     Args:
         logits: `(..., S, S)` heatmaps over the RoI.

@@ -68,8 +68,9 @@ class KeypointHead(nn.Module):
     def forward(self, roi_features: Tensor) -> Tensor:
         x = self.convs(roi_features)
         # One 34-channel transposed convolution costs less than two of 17.
-        weight = torch.cat([self.hard.weight, self.soft.weight], dim=1)
-        bias = torch.cat([self.hard.bias, self.soft.bias])
+        branches = (self.hard, self.soft)
+        weight = torch.cat([branch.weight for branch in branches], dim=1)
+        bias = torch.cat([branch.bias for branch in branches if branch.bias is not None])
         x = F.conv_transpose2d(x, weight, bias, stride=2, padding=1)
         x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
         return x.unflatten(1, (2, NUM_KEYPOINTS))
@@ -78,5 +79,6 @@ class KeypointHead(nn.Module):
 def _upscore(width: int) -> nn.ConvTranspose2d:
     layer = nn.ConvTranspose2d(width, NUM_KEYPOINTS, kernel_size=4, stride=2, padding=1)
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-    nn.init.zeros_(layer.bias)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     return layer

@@ -1,4 +1,4 @@
-"""2D to 3D: the residual fully connected lifter (Martinez 2017) and the statistics its inputs and outputs are scaled with."""
+"""2D to 3D: the residual fully connected lifter (Martinez 2017), and the statistics it works with."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def _linear(in_features: int, out_features: int) -> nn.Linear:
 class LifterStatistics(nn.Module):
     """Mean and standard deviation of the lifter's 2D (px of a 640x480 frame) and 3D (mm, pelvis-relative) joints.
 
-    They are buffers, so they are saved and exported with the weights. The defaults are round numbers of a person in a room;
-    set them from the training data before training.
+    They are buffers, so they are saved and exported with the weights. The defaults are round numbers of a person in a
+    room; set them from the training data before training.
     """
 
     mean2d: Tensor

@@ -21,7 +21,7 @@ Hard3dTarget = Literal["s3d", "h3d"]
 
 
 def box_loss(logits: Tensor, deltas: Tensor, labels: Tensor, delta_targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross-entropy over person and background, and smooth L1 of the boxes of people (as torchvision's `fastrcnn_loss`)."""
+    """Cross-entropy over person and background, and smooth L1 of people's boxes (torchvision's `fastrcnn_loss`)."""
     positive = labels > 0
     classification = F.cross_entropy(logits, labels)
     regression = F.smooth_l1_loss(deltas[positive], delta_targets[positive], beta=1 / 9, reduction="sum")

@@ -21,7 +21,7 @@ class Preset(BaseModel):
         description="pyramid levels, level L has stride 2**L px; the last is a pooled one"
     )
     batch_norm_heads: bool = Field(
-        description="BatchNorm in the pyramid and the heads: trains from scratch on short schedules; off = the paper's layers"
+        description="BatchNorm in pyramid and heads, to train from scratch on short schedules; off = the paper's layers"
     )
     anchor_sizes: tuple[float, ...] = Field(description="side of the square anchor of each level, px")
     anchor_ratios: tuple[float, ...] = Field(description="height / width of the anchors of every cell")
@@ -31,9 +31,7 @@ class Preset(BaseModel):
     keypoint_head_layers: int = Field(ge=1)
     keypoint_head_width: int = Field(ge=8)
     lifter_width: int = Field(ge=8)
-    proposals_per_level: int = Field(
-        ge=1, description="best anchors of each level that enter the proposal NMS, inference"
-    )
+    proposals_per_level: int = Field(ge=1, description="best anchors of each level that enter the NMS, inference")
     proposals: int = Field(ge=1, description="proposals after NMS that reach the box head, inference")
     max_persons: int = Field(ge=1, description="people per image, the best ones")
     box_samples: int = Field(ge=4, description="proposals per image in the box loss, a quarter of them people at most")
@@ -91,7 +89,7 @@ LITE = Preset(
     proposals_per_level=128,
     proposals=32,
     max_persons=8,
-    box_samples=128,
+    box_samples=64,
 )
 
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in (R50, LITE)}

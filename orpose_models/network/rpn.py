@@ -14,7 +14,7 @@ from orpose_models.network.presets import Preset
 NMS_IOU = 0.7
 #: Boxes with a side below this (px) are no proposals.
 MIN_SIDE_PX = 1e-3
-#: First guess of the share of people among the sampled anchors and proposals; without it the first steps only unlearn 50 %.
+#: First guess of the share of people among sampled anchors and proposals; the first steps need not unlearn 50 %.
 PRIOR = 0.1
 _TRAIN_PROPOSALS_PER_LEVEL = 500
 _TRAIN_PROPOSALS = 500

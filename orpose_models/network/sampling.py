@@ -17,7 +17,7 @@ _POSITIVE_FRACTION = 0.25
 
 @dataclass(frozen=True)
 class Sampled:
-    """Proposals of one image: `boxes` (N, 4), `labels` (N,) 1 or 0, `person` (N,) index into the image's labelled people."""
+    """Proposals of one image: `boxes` (N, 4), `labels` (N,) 1 or 0, `person` (N,) index of the labelled person."""
 
     boxes: Tensor
     labels: Tensor

@@ -24,16 +24,19 @@ _OPTIONAL = {"keypoints_3d_soft": (17, 4), "keypoints_3d_hard": (17, 4)}
 class Student(nn.Module):
     """Faster R-CNN on an FPN with a two-branch keypoint head and lifters (paper.md, Student).
 
-    In training mode `student(images, targets)` returns the losses, all of weight 1: `loss_objectness`, `loss_rpn_box_reg`,
-    `loss_classifier`, `loss_box_reg`, `loss_2d_hard`, `loss_2d_soft`, `loss_3d_hard`, `loss_3d_soft`.
-    In evaluation mode `student(images)` returns for each image `boxes` (N, 4), `scores` (N,), `keypoints` (N, 17, 3) and
-    `keypoints_3d` (N, 17, 4, mm).
+    In training mode `student(images, targets)` returns the losses, all of weight 1: `loss_objectness`,
+    `loss_rpn_box_reg`, `loss_classifier`, `loss_box_reg`, `loss_2d_hard`, `loss_2d_soft`, `loss_3d_hard` and
+    `loss_3d_soft`.
+    In evaluation mode `student(images)` returns for each image `boxes` (N, 4), `scores` (N,), `keypoints` (N, 17, 3)
+    and `keypoints_3d` (N, 17, 4), mm.
 
     Images are `(3, H, W)` float RGB in 0-1. Targets are dicts of tensors in px of their image:
-        boxes (N, 4) x1 y1 x2 y2 · keypoints_soft (N, 17, 3) x, y, confidence · keypoints_hard (N, 17, 3) x, y, used where > 0;
-        optional: keypoints_3d_soft, keypoints_3d_hard (N, 17, 4) mm, pelvis-relative, camera axes, used where the flag > 0 ·
-        crowd_boxes (M, 4) regions where nothing is a negative · weights (N,) of the keypoint and 3D losses ·
-        scale () px of the image to px of a 640x480 frame, 480 / H unless given.
+        boxes (N, 4): x1 y1 x2 y2
+        keypoints_soft (N, 17, 3): x, y, confidence; keypoints_hard (N, 17, 3): x, y, used where > 0
+        keypoints_3d_soft, keypoints_3d_hard (N, 17, 4), optional: mm, pelvis-relative, camera axes, used where > 0
+        crowd_boxes (M, 4), optional: regions in which nothing is a negative
+        weights (N,), optional: of each person's keypoint and 3D losses
+        scale (), optional: px of the image to px of a 640x480 frame, 480 / H unless given
     """
 
     def __init__(
@@ -44,6 +47,8 @@ class Student(nn.Module):
         self.pyramid = Pyramid(preset)
         self.rpn = ProposalNetwork(preset)
         self.heads = RoIHeads(preset, keypoint_rois_per_image, hard_3d_target)
+        # A quarter faster in training on the CPU.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(
         self, images: Sequence[Tensor], targets: Sequence[Target] | None = None, decoding: str = "subcell"
@@ -127,7 +132,7 @@ def _stack(images: Sequence[Tensor]) -> ImageList:
     """One batch; smaller images are padded with black on the right and below."""
     sizes = [(int(image.shape[-2]), int(image.shape[-1])) for image in images]
     height, width = max(h for h, _ in sizes), max(w for _, w in sizes)
-    tensors = images[0].new_zeros(len(images), 3, height, width)
+    tensors = images[0].new_zeros(len(images), 3, height, width).to(memory_format=torch.channels_last)
     for image, slot in zip(images, tensors, strict=True):
         slot[:, : image.shape[-2], : image.shape[-1]].copy_(image)
     return ImageList(tensors, sizes)
