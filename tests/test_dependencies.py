@@ -31,7 +31,7 @@ ROS_MODULES = re.compile(r"rclpy|launch(_ros)?|ament_\w+|cv_bridge|tf2_\w+|rosba
 #: What the light installation does not have, and the only parts of the light packages that are torch by nature.
 HEAVY_MODULES = {"torch", "torchvision", "onnx", "onnxscript", "safetensors", "training"}
 LIGHT_PACKAGES = ("orpose_models", "orpose_ros", "launch")
-TORCH_PARTS = ("orpose_models/network/", "orpose_models/export/", "orpose_models/runtime/torch_backend.py")
+TORCH_PARTS = ("orpose_models/network/", "orpose_models/export/", "orpose_models/runtime/backend_torch.py")
 #: Import name -> distribution name, where they differ.
 DISTRIBUTIONS = {"cv2": "opencv-python-headless", "yaml": "pyyaml", "PIL": "pillow"}
 
@@ -112,7 +112,7 @@ def test_subcommands_import_heavy_modules_only_when_they_run():
 def test_importing_the_runtime_loads_no_torch():
     code = (
         "import sys, importlib, pkgutil, orpose_models.runtime as runtime\n"
-        "names = [m.name for m in pkgutil.iter_modules(runtime.__path__) if m.name != 'torch_backend']\n"
+        "names = [m.name for m in pkgutil.iter_modules(runtime.__path__) if not m.name.startswith('backend_')]\n"
         "for name in names: importlib.import_module('orpose_models.runtime.' + name)\n"
         "heavy = sorted({'torch', 'torchvision', 'openvino', 'rclpy'} & set(sys.modules))\n"
         "sys.exit(f'loaded {heavy}' if heavy else 0)\n"
