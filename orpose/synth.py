@@ -1,0 +1,41 @@
+"""`orpose synth`: renders a labelled synthetic operating room (or the everyday domain)."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from orpose.options import add_options, settings_from_args
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from training.synthetic_or.config import SynthConfig
+
+    add_options(parser, SynthConfig)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write; an unfinished one is continued")
+    parser.add_argument("--workers", type=int, default=2, help="processes")
+    parser.add_argument("--contact-sheet", type=Path, help="also write a picture of the first images with their labels")
+
+
+def run(args: argparse.Namespace) -> int:
+    from orpose_models.errors import BackendError
+    from training.synthetic_or.config import SynthConfig
+
+    config = settings_from_args(SynthConfig, args)
+    try:
+        import embreex  # noqa: F401
+    except ImportError:
+        raise BackendError("embreex: not installed, needed to render; run: pip install 'orpose[synth]'") from None
+    from training.synthetic_or.generate import generate
+
+    labels = generate(config, args.out, args.workers)
+    ignored = sum(person.is_crowd for person in labels.persons)
+    print(
+        f"images {len(labels.images)}  people {len(labels.persons) - ignored}  ignored {ignored}  {args.out}/annotations.json"
+    )
+    if args.contact_sheet:
+        from training.synthetic_or.contact_sheet import write_contact_sheet
+
+        write_contact_sheet(args.out, args.contact_sheet)
+        print(f"contact sheet {args.contact_sheet}")
+    return 0
