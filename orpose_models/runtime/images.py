@@ -54,3 +54,22 @@ def _to_three_channels(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return image
     code = cv2.COLOR_GRAY2BGR if channels == 1 else cv2.COLOR_BGRA2BGR
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(image), code), np.uint8)
+
+
+def decode_image(encoded: NDArray[np.uint8], name: str) -> NDArray:
+    """The pixels of an encoded image (PNG, JPEG, TIFF, …), `(H, W, 3)` BGR at the file's own depth.
+
+    Args:
+        encoded: `(N,)` the file's bytes.
+        name: What to call it in an error.
+
+    Raises:
+        ImageError: It cannot be decoded.
+    """
+    try:
+        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if encoded.size else None
+    except cv2.error:
+        image = None
+    if image is None:
+        raise ImageError(f"{name}: not an image that can be decoded ({encoded.size} bytes)")
+    return image

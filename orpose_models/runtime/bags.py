@@ -1,0 +1,98 @@
+"""Images of a rosbag2 recording (MCAP or SQLite), read without ROS."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rosbags.highlevel import AnyReader
+from rosbags.interfaces import Connection
+from rosbags.typesys import Stores, get_typestore
+
+from orpose_models.errors import ImageError, InputError
+from orpose_models.runtime.messages import bgr8_from_message
+from orpose_models.runtime.models import first_line
+from orpose_models.runtime.sources import Frame, Unreadable
+
+IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+
+
+class BagImages:
+    """The messages of one image topic, in the order of recording."""
+
+    frames_per_second: float | None
+
+    def __init__(self, path: Path, topic: str | None = None) -> None:
+        """Opens the bag and finds the topic.
+
+        Raises:
+            InputError: The bag is damaged, has no image topic or not this one, or several and none was named.
+        """
+        self.path = path
+        with self._reader() as reader:
+            connections = [c for c in reader.connections if c.msgtype in IMAGE_TYPES]
+            self.topic: str | None = _choose_topic(path, connections, topic)
+            self._count = sum(c.msgcount for c in connections if c.topic == self.topic)
+            self.frames_per_second = self._count * 1e9 / reader.duration if reader.duration else None
+        if self._count == 0:
+            raise InputError(f"{path}: topic {self.topic} has no messages")
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Frame | Unreadable]:
+        with self._reader() as reader:
+            connections = [c for c in reader.connections if c.topic == self.topic]
+            messages = reader.messages(connections)
+            for index in range(self._count):
+                started = time.perf_counter()
+                with _damage_as_input_error(self.path):
+                    if (item := next(messages, None)) is None:
+                        raise InputError(f"{self.path}: ends after {index} of {self._count} images; it is truncated")
+                    message: Any = reader.deserialize(item[2], item[0].msgtype)
+                stamp_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+                name = f"{self.topic}#{stamp_ns}"
+                try:
+                    image = bgr8_from_message(message)
+                except ImageError as error:
+                    yield Unreadable(index, name, str(error))
+                else:
+                    yield Frame(index, name, image, (time.perf_counter() - started) * 1e3, stamp_ns)
+
+    @contextmanager
+    def _reader(self) -> Iterator[AnyReader]:
+        # Older recordings hold no message definitions; those of images have never changed.
+        with _damage_as_input_error(self.path):
+            reader = AnyReader([self.path], default_typestore=get_typestore(Stores.LATEST))
+            reader.open()
+        try:
+            yield reader
+        finally:
+            reader.close()
+
+
+@contextmanager
+def _damage_as_input_error(path: Path) -> Iterator[None]:
+    """A damaged file shows in many libraries' errors (SQLite, zstd, struct, CDR): all mean the same to the user."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path}: the bag cannot be read, it is truncated or damaged ({first_line(error)})") from None
+
+
+def _choose_topic(path: Path, connections: list[Connection], wanted: str | None) -> str:
+    topics = sorted({c.topic for c in connections})
+    if not topics:
+        raise InputError(f"{path}: the bag has no topic of type {' or '.join(IMAGE_TYPES)}")
+    if wanted is not None:
+        if wanted not in topics:
+            raise InputError(f"{path}: no image topic '{wanted}' in the bag, it has {', '.join(topics)}")
+        return wanted
+    if len(topics) > 1:
+        raise InputError(f"{path}: the bag has several image topics, choose one with --topic: {', '.join(topics)}")
+    return topics[0]

@@ -1,0 +1,109 @@
+"""Model files: found by name or path, and what they say about themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from orpose_models.errors import ModelError
+
+WEIGHTS_DIR = Path(__file__).resolve().parent.parent / "weights"
+FORMAT_KEY = "orpose.format"
+FORMAT = "1"
+INPUT_NAME = "image"
+#: The graph's outputs in order; shapes are in `Backend.infer`.
+OUTPUT_NAMES = ("boxes", "scores", "valid", "keypoints", "keypoints_3d", "nms_converged")
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model file says about itself.
+
+    Attributes:
+        model_id: Name and the first 8 hex digits of the weights' sha256, `lite@1a2b3c4d`.
+        preset: The network's preset, `lite` or `r50`.
+        input_size: Width and height of the network's input, px.
+        max_persons: Number of person slots.
+        precision: Of the weights and computations, `fp32` for instance.
+    """
+
+    model_id: str
+    preset: str
+    input_size: tuple[int, int]
+    max_persons: int
+    precision: str
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], where: Path) -> ModelInfo:
+        """Reads an ONNX file's metadata.
+
+        Raises:
+            ModelError: Not a file `orpose export` wrote, or one of another format version.
+        """
+        version = metadata.get(FORMAT_KEY)
+        if version is None:
+            raise ModelError(f"{where}: not an orpose model (no {FORMAT_KEY} in its metadata); see `orpose export -h`")
+        if version != FORMAT:
+            raise ModelError(f"{where}: {FORMAT_KEY} is {version}, this orpose reads {FORMAT}; export it again")
+        try:
+            size = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", metadata["orpose.input_size"])
+            if size is None:
+                raise ValueError(f"orpose.input_size is {metadata['orpose.input_size']!r}, expected WIDTHxHEIGHT")
+            return cls(
+                model_id=metadata["orpose.model_id"],
+                preset=metadata["orpose.preset"],
+                input_size=(int(size[1]), int(size[2])),
+                max_persons=int(metadata["orpose.max_persons"]),
+                precision=metadata["orpose.precision"],
+            )
+        except KeyError as error:
+            raise ModelError(f"{where}: metadata has no {error.args[0]}; export it again") from None
+        except ValueError as error:
+            raise ModelError(f"{where}: metadata: {error}") from None
+
+
+def find_model(model: str, suffix: str) -> Path:
+    """The model file for a shipped model's name or a path.
+
+    Args:
+        model: `lite`, or the path of a file.
+        suffix: What the backend reads, `.onnx` or `.safetensors`.
+
+    Raises:
+        ModelError: No such shipped model, no such file, or a file of another kind.
+    """
+    if Path(model).suffix == "" and Path(model).name == model and not Path(model).is_file():
+        path = WEIGHTS_DIR / f"{model}{suffix}"
+        if not path.is_file():
+            shipped = ", ".join(sorted(p.stem for p in WEIGHTS_DIR.glob(f"*{suffix}"))) or "none"
+            raise ModelError(f"model '{model}': no such shipped model (as {suffix}: {shipped}) and no such file")
+        return path
+    path = Path(model)
+    if not path.is_file():
+        raise ModelError(f"{model}: no such model file")
+    if path.suffix != suffix:
+        raise ModelError(f"{model}: this backend reads {suffix} files, got '{path.suffix or path.name}'")
+    return path
+
+
+def check_interface(
+    inputs: Mapping[str, tuple[int, ...]], outputs: Mapping[str, object], info: ModelInfo, where: Path
+) -> None:
+    """Checks a graph's inputs (name -> shape) and outputs (names) against what the runtime feeds and reads.
+
+    Raises:
+        ModelError: Another input, size, batch or a missing output.
+    """
+    width, height = info.input_size
+    expected = (1, height, width, 3)
+    if set(inputs) != {INPUT_NAME} or inputs[INPUT_NAME] != expected:
+        raise ModelError(f"{where}: inputs {dict(inputs)}, expected '{INPUT_NAME}' {expected}; export with batch 1")
+    if missing := [name for name in OUTPUT_NAMES if name not in outputs]:
+        raise ModelError(f"{where}: outputs {', '.join(missing)} are missing; export it again")
+
+
+def first_line(error: Exception) -> str:
+    """The first line of a library's error message."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

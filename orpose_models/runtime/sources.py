@@ -1,0 +1,181 @@
+"""Where frames come from: a folder of images, one image, a video or a ROS bag."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from orpose_models.errors import ImageError, InputError
+from orpose_models.runtime.images import decode_image
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".jp2")
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg")
+BAG_SUFFIXES = (".mcap", ".db3")
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One decoded frame.
+
+    Attributes:
+        index: Position in the source; unreadable frames count too.
+        name: File name, `clip.mp4#000012`, or `/topic#stamp_ns`.
+        image: As decoded: see `to_bgr8` for what it can be.
+        decode_ms: How long reading and decoding took.
+        stamp_ns: The header's stamp, where the source has stamps.
+    """
+
+    index: int
+    name: str
+    image: NDArray
+    decode_ms: float
+    stamp_ns: int | None = None
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """One frame that could not be decoded, and why."""
+
+    index: int
+    name: str
+    reason: str
+
+
+class Source(Protocol):
+    """Frames in order. Iterating again starts from the beginning.
+
+    Attributes:
+        path: What was opened.
+        frames_per_second: The recording's rate, None where it has none.
+        topic: The bag's image topic, None elsewhere.
+    """
+
+    path: Path
+    frames_per_second: float | None
+    topic: str | None
+
+    def __len__(self) -> int:
+        """Number of frames the source says it has; a damaged video may give fewer."""
+        ...
+
+    def __iter__(self) -> Iterator[Frame | Unreadable]: ...
+
+
+def open_source(path: str | Path, topic: str | None = None) -> Source:
+    """The frames of a folder of images, an image, a video, a rosbag2 folder, or a .mcap or .db3 file.
+
+    Args:
+        path: File or folder.
+        topic: A bag's image topic; needed where it has several.
+
+    Raises:
+        InputError: Missing, empty, of no known kind, or unreadable as a whole.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    if suffix in BAG_SUFFIXES or (path / "metadata.yaml").is_file():
+        from orpose_models.runtime.bags import BagImages
+
+        return BagImages(path, topic)
+    if topic is not None:
+        raise InputError(f"{path}: a topic ('{topic}') can be chosen only in a bag")
+    if path.is_dir():
+        return ImageFiles(path, _images_in(path))
+    if suffix in IMAGE_SUFFIXES:
+        return ImageFiles(path, [path])
+    if suffix in VIDEO_SUFFIXES:
+        return VideoFile(path)
+    known = " ".join((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES, *BAG_SUFFIXES))
+    raise InputError(f"{path}: unknown kind of file '{suffix}', expected a folder or one of {known}")
+
+
+class ImageFiles:
+    """Image files, in the given order."""
+
+    frames_per_second: float | None = None
+    topic: str | None = None
+
+    def __init__(self, path: Path, files: list[Path]) -> None:
+        self.path = path
+        self._files = files
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __iter__(self) -> Iterator[Frame | Unreadable]:
+        for index, file in enumerate(self._files):
+            started = time.perf_counter()
+            try:
+                image = decode_image(np.frombuffer(file.read_bytes(), np.uint8), file.name)
+            except (OSError, ImageError) as error:
+                yield Unreadable(index, file.name, str(error))
+            else:
+                yield Frame(index, file.name, image, (time.perf_counter() - started) * 1e3)
+
+
+class VideoFile:
+    """A video file, decoded by OpenCV."""
+
+    topic: str | None = None
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        capture = self._open()
+        self._count = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        self.frames_per_second: float | None = capture.get(cv2.CAP_PROP_FPS) or None
+        capture.release()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Frame | Unreadable]:
+        capture = self._open()
+        try:
+            index = 0
+            while True:
+                started = time.perf_counter()
+                found, image = capture.read()
+                if not found:
+                    break
+                decode_ms = (time.perf_counter() - started) * 1e3
+                yield Frame(index, f"{self.path.name}#{index:06d}", image, decode_ms)
+                index += 1
+            for missing in range(index, self._count):
+                yield Unreadable(missing, f"{self.path.name}#{missing:06d}", "the video ends before this frame")
+        finally:
+            capture.release()
+
+    def _open(self) -> cv2.VideoCapture:
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg would write its own lines to stderr
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
+        if not capture.isOpened():
+            raise InputError(f"{self.path}: not a video that can be decoded; is the file complete?")
+        return capture
+
+
+def _images_in(folder: Path) -> list[Path]:
+    files = sorted(
+        (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()), key=_natural_key
+    )
+    if not files:
+        below = sorted({p.parent.name for p in folder.glob("*/*") if p.suffix.lower() in IMAGE_SUFFIXES})
+        hint = f"; there are some in its folders {', '.join(below)}" if below else ""
+        raise InputError(f"{folder}: no images ({' '.join(IMAGE_SUFFIXES)}) in this folder{hint}")
+    return files
+
+
+def _natural_key(path: Path) -> list[tuple[int, str]]:
+    """`frame2` before `frame10`."""
+    return [(int(part), "") if part.isdigit() else (-1, part.lower()) for part in re.split(r"(\d+)", path.name)]
