@@ -103,13 +103,13 @@ def make_fake_model(tmp_path_factory) -> Callable[..., Path]:
     """Writes an .onnx file that finds bright boxes; keyword arguments replace or (None) remove metadata."""
     onnx = pytest.importorskip("onnx")
 
-    def make(input_size: tuple[int, int] = (640, 480), **metadata: str | None) -> Path:
-        model = _bright_box_graph(input_size)
+    def make(graph_size: tuple[int, int] = (640, 480), **metadata: str | None) -> Path:
+        model = _bright_box_graph(graph_size)
         values = {
             "format": "1",
             "preset": "lite",
             "model_id": "fake@00000000",
-            "input_size": f"{input_size[0]}x{input_size[1]}",
+            "input_size": f"{graph_size[0]}x{graph_size[1]}",
             "max_persons": "3",
             "precision": "fp32",
             **metadata,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,21 +19,28 @@ from orpose_models.runtime.images import decode_image, to_bgr8
 #: Encodings that hold half as many lines of colour below the lines of brightness.
 _PLANAR_ENCODINGS = ("nv12", "nv21")
 
+#: Converts an image message with unpadded rows to an encoding, None: to an array of its own type.
+Converter = Callable[[Any, str | None], NDArray]
 
-def bgr8_from_message(message: Any) -> NDArray[np.uint8]:
+
+def bgr8_from_message(message: Any, convert: Converter = image_to_cvimage) -> NDArray[np.uint8]:
     """The picture of a sensor_msgs Image or CompressedImage as `(H, W, 3)` uint8 BGR.
 
     A tightly packed bgr8 image is not copied: the array is a view of the message's data.
+
+    Args:
+        message: From rosbags or rclpy.
+        convert: What knows the encodings of raw images; the node passes cv_bridge where ROS brings it.
 
     Raises:
         ImageError: Size 0, an unknown encoding, a step or length that does not fit, a file that cannot be decoded.
     """
     if hasattr(message, "format"):
         return to_bgr8(decode_image(np.frombuffer(message.data, np.uint8), f"compressed image ({message.format})"))
-    return _from_raw(message)
+    return _from_raw(message, convert)
 
 
-def _from_raw(message: Any) -> NDArray[np.uint8]:
+def _from_raw(message: Any, convert: Converter) -> NDArray[np.uint8]:
     height, width, encoding, step = message.height, message.width, message.encoding, message.step
     if height == 0 or width == 0:
         raise ImageError(f"image is {width}x{height}, which has no pixels")
@@ -51,11 +59,16 @@ def _from_raw(message: Any) -> NDArray[np.uint8]:
     if step > row_bytes:  # padded rows, which rosbags-image does not know
         pixels = np.ascontiguousarray(pixels.reshape(lines, step)[:, :row_bytes])
     packed = SimpleNamespace(
-        height=lines, width=width, encoding=encoding, is_bigendian=bool(message.is_bigendian), data=pixels.data
+        height=lines,
+        width=width,
+        encoding=encoding,
+        step=row_bytes,
+        is_bigendian=bool(message.is_bigendian),
+        data=pixels.data,
     )
     # Colours at the image's own depth, so that 16 bit become 8 by rounding, in to_bgr8 only.
     color = None if color_format is Format.GENERIC else ("bgr16" if bits == 16 else "bgr8")
     try:
-        return to_bgr8(np.asarray(image_to_cvimage(packed, color)))  # type: ignore[arg-type]
+        return to_bgr8(np.asarray(convert(packed, color)))
     except (RosbagsImageError, cv2.error) as error:
         raise ImageError(f"{width}x{height} {encoding} image cannot be converted to bgr8: {error}") from None
