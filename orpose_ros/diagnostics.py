@@ -1,0 +1,74 @@
+"""The node's state for /diagnostics, once a second."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import deque
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+from orpose_ros.camera_input import CameraInput
+from orpose_ros.counts import BAD_IMAGE, FAILED, FrameCounts, Totals
+
+
+class CameraHealth:
+    """Turns one camera's counts into a status."""
+
+    def __init__(self, camera: str, counts: FrameCounts) -> None:
+        self.ages_ms: deque[float] = deque(maxlen=100)  # of the answers since the last status
+        self._camera = camera
+        self._counts = counts
+        self._previous = Totals()
+        self._previous_lost = 0
+        self._previous_s = time.monotonic()
+
+    def status(self, node_name: str, source: CameraInput, watchdog_s: float, facts: dict[str, str]) -> DiagnosticStatus:
+        """The camera's status since the previous call.
+
+        Args:
+            node_name: Full name of the node, to begin the status' name with.
+            source: The camera's subscription.
+            watchdog_s: Time without an image from which on to warn, s.
+            facts: What does not change: model, backend, precision.
+        """
+        totals, now_s = self._counts.totals(), time.monotonic()
+        lost = source.transport_lost + source.cadence.missing
+        problems = self._problems(totals, lost - self._previous_lost, source, watchdog_s)
+        values = {
+            **facts,
+            "rate (answers/s)": f"{(totals.answered - self._previous.answered) / (now_s - self._previous_s):.1f}",
+            "age (ms, median)": f"{statistics.median(list(self.ages_ms)):.1f}" if self.ages_ms else "-",
+            "received": str(totals.received),
+            "answered": str(totals.answered),
+            "dropped": str(totals.dropped),
+            **{f"dropped: {reason}": str(count) for reason, count in sorted(totals.dropped_by_reason.items())},
+            "last problem": totals.last_problem or "-",
+            "lost: counted by the middleware": str(source.transport_lost),
+            "lost: stamps missing in the camera's rhythm": str(source.cadence.missing),
+            "input": source.describe(),
+        }
+        self.ages_ms.clear()
+        self._previous, self._previous_lost, self._previous_s = totals, lost, now_s
+        return DiagnosticStatus(
+            level=DiagnosticStatus.WARN if problems else DiagnosticStatus.OK,
+            name=f"{node_name}: {self._camera}",
+            message="; ".join(problems) or "OK",
+            hardware_id=self._camera,
+            values=[KeyValue(key=key, value=value) for key, value in values.items()],
+        )
+
+    def _problems(self, totals: Totals, lost: int, source: CameraInput, watchdog_s: float) -> list[str]:
+        problems = []
+        if source.silent_s() > watchdog_s:
+            problems.append(f"no image for {source.silent_s():.0f} s on {source.describe()}")
+        if lost > 0:
+            problems.append(
+                f"{lost} images did not arrive; offer them reliably or set FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA "
+                "where the camera driver runs"
+            )
+        for reason in (BAD_IMAGE, FAILED):
+            new = totals.dropped_by_reason.get(reason, 0) - self._previous.dropped_by_reason.get(reason, 0)
+            if new > 0:
+                problems.append(f"{new} frames dropped ({reason}): {totals.last_problem}")
+        return problems

@@ -1,0 +1,228 @@
+"""The lifecycle node `orpose`: camera images in, persons out."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from orpose_msgs.msg import SkeletonDefinition
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import ParameterException
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
+from std_srvs.srv import SetBool
+
+from orpose_models.errors import OrposeError
+from orpose_models.runtime import PoseEstimator
+from orpose_models.skeleton import COCO17, H36M17
+from orpose_ros.camera import Camera
+from orpose_ros.camera_input import AnyImage
+from orpose_ros.config import NodeConfig
+from orpose_ros.counts import DISABLED
+from orpose_ros.messages import skeleton_definition
+from orpose_ros.parameters import check_change, declare_parameters, read_config
+from orpose_ros.qos import LATCHED_QOS
+from orpose_ros.worker import Worker
+
+_DIAGNOSTICS_PERIOD_S = 1.0
+_GRAPH_PERIOD_S = 0.25
+#: How soon a signal ends the node, at the latest.
+_SPIN_S = 0.2
+
+
+class PoseNode(LifecycleNode):
+    """See the README's tables for topics and parameters.
+
+    Attributes:
+        failure: Why the last transition failed, "" if it did not.
+    """
+
+    def __init__(self, node_name: str = "orpose", **options) -> None:
+        super().__init__(node_name, **options)
+        self.failure = ""
+        self._config = NodeConfig()
+        self._enabled = True
+        self._estimator: PoseEstimator | None = None
+        self._cameras: dict[str, Camera] = {}
+        self._worker: Worker | None = None
+        declare_parameters(self)
+        self.add_on_set_parameters_callback(self._change_parameters)
+
+    # --- transitions ----------------------------------------------------------------------------------------------
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._guarded("configure", self._configure, undo=self._release)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        super().on_activate(state)
+        return self._guarded("activate", self._start, undo=self._stop)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        result = self._guarded("deactivate", self._stop)
+        super().on_deactivate(state)
+        return result
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._guarded("cleanup", self._release)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._guarded("shutdown", self._release)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._guarded("error handling", self._release)
+
+    def _guarded(
+        self, name: str, action: Callable[[], None], undo: Callable[[], None] | None = None
+    ) -> TransitionCallbackReturn:
+        """Runs a transition's action; what it raises is reported, and the transition fails."""
+        self.failure = ""
+        try:
+            action()
+        except Exception as error:
+            self.failure = str(error) if isinstance(error, OrposeError) else f"{type(error).__name__}: {error}"
+            self.get_logger().error(f"{name} failed: {self.failure}")
+            if undo is not None:
+                undo()
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS
+
+    def _configure(self) -> None:
+        self._config = read_config(self)
+        self._estimator = PoseEstimator(self._config)
+        width, height = self._config.frame_size or self._estimator.info.input_size
+        self._estimator.estimate(np.zeros((height, width, 3), np.uint8))  # the first inference is slow
+        self._cameras = {name: Camera(self, name) for name in self._config.cameras}
+        self._skeletons = self.create_publisher(SkeletonDefinition, "orpose/skeletons", LATCHED_QOS)
+        for skeleton in (COCO17, H36M17):
+            self._skeletons.publish(skeleton_definition(skeleton))
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._service = self.create_service(SetBool, "orpose/set_enabled", self._set_enabled)
+        # Steady clock: with use_sim_time and no /clock, diagnostics must still come.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._own_timers = [
+            self.create_timer(_DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, clock=steady),
+            self.create_timer(_GRAPH_PERIOD_S, self._follow_publishers, clock=steady),
+        ]
+
+    def _start(self) -> None:
+        assert self._estimator is not None
+        self._worker = Worker(self._cameras, self._estimator, lambda: self._config, self.get_logger())
+        self._worker.start()
+        for camera in self._cameras.values():
+            camera.open(self._config, partial(self._receive, camera))
+
+    def _stop(self) -> None:
+        for camera in self._cameras.values():
+            camera.close()
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+
+    def _release(self) -> None:
+        if self._estimator is None:
+            return
+        self._stop()
+        for camera in self._cameras.values():
+            camera.destroy()
+        for timer in self._own_timers:
+            self.destroy_timer(timer)
+        self.destroy_service(self._service)
+        self.destroy_publisher(self._skeletons)
+        self.destroy_publisher(self._diagnostics)
+        self._cameras = {}
+        self._estimator = None
+
+    # --- callbacks ------------------------------------------------------------------------------------------------
+
+    def _receive(self, camera: Camera, image: AnyImage) -> None:
+        camera.counts.count_received()
+        if self._worker is None or not self._enabled:
+            camera.drop(image.header, DISABLED)
+        else:
+            self._worker.hand_in(camera, image)
+
+    def _set_enabled(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self._enabled = request.data
+        response.success = True
+        response.message = "images are answered" if self._enabled else "images are received and dropped"
+        return response
+
+    def _change_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        self._config, result = check_change(self._config, parameters)
+        return result
+
+    def _follow_publishers(self) -> None:
+        for camera in self._cameras.values():
+            if camera.source is not None:
+                camera.source.follow_publishers()
+
+    def _publish_diagnostics(self) -> None:
+        message = DiagnosticArray(status=[self._status(camera) for camera in self._cameras.values()])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+    def _status(self, camera: Camera) -> DiagnosticStatus:
+        name = self.get_fully_qualified_name()
+        if camera.source is None or camera.health is None or self._estimator is None:
+            return DiagnosticStatus(name=f"{name}: {camera.name}", message="inactive", hardware_id=camera.name)
+        info = self._estimator.info
+        facts = {
+            "model": info.model_id,
+            "backend": self._config.backend,
+            "precision": info.precision,
+            "downsample": f"{self._config.downsample:g}",
+            "enabled": str(self._enabled).lower(),
+        }
+        return camera.health.status(name, camera.source, self._config.watchdog_s, facts)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Runs the node until SIGINT or SIGTERM. Returns 0, or 2 when it cannot start."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    # rclpy's own handlers would shut the context down under a worker that still publishes.
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        return _run(stopped)
+    finally:
+        rclpy.try_shutdown()
+
+
+def _run(stopped: threading.Event) -> int:
+    try:
+        node = PoseNode()
+    except ParameterException as error:
+        print(f"orpose_node: {error}", file=sys.stderr)
+        return 2
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        if node.get_parameter("autostart").value and not _autostart(node):
+            print(f"orpose_node: {node.failure}", file=sys.stderr)
+            return 2
+        while not stopped.is_set():
+            executor.spin_once(timeout_sec=_SPIN_S)
+        node.trigger_shutdown()
+        return 0
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+
+
+def _autostart(node: PoseNode) -> bool:
+    success = TransitionCallbackReturn.SUCCESS
+    return node.trigger_configure() == success and node.trigger_activate() == success
+
+
+if __name__ == "__main__":
+    sys.exit(main())
