@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from orpose_models.settings import Settings
 
 
-class SynthConfig(BaseModel):
+class SynthConfig(Settings):
     """One synthetic data set; the same values give the same bytes on the same kind of CPU and package versions."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     domain: Literal["or", "everyday"] = Field(
         "or", description="operating room, or the everyday domain that stands for COCO"
     )
-    images: int = Field(100, ge=1, description="number of images; a scene gives one a view")
+    images: int = Field(100, ge=1, description="number of images; a scene gives one a view and moment")
     seed: int = Field(0, ge=0, description="scene k is drawn from (seed, k), whatever the number of workers")
     size: str = Field("640x480", pattern=r"^\d+x\d+$", description="image size, WIDTHxHEIGHT px")
     views: int = Field(2, ge=1, le=6, description="synchronized cameras a scene")
     depth: bool = Field(False, description="also write depth (16 bit, mm) and instance ids as PNG")
+    seconds: float = Field(0.0, ge=0, description="length of each scene's sequence (s); 0: single moments")
+    fps: float = Field(10.0, gt=0, description="frames a second of a sequence")
     jpeg_quality: int = Field(92, ge=30, le=100, description="quality of the stored images")
 
     @property
@@ -28,5 +30,10 @@ class SynthConfig(BaseModel):
         return width, height
 
     @property
+    def frames(self) -> int:
+        """Moments a scene."""
+        return max(1, round(self.seconds * self.fps))
+
+    @property
     def num_scenes(self) -> int:
-        return -(-self.images // self.views)
+        return -(-self.images // (self.views * self.frames))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from training.synthetic_or.bodies import BodyBank
 from training.synthetic_or.cameras import Camera, sample_cameras
 from training.synthetic_or.config import SynthConfig
 from training.synthetic_or.labels import label_people
+from training.synthetic_or.motion import scene_at, tracks_of
 from training.synthetic_or.renderer import Rendered, Renderer
 from training.synthetic_or.scene import Scene, sample_scene
 from training.synthetic_or.sensor import expose
@@ -52,9 +54,13 @@ class View:
     labels: list[ann.PersonLabel]
 
 
+def scene_generator(config: SynthConfig, index: int) -> np.random.Generator:
+    return np.random.default_rng([config.seed, index, 0 if config.domain == "or" else 1])
+
+
 def render_scene(config: SynthConfig, index: int, assets: Assets) -> tuple[Scene, list[View]]:
     """Scene `index` of the data set with all its views; depends on `config.seed` and `index` alone."""
-    rng = np.random.default_rng([config.seed, index, 0 if config.domain == "or" else 1])
+    rng = scene_generator(config, index)
     scene = sample_scene(config.domain, assets.bank, assets.textures, rng)
     renderer = Renderer(scene, assets.textures, assets.noise)
     views: list[View] = []
@@ -68,6 +74,31 @@ def render_scene(config: SynthConfig, index: int, assets: Assets) -> tuple[Scene
                     View(expose(rendered.linear_rgb, rng), rendered, camera, label_people(scene, camera, rendered))
                 )
     return scene, views
+
+
+def render_sequence(config: SynthConfig, index: int, assets: Assets) -> Iterator[list[View]]:
+    """Moment after moment of scene `index`, the same cameras and sensors all the time."""
+    rng = scene_generator(config, index)
+    scene = sample_scene(config.domain, assets.bank, assets.textures, rng)
+    tracks = tracks_of(scene, assets.bank, config.seconds, rng)
+    cameras: list[Camera] = []
+    for _ in range(_MAX_TRIES):
+        start = Renderer(scene, assets.textures, assets.noise)
+        found = sample_cameras(config.domain, config.views, config.image_size, scene.table, scene.room, rng)
+        cameras += [camera for camera in found if not _blocked(start.render(camera, rng))]
+        if len(cameras) >= config.views:
+            break
+    sensor_seeds = rng.integers(1 << 30, size=config.views)
+    for frame in range(config.frames):
+        moment = scene_at(scene, tracks, frame / config.fps)
+        renderer = Renderer(moment, assets.textures, assets.noise)
+        views = []
+        for camera, sensor_seed in zip(cameras[: config.views], sensor_seeds, strict=False):
+            rendered = renderer.render(camera, np.random.default_rng(sensor_seed))
+            picture = expose(rendered.linear_rgb, np.random.default_rng(sensor_seed))
+            labels = [replace(label, track_id=label.person_id) for label in label_people(moment, camera, rendered)]
+            views.append(View(picture, rendered, camera, labels))
+        yield views
 
 
 def _blocked(rendered: Rendered) -> bool:
@@ -135,10 +166,10 @@ def _init_worker(config: SynthConfig, out: Path) -> None:
 def _write_scene(index: int) -> None:
     assert _worker is not None
     config, out, assets = _worker
-    _, views = render_scene(config, index, assets)
     images, persons, cameras = [], [], {}
-    for number, view in enumerate(views):
-        name = f"{index:07d}_{number}"
+    moments = render_sequence(config, index, assets) if config.seconds else [render_scene(config, index, assets)[1]]
+    for frame, number, view in ((f, n, v) for f, views in enumerate(moments) for n, v in enumerate(views)):
+        name = f"{index:07d}_{number}" + (f"_{frame:05d}" if config.seconds else "")
         camera_id = f"scene{index:07d}_cam{number}"
         width, height = config.image_size
         _write_image(out / "images" / f"{name}.jpg", view.picture, [cv2.IMWRITE_JPEG_QUALITY, config.jpeg_quality])
@@ -147,7 +178,7 @@ def _write_scene(index: int) -> None:
             depth_file, instances_file = f"images/{name}_depth.png", f"images/{name}_instances.png"
             _write_image(out / depth_file, (view.rendered.depth_m * 1000 + 0.5).clip(0, 65535).astype(np.uint16), [])
             _write_image(out / instances_file, view.rendered.instances, [])
-        image_id = index * config.views + number
+        image_id = (index * config.frames + frame) * config.views + number
         images.append(
             ann.LabelledImage(
                 image_id,

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orpose_models.annotations import PersonLabel
+from orpose_models.skeleton import h36m17_scores_from_coco17
 from training.synthetic_or.cameras import Camera
 from training.synthetic_or.renderer import Rendered
 from training.synthetic_or.scene import Person, Scene
@@ -53,7 +54,7 @@ def _label(person: Person, camera: Camera, rendered: Rendered) -> PersonLabel | 
         instance_id=person.instance,
         person_id=person.instance,
         role=person.role,
-        outfit=person.outfit,
+        outfit=person.outfit.kind,
         keypoints_3d=np.column_stack([joints_3d, _flags_3d(visibility)]),
     )
 
@@ -75,8 +76,6 @@ def _visibility(person: Person, joints: NDArray, pixels: NDArray, camera: Camera
 
 def _flags_3d(visibility: NDArray) -> NDArray:
     """Human3.6M flags from COCO's: the lowest of the joints each one is made of, at least 1 (3D is always known here)."""
-    from orpose_models.skeleton import h36m17_scores_from_coco17
-
     return np.maximum(h36m17_scores_from_coco17(visibility), 1)
 
 

@@ -90,14 +90,13 @@ class Renderer:
         highlight = np.zeros((len(points), 3), np.float32)
         geometric = points + normals * _OFFSET + view * _OFFSET
         for source in self._lights:
-            target = source.centre + source.half * _light_samples(seen, shape, rng)
-            to_light = (target - points).astype(np.float32)
-            distance = np.linalg.norm(to_light, axis=1)
-            to_light /= distance[:, None]
+            # The shadow ray goes to a random point of the lamp, the shading to its middle: soft edges without grain.
+            to_light, distance = _towards(source.centre + source.half * _light_samples(seen, shape, rng), points)
             blocked = self._scene.run(
                 np.ascontiguousarray(geometric, np.float32), np.ascontiguousarray(to_light),
                 dists=np.ascontiguousarray(distance - 0.06, np.float32), query="OCCLUDED",
             )  # fmt: skip
+            to_light, distance = _towards(source.centre, points)
             visible = _smooth((blocked == -1).astype(np.float32), seen, shape)
             falloff = source.power * 6.0 / (1.0 + distance**2) * np.clip(to_light[:, 2], 0, 1)
             cosine = np.clip((normals * to_light).sum(1), 0, None)
@@ -144,6 +143,13 @@ class _MaterialTable:
         self.fold_scale = np.array([m.fold_scale for m in materials], np.float32)
         self.gloss = np.array([m.gloss for m in materials], np.float32)
         self.emission = np.array([m.emission for m in materials], np.float32)
+
+
+def _towards(target: NDArray, points: NDArray) -> tuple[NDArray, NDArray]:
+    """Unit directions `(N, 3)` and distances `(N,)` m from points to target."""
+    offset = (target - points).astype(np.float32)
+    distance = np.linalg.norm(offset, axis=1)
+    return offset / np.maximum(distance, 1e-6)[:, None], distance
 
 
 def _light_samples(seen: NDArray, shape: tuple[int, int], rng: np.random.Generator) -> NDArray:

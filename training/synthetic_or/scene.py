@@ -19,12 +19,15 @@ ROLES_OF_STAFF = ("surgeon", "assistant", "nurse", "anaesthetist", "visitor")
 
 @dataclass(frozen=True)
 class Person:
-    """One person of a scene: `instance` from 1, the posed body in the room frame, role and outfit."""
+    """One person of a scene: `instance` from 1, the posed body in the room frame, what was asked of it, role and outfit."""
 
     instance: int
     body: PosedBody
     role: str
-    outfit: str
+    shape: int
+    request: PoseRequest
+    outfit: Outfit
+    dressed: list[Mesh]
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,18 @@ class Light:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything to render: meshes in room coordinates, people, lights, room size and the table's centre `(3,)` m."""
+    """Everything to render: furniture in room coordinates, people, lights, room size and the table's centre `(3,)` m."""
 
-    meshes: list[Mesh]
+    furniture: list[Mesh]
     people: list[Person]
     lights: list[Light]
     ambient: NDArray
     room: NDArray
     table: NDArray
+
+    @property
+    def meshes(self) -> list[Mesh]:
+        return self.furniture + [mesh for person in self.people for mesh in person.dressed]
 
 
 class _Floor:
@@ -72,11 +79,10 @@ def sample_scene(domain: str, bank: BodyBank, textures: Textures, rng: np.random
     floor = _Floor()
     meshes = f.room_shell(rng, textures, room) + f.floor_cables(rng, room)
     if domain == "or":
-        people_meshes, people = _operation(bank, table, heading, floor, room, rng, meshes)
+        people = _operation(bank, table, heading, floor, room, rng, meshes)
         meshes += _machines(textures, table, heading, floor, room, rng)
     else:
-        people_meshes, people = _everyday(bank, textures, floor, room, rng, meshes)
-    meshes += people_meshes
+        people = _everyday(bank, textures, floor, room, rng, meshes)
     meshes += _clutter(textures, floor, room, rng, domain)
     return Scene(meshes, people, _lights(room, table, rng), _ambient(rng), room, table)
 
@@ -114,16 +120,15 @@ def _to_room(table: NDArray, heading: float, x: float, y: float) -> tuple[float,
 def _operation(
     bank: BodyBank, table: NDArray, heading: float, floor: _Floor, room: NDArray, rng: np.random.Generator,
     meshes: list[Mesh],
-) -> tuple[list[Mesh], list[Person]]:  # fmt: skip
+) -> list[Person]:  # fmt: skip
     """The table with a patient or without, and the staff: half of it at the table."""
     place = (table[0], table[1], 0.0)
     meshes += f.turned(f.operating_table(rng, table[2]), heading, place)
     for x in (-0.7, 0.0, 0.7):
         floor.take(*_to_room(table, heading, x, 0.0), 0.33)
-    dressed: list[Mesh] = []
     people: list[Person] = []
     if rng.random() < 0.6:
-        _patient(bank, table, heading, rng, dressed, people, meshes)
+        _patient(bank, table, heading, rng, people, meshes)
     elif rng.random() < 0.4:
         bounds = (rng.uniform(-1.0, -0.6), rng.uniform(0.5, 1.0), -0.3, 0.3)
         meshes += f.turned(f.drape_over(np.zeros((0, 3)), bounds, table[2] + 0.02, rng), heading, place)
@@ -143,18 +148,23 @@ def _operation(
             if at_table
             else str(rng.choice(["nurse", "anaesthetist", "visitor"]))
         )
-        _add(bank, request, outfit, role, rng, dressed, people)
-    return dressed, people
+        _add(bank, request, outfit, role, rng, people)
+    return people
 
 
 def _add(
-    bank: BodyBank, request: PoseRequest, outfit: Outfit, role: str, rng: np.random.Generator,
-    dressed: list[Mesh], people: list[Person],
-) -> None:  # fmt: skip
-    instance = len(people) + 1
-    body = pose_body(bank, int(rng.integers(bank.num_shapes)), request, rng)
-    dressed += dress(bank, body, outfit, instance, skirt=request.kind not in ("sit", "lie"))
-    people.append(Person(instance, body, role, outfit.kind))
+    bank: BodyBank, request: PoseRequest, outfit: Outfit, role: str, rng: np.random.Generator, people: list[Person]
+) -> None:
+    shape = int(rng.integers(bank.num_shapes))
+    people.append(clothed(bank, shape, pose_body(bank, shape, request, rng), request, outfit, role, len(people) + 1))
+
+
+def clothed(
+    bank: BodyBank, shape: int, body: PosedBody, request: PoseRequest, outfit: Outfit, role: str, instance: int
+) -> Person:
+    """A person in a pose, with the clothes' meshes."""
+    meshes = dress(bank, body, outfit, instance, skirt=request.kind not in ("sit", "lie"))
+    return Person(instance, body, role, shape, request, outfit, meshes)
 
 
 def _at_table(table: NDArray, heading: float, floor: _Floor, rng: np.random.Generator) -> PoseRequest | None:
@@ -192,8 +202,7 @@ def _somewhere(floor: _Floor, room: NDArray, rng: np.random.Generator) -> PoseRe
 
 
 def _patient(
-    bank: BodyBank, table: NDArray, heading: float, rng: np.random.Generator, dressed: list[Mesh], people: list[Person],
-    meshes: list[Mesh],
+    bank: BodyBank, table: NDArray, heading: float, rng: np.random.Generator, people: list[Person], meshes: list[Mesh],
 ) -> None:  # fmt: skip
     """A patient on the back along the table, mostly under drapes."""
     # Lying turns the head towards the person's own back direction; 90 degrees lays it along the table's x axis.
@@ -203,7 +212,7 @@ def _patient(
         heading + 90.0 * rng.choice([-1, 1]),
     )
     outfit = sample_outfit("patient", rng)
-    _add(bank, request, outfit, "patient", rng, dressed, people)
+    _add(bank, request, outfit, "patient", rng, people)
     body = people[-1].body
     if rng.random() < 0.88:
         c, s = np.cos(np.radians(-heading)), np.sin(np.radians(-heading))
@@ -268,11 +277,10 @@ def _clutter(textures: Textures, floor: _Floor, room: NDArray, rng: np.random.Ge
 
 def _everyday(
     bank: BodyBank, textures: Textures, floor: _Floor, room: NDArray, rng: np.random.Generator, meshes: list[Mesh]
-) -> tuple[list[Mesh], list[Person]]:
-    dressed: list[Mesh] = []
+) -> list[Person]:
     people: list[Person] = []
     for _ in range(int(rng.integers(1, 7))):
         request = _somewhere(floor, room, rng)
         if request is not None:
-            _add(bank, request, sample_outfit("street", rng), "visitor", rng, dressed, people)
-    return dressed, people
+            _add(bank, request, sample_outfit("street", rng), "visitor", rng, people)
+    return people
