@@ -33,7 +33,7 @@ class CameraHealth:
             facts: What does not change: model, backend, precision.
         """
         totals, now_s = self._counts.totals(), time.monotonic()
-        lost = source.transport_lost + source.cadence.missing
+        lost = max(source.transport_lost, source.cadence.missing)  # two views of the same loss
         problems = self._problems(totals, lost - self._previous_lost, source, watchdog_s)
         values = {
             **facts,
