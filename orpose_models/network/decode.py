@@ -55,8 +55,8 @@ def decode_bicubic(logits: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def softmax_peak(logits: Tensor, peak: Tensor) -> Tensor:
-    """The softmax over each `(..., S, S)` map, read at its peak's logit `(...)`."""
-    return (peak - logits.flatten(-2).logsumexp(dim=-1)).exp().clamp(max=1)
+    """The softmax over each `(..., S, S)` map, read at its peak's logit `(...)`, the map's highest."""
+    return 1 / (logits.flatten(-2) - peak.unsqueeze(-1)).exp().sum(dim=-1)
 
 
 def place_in_boxes(points: Tensor, boxes: Tensor) -> Tensor:

@@ -64,6 +64,7 @@ class KeypointHead(nn.Module):
                 module.momentum = BATCH_NORM_MOMENTUM
         self.hard = _upscore(width)
         self.soft = _upscore(width)
+        self.upsample = BilinearUpsample()
 
     def forward(self, roi_features: Tensor) -> Tensor:
         x = self.convs(roi_features)
@@ -72,8 +73,23 @@ class KeypointHead(nn.Module):
         weight = torch.cat([branch.weight for branch in branches], dim=1)
         bias = torch.cat([branch.bias for branch in branches if branch.bias is not None])
         x = F.conv_transpose2d(x, weight, bias, stride=2, padding=1)
-        x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
-        return x.unflatten(1, (2, NUM_KEYPOINTS))
+        return self.upsample(x).unflatten(1, (2, NUM_KEYPOINTS))
+
+
+class BilinearUpsample(nn.Module):
+    """Bilinear x2 of heatmaps. torch's kernel in training; as two matrix products in the static way, where it is faster."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.as_matrices = False
+
+    def forward(self, maps: Tensor) -> Tensor:
+        if not self.as_matrices:
+            return F.interpolate(maps, scale_factor=2.0, mode="bilinear", align_corners=False)
+        size = maps.shape[-1]
+        unit = torch.eye(size, dtype=maps.dtype, device=maps.device)[None]
+        matrix = F.interpolate(unit, scale_factor=2.0, mode="linear", align_corners=False)[0]  # size, 2 * size
+        return matrix.T @ (maps @ matrix)
 
 
 def _upscore(width: int) -> nn.ConvTranspose2d:

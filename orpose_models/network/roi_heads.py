@@ -25,6 +25,8 @@ from orpose_models.network.sampling import ProposalSampler, Sampled, keypoint_ro
 NMS_IOU = 0.5
 #: Detections with a score below this floor are dropped; the runtime's threshold is applied outside.
 MIN_SCORE = 0.05
+#: Detections with a shorter side (px) are dropped.
+MIN_BOX_SIDE_PX = 1e-2
 
 Target = dict[str, Tensor]
 
@@ -113,7 +115,7 @@ class RoIHeads(nn.Module):
         for boxes, margin, size in zip(decoded, margins, sizes, strict=True):
             boxes = clip_boxes_to_image(boxes, size)
             # Ranked by the margin: its sigmoid saturates to ties.
-            usable = (margin.sigmoid() > MIN_SCORE) & ((boxes[:, 2:] - boxes[:, :2]) >= 1e-2).all(dim=1)
+            usable = (margin.sigmoid() > MIN_SCORE) & ((boxes[:, 2:] - boxes[:, :2]) >= MIN_BOX_SIDE_PX).all(dim=1)
             boxes, margin = boxes[usable], margin[usable]
             kept = nms(boxes, margin, NMS_IOU)[: self.preset.max_persons]
             results.append({"boxes": boxes[kept], "scores": margin[kept].sigmoid()})
@@ -131,7 +133,7 @@ class RoIHeads(nn.Module):
         Returns:
             `(N, 17, 3)` x, y px, score; `(N, 17, 4)` x, y, z mm, score.
         """
-        mean = maps.mean(dim=1)
+        mean = (maps[:, 0] + maps[:, 1]) / 2
         if decoding == "bicubic":
             three = [decode_bicubic(each, boxes) for each in (mean, maps[:, 0], maps[:, 1])]
             peak = mean.flatten(-2).amax(dim=-1)
