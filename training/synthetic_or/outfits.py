@@ -170,11 +170,8 @@ def _paint(bank: b.BodyBank, body: b.PosedBody, outfit: Outfit, rng: np.random.G
     colours[regions == b.EYE] = linear(0.15, 0.12, 0.10)
     if outfit.apron is not None:
         cover(b.TORSO, outfit.apron, 0.026)
-    if outfit.kind in ("gown",) and outfit.cuffs is not None:
+    if outfit.cuffs is not None:
         _cuffs(bank, body, outfit, colours)
-    if outfit.mask is None:
-        lips = (regions == b.MASK) & (rng.random(len(regions)) < 0.0)
-        colours[lips] = outfit.skin * (1.1, 0.6, 0.6)
     if outfit.kind == "scrubs" and rng.random() < 0.6:
         _v_neck(bank, body, outfit, colours)
     return colours, inflate

@@ -102,8 +102,7 @@ def _legs(bank: BodyBank, shape: int, local: NDArray, kind: str, rng: np.random.
             swing, knee, spread = rng.uniform(75, 95), rng.uniform(70, 100), rng.uniform(3, 16) * sign
         down = rotation_about("x", -swing) @ rotation_about("y", -spread) @ np.array([0.0, 0.0, -1.0])
         shin_down = rotation_about("x", -swing + knee) @ rotation_about("y", -spread) @ np.array([0.0, 0.0, -1.0])
-        heading = tilt @ rotation_about("x", 0.0)
-        upright = _heading_only(heading)
+        upright = _heading_only(tilt)
         _aim(bank, shape, local, f"{side}_thigh", f"{side}_shin", upright @ down, upright @ np.array([1.0, 0.0, 0.0]))
         _aim(
             bank, shape, local, f"{side}_shin", f"{side}_foot", upright @ shin_down, upright @ np.array([1.0, 0.0, 0.0])
