@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,23 @@ from orpose_models.runtime.models import first_line
 from orpose_models.runtime.sources import Frame, Unreadable
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+
+
+@dataclass(frozen=True, eq=False)
+class RawMessage:
+    """A message as it is stored.
+
+    Attributes:
+        topic: Name of its topic.
+        msgtype: Its type, such as "sensor_msgs/msg/Image".
+        recorded_ns: When it was recorded, ns since 1970.
+        cdr: The serialised message.
+    """
+
+    topic: str
+    msgtype: str
+    recorded_ns: int
+    cdr: bytes
 
 
 class BagImages:
@@ -45,14 +63,10 @@ class BagImages:
 
     def __iter__(self) -> Iterator[Frame | Unreadable]:
         with self._reader() as reader:
-            connections = [c for c in reader.connections if c.topic == self.topic]
-            messages = reader.messages(connections)
-            for index in range(self._count):
-                started = time.perf_counter()
+            started = time.perf_counter()
+            for index, raw in enumerate(self._raw_messages(reader)):
                 with _damage_as_input_error(self.path):
-                    if (item := next(messages, None)) is None:
-                        raise InputError(f"{self.path}: ends after {index} of {self._count} images; it is truncated")
-                    message: Any = reader.deserialize(item[2], item[0].msgtype)
+                    message: Any = reader.deserialize(raw.cdr, raw.msgtype)
                 stamp_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
                 name = f"{self.topic}#{stamp_ns}"
                 try:
@@ -61,6 +75,21 @@ class BagImages:
                     yield Unreadable(index, name, str(error))
                 else:
                     yield Frame(index, name, image, (time.perf_counter() - started) * 1e3, stamp_ns)
+                started = time.perf_counter()
+
+    def raw_messages(self) -> Iterator[RawMessage]:
+        """The messages undecoded, for who passes them on."""
+        with self._reader() as reader:
+            yield from self._raw_messages(reader)
+
+    def _raw_messages(self, reader: AnyReader) -> Iterator[RawMessage]:
+        messages = reader.messages([c for c in reader.connections if c.topic == self.topic])
+        for index in range(self._count):
+            with _damage_as_input_error(self.path):
+                if (item := next(messages, None)) is None:
+                    raise InputError(f"{self.path}: ends after {index} of {self._count} images; it is truncated")
+            connection, recorded_ns, cdr = item
+            yield RawMessage(connection.topic, connection.msgtype, recorded_ns, bytes(cdr))
 
     @contextmanager
     def _reader(self) -> Iterator[AnyReader]:

@@ -56,12 +56,11 @@ def _to_three_channels(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(image), code), np.uint8)
 
 
-def decode_image(encoded: NDArray[np.uint8], name: str) -> NDArray:
+def decode_image(encoded: NDArray[np.uint8]) -> NDArray:
     """The pixels of an encoded image (PNG, JPEG, TIFF, …), `(H, W, 3)` BGR at the file's own depth.
 
     Args:
         encoded: `(N,)` the file's bytes.
-        name: What to call it in an error.
 
     Raises:
         ImageError: It cannot be decoded.
@@ -71,5 +70,5 @@ def decode_image(encoded: NDArray[np.uint8], name: str) -> NDArray:
     except cv2.error:
         image = None
     if image is None:
-        raise ImageError(f"{name}: not an image that can be decoded ({encoded.size} bytes)")
+        raise ImageError(f"not an image that can be decoded ({encoded.size} bytes)")
     return image

@@ -36,7 +36,10 @@ def bgr8_from_message(message: Any, convert: Converter = image_to_cvimage) -> ND
         ImageError: Size 0, an unknown encoding, a step or length that does not fit, a file that cannot be decoded.
     """
     if hasattr(message, "format"):
-        return to_bgr8(decode_image(np.frombuffer(message.data, np.uint8), f"compressed image ({message.format})"))
+        try:
+            return to_bgr8(decode_image(np.frombuffer(message.data, np.uint8)))
+        except ImageError as error:
+            raise ImageError(f"compressed image ({message.format}): {error}") from None
     return _from_raw(message, convert)
 
 

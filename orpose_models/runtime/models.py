@@ -13,6 +13,8 @@ WEIGHTS_DIR = Path(__file__).resolve().parent.parent / "weights"
 FORMAT_KEY = "orpose.format"
 FORMAT = "1"
 INPUT_NAME = "image"
+#: Width and height of a network's input unless a model says otherwise, px.
+REFERENCE_INPUT_SIZE = (640, 480)
 #: The graph's outputs in order; shapes are in `Backend.infer`.
 OUTPUT_NAMES = ("boxes", "scores", "valid", "keypoints", "keypoints_3d", "nms_converged")
 

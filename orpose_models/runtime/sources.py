@@ -117,9 +117,11 @@ class ImageFiles:
         for index, file in enumerate(self._files):
             started = time.perf_counter()
             try:
-                image = decode_image(np.frombuffer(file.read_bytes(), np.uint8), file.name)
-            except (OSError, ImageError) as error:
+                image = decode_image(np.frombuffer(file.read_bytes(), np.uint8))
+            except ImageError as error:
                 yield Unreadable(index, file.name, str(error))
+            except OSError as error:
+                yield Unreadable(index, file.name, f"cannot be read ({error.strerror})")
             else:
                 yield Frame(index, file.name, image, (time.perf_counter() - started) * 1e3)
 

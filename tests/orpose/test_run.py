@@ -1,0 +1,180 @@
+"""`orpose run` from end to end, with a graph that finds bright boxes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from orpose.main import main
+
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+
+
+@pytest.fixture
+def frames(tmp_path) -> Path:
+    """Three 64x48 frames, in each a bright blue box of columns 10-20 and a green one of 30-50, rows 12-36."""
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    image = np.zeros((48, 64, 3), np.uint8)
+    image[12:36, 10:20, 0] = 255
+    image[12:36, 30:50, 1] = 255
+    image[12:36, 56:60, 2] = 255
+    for index in range(3):
+        cv2.imwrite(str(folder / f"{index}.png"), image)
+    return folder
+
+
+def call(fake_model, *words) -> int:
+    return main(["run", "--model", str(fake_model), "--threads", "1", *map(str, words)])
+
+
+def test_results_and_table(fake_model, frames, tmp_path, capsys):
+    assert call(fake_model, frames, "--out", tmp_path / "out") == 0
+    entries = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert [(e["image_id"], e["file_name"], e["score"]) for e in entries[:4]] == [
+        (0, "0.png", 0.9),
+        (0, "0.png", 0.6),
+        (0, "0.png", 0.2),
+        (1, "1.png", 0.9),
+    ]
+    # Resizing by ten blurs an edge over one pixel of the image; the box is what is brighter than 200.
+    np.testing.assert_allclose(entries[0]["bbox"], [10, 12, 10, 24], atol=1.01)
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["results.json"]
+    assert not list(tmp_path.glob(".orpose*"))
+    lines = capsys.readouterr().out.splitlines()
+    table = {line[:40].strip(): line[40:].strip() for line in lines[:4]}
+    assert table == {
+        "frames": "3",
+        "unreadable": "0",
+        "persons (score >= 0.5)": "6",
+        "persons per frame": "2.00",
+    }
+    assert [line.split()[0] for line in lines[5:10]] == ["decode", "preprocess", "infer", "post", "total"]
+
+
+def test_frame_size_gives_the_original_pixels(fake_model, frames, tmp_path):
+    assert call(fake_model, frames, "--out", tmp_path / "out", "--frame-size", "640x480") == 0
+    entries = json.loads((tmp_path / "out" / "results.json").read_text())
+    np.testing.assert_allclose(entries[0]["bbox"], [100, 120, 100, 240], atol=10.1)
+
+
+def test_drawings_show_the_reduced_image_only(fake_model, tmp_path):
+    # Fine stripes: at 12x nothing of them may be left in any picture.
+    stripes = np.zeros((480, 640, 3), np.uint8)
+    stripes[:, ::2] = 255
+    cv2.imwrite(str(tmp_path / "stripes.png"), stripes)
+    out = tmp_path / "out"
+    assert call(fake_model, tmp_path / "stripes.png", "--out", out, "--draw", "--downsample", 12) == 0
+    capture = cv2.VideoCapture(str(out / "overlay.mp4"))
+    found, frame = capture.read()
+    assert found
+    assert frame.shape == (480, 760, 3)
+    assert frame[100:400, 100:500].std() < 12
+    sheet = cv2.imread(str(out / "contact_sheet.png"))
+    assert sheet[50:250, 50:350].std() < 12
+
+
+def test_existing_folder_keeps_other_files(fake_model, frames, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    (out / "results.json").write_text("old")
+    assert call(fake_model, frames, "--out", out) == 0
+    assert (out / "notes.txt").read_text() == "mine"
+    assert len(json.loads((out / "results.json").read_text())) == 9
+
+
+def test_unreadable_frames_are_counted_and_named(fake_model, frames, tmp_path, capsys):
+    (frames / "1.png").write_bytes(b"broken")
+    assert call(fake_model, frames, "--out", tmp_path / "out") == 0
+    out = capsys.readouterr().out
+    assert "unreadable: 1.png: not an image that can be decoded (6 bytes)" in out
+    assert {e["image_id"] for e in json.loads((tmp_path / "out" / "results.json").read_text())} == {0, 2}
+
+
+def test_annotations_give_image_ids(fake_model, frames, tmp_path, capsys):
+    labels = tmp_path / "labels.json"
+    images = [{"id": 70 + i, "file_name": f"sub/{i}.png", "width": 64, "height": 48} for i in (0, 2)]
+    labels.write_text(json.dumps({"images": images, "annotations": [], "categories": [{"id": 1, "name": "person"}]}))
+    assert call(fake_model, frames, "--out", tmp_path / "out", "--annotations", labels) == 0
+    assert {e["image_id"] for e in json.loads((tmp_path / "out" / "results.json").read_text())} == {70, 72}
+    assert "skipped, not in the annotations" in capsys.readouterr().out
+
+
+def bad_inputs(fake_model: Path, frames: Path, tmp: Path) -> dict[str, tuple[list[str], str]]:
+    """Name -> (arguments, what the error must say)."""
+    (tmp / "empty").mkdir()
+    (tmp / "all_broken").mkdir()
+    (tmp / "all_broken" / "0.png").write_bytes(b"x")
+    (tmp / "corrupt.onnx").write_bytes(fake_model.read_bytes()[:500])
+    (tmp / "bag").mkdir()
+    (tmp / "bag" / "metadata.yaml").write_text("rosbag2_bagfile_information: {version: 9}\n")
+    (tmp / "cut.mcap").write_bytes(b"\x89MCAP0\r\n\x01\x00")
+    (tmp / "file").write_text("x")
+    (tmp / "labels.json").write_text("{")
+    (tmp / "film.mp4").write_bytes(b"x")
+    (tmp / "foreign.json").write_text(
+        '{"images": [{"id": 1, "file_name": "z.png", "width": 1, "height": 1}], "annotations": []}'
+    )
+    model, out = ["--model", str(fake_model)], ["--out", str(tmp / "out")]
+    return {
+        "missing input": ([str(tmp / "missing"), *out, *model], "no such file or folder"),
+        "empty folder": ([str(tmp / "empty"), *out, *model], "no images"),
+        "nothing readable": ([str(tmp / "all_broken"), *out, *model], "none of its 1 frames is usable"),
+        "bag with broken metadata": ([str(tmp / "bag"), *out, *model], "truncated or damaged"),
+        "truncated bag": ([str(tmp / "cut.mcap"), *out, *model], "truncated or damaged"),
+        "broken video": ([str(tmp / "film.mp4"), *out, *model], "not a video"),
+        "corrupt model": ([str(frames), *out, "--model", str(tmp / "corrupt.onnx")], "corrupt.onnx"),
+        "missing model": ([str(frames), *out, "--model", "none"], "no such shipped model"),
+        "unknown backend": ([str(frames), *out, *model, "--backend", "tpu"], "'onnxruntime', 'openvino' or 'torch'"),
+        "factor": ([str(frames), *out, *model, "--downsample", "20"], "less than or equal to 12"),
+        "frame size": ([str(frames), *out, *model, "--frame-size", "big"], "expected WIDTHxHEIGHT"),
+        "other frame": ([str(frames), *out, *model, "--frame-size", "1920x1080"], "no reduced 1920x1080 frame"),
+        "out is a file": ([str(frames), "--out", str(tmp / "file"), *model], "is a file"),
+        "broken labels": ([str(frames), *out, *model, "--annotations", str(tmp / "labels.json")], "not JSON"),
+        "other labels": ([str(frames), *out, *model, "--annotations", str(tmp / "foreign.json")], "in the annotations"),
+        "topic of a folder": ([str(frames), *out, *model, "--topic", "/a"], "only in a bag"),
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "missing input", "empty folder", "nothing readable", "bag with broken metadata", "truncated bag", "broken video",
+        "corrupt model", "missing model", "unknown backend", "factor", "frame size", "other frame", "out is a file",
+        "broken labels", "other labels", "topic of a folder",
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_writes_nothing(fake_model, frames, tmp_path, capsys, name):
+    arguments, expected = bad_inputs(fake_model, frames, tmp_path)[name]
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["run", *arguments, "--draw"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("orpose run: ")
+    assert captured.err.count("\n") == 1
+    assert expected in captured.err
+    assert captured.out == ""
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_as_a_process_stderr_holds_one_line(fake_model, tmp_path):
+    (tmp_path / "film.mp4").write_bytes(b"not a video")
+    command = [sys.executable, "-m", "orpose", "run", str(tmp_path / "film.mp4"), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_real_reduced_frames(fake_model, tmp_path):
+    folder = SHARED / "data" / "mvor_seq1_x12_color"
+    if not folder.is_dir():
+        pytest.skip("needs the real frames of ../shared/data")
+    assert call(fake_model, folder, "--out", tmp_path / "out", "--frame-size", "640x480", "--draw") == 0
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["contact_sheet.png", "overlay.mp4", "results.json"]
