@@ -1,0 +1,130 @@
+"""Writes rosbag2 recordings (MCAP) without ROS, and changes stamps in serialised messages."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rosbags.interfaces import Connection
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys.store import Typestore
+
+from orpose_models.errors import InputError
+from orpose_models.runtime.bags import RawMessage
+
+NANOSECONDS_PER_SECOND = 1_000_000_000
+#: A serialised message: four bytes that tell the byte order, then the header with the stamp first of all.
+_STAMP_OFFSET = 4
+
+
+def write_image_bag(
+    path: str | Path,
+    frames: Iterable[NDArray[np.uint8]],
+    topic: str,
+    stamps_ns: Sequence[int],
+    *,
+    compressed: bool = True,
+    picture_format: Literal["jpeg", "png"] = "jpeg",
+    jpeg_quality: int = 90,
+    frame_id: str = "camera",
+) -> None:
+    """Writes a bag folder with one image topic.
+
+    Args:
+        path: The folder to create.
+        frames: `(H, W, 3)` BGR, one for each stamp; consumed one at a time.
+        topic: Full topic name; by convention that of compressed images ends in /compressed.
+        stamps_ns: Header stamp and recording time of each frame, ns since 1970, increasing.
+        compressed: CompressedImage messages; otherwise Image messages with bgr8.
+        picture_format: Of compressed images; PNG loses nothing.
+        jpeg_quality: 0 to 100.
+        frame_id: The camera's optical frame.
+
+    Raises:
+        InputError: The folder exists already.
+        ValueError: Another number of frames than of stamps.
+    """
+    store = get_typestore(Stores.LATEST)
+    options = [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality] if picture_format == "jpeg" else []
+
+    def messages() -> Iterable[RawMessage]:
+        for frame, stamp_ns in zip(frames, stamps_ns, strict=True):
+            if compressed:
+                _, encoded = cv2.imencode(f".{picture_format}", frame, options)
+                message = _compressed_image(store, _header(store, stamp_ns, frame_id), picture_format, encoded)
+            else:
+                message = _image(store, _header(store, stamp_ns, frame_id), frame)
+            cdr = bytes(store.serialize_cdr(message, message.__msgtype__))
+            yield RawMessage(topic, message.__msgtype__, stamp_ns, cdr)
+
+    write_raw_bag(path, messages(), store)
+
+
+def write_raw_bag(path: str | Path, messages: Iterable[RawMessage], typestore: Typestore) -> None:
+    """Writes a bag folder with serialised messages, in the given order.
+
+    Args:
+        path: The folder to create.
+        messages: In order of recording.
+        typestore: Knows their types; the definitions go into the file, so that it can be read anywhere.
+
+    Raises:
+        InputError: The folder exists already.
+    """
+    if Path(path).exists():
+        raise InputError(f"{path}: exists already; choose another folder or remove it")
+    connections: dict[tuple[str, str], Connection] = {}
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        for message in messages:
+            key = (message.topic, message.msgtype)
+            if key not in connections:
+                connections[key] = writer.add_connection(*key, typestore=typestore)
+            writer.write(connections[key], message.recorded_ns, message.cdr)
+
+
+def stamp_ns_of(cdr: bytes) -> int:
+    """The header stamp, ns, of a serialised message that begins with a header."""
+    seconds, nanoseconds = struct.unpack_from(_stamp_format(cdr), cdr, _STAMP_OFFSET)
+    return int(seconds * NANOSECONDS_PER_SECOND + nanoseconds)
+
+
+def with_stamp(cdr: bytes, stamp_ns: int) -> bytes:
+    """The same serialised message with another header stamp, ns."""
+    changed = bytearray(cdr)
+    struct.pack_into(_stamp_format(cdr), changed, _STAMP_OFFSET, *divmod(stamp_ns, NANOSECONDS_PER_SECOND))
+    return bytes(changed)
+
+
+def _stamp_format(cdr: bytes) -> str:
+    return "<iI" if cdr[1] & 1 else ">iI"
+
+
+def _header(store: Typestore, stamp_ns: int, frame_id: str) -> Any:
+    seconds, nanoseconds = divmod(stamp_ns, NANOSECONDS_PER_SECOND)
+    stamp = store.types["builtin_interfaces/msg/Time"](sec=seconds, nanosec=nanoseconds)
+    return store.types["std_msgs/msg/Header"](stamp=stamp, frame_id=frame_id)
+
+
+def _compressed_image(store: Typestore, header: Any, picture_format: str, encoded: NDArray[np.uint8]) -> Any:
+    return store.types["sensor_msgs/msg/CompressedImage"](
+        header=header, format=picture_format, data=encoded.reshape(-1)
+    )
+
+
+def _image(store: Typestore, header: Any, pixels: NDArray[np.uint8]) -> Any:
+    height, width = pixels.shape[:2]
+    return store.types["sensor_msgs/msg/Image"](
+        header=header,
+        height=height,
+        width=width,
+        encoding="bgr8",
+        is_bigendian=0,
+        step=3 * width,
+        data=np.ascontiguousarray(pixels).reshape(-1),
+    )
