@@ -229,10 +229,8 @@ def _require_frames(summary: Summary, source: Source) -> None:
     if summary.unlabelled:
         raise InputError(f"{source.path}: none of its {summary.unlabelled} frames is in the annotations")
     if summary.unreadable:
-        first = summary.unreadable[0]
-        raise InputError(
-            f"{source.path}: none of its {len(summary.unreadable)} frames is usable; {first.name}: {first.reason}"
-        )
+        first, count = summary.unreadable[0], len(summary.unreadable)
+        raise InputError(f"{source.path}: none of its {count} frames is usable; {first.name}: {first.reason}")
     raise InputError(f"{source.path}: no frames")
 
 

@@ -107,60 +107,54 @@ def test_annotations_give_image_ids(fake_model, frames, tmp_path, capsys):
     assert "skipped, not in the annotations" in capsys.readouterr().out
 
 
-def bad_inputs(fake_model: Path, frames: Path, tmp: Path) -> dict[str, tuple[list[str], str]]:
-    """Name -> (arguments, what the error must say)."""
-    (tmp / "empty").mkdir()
-    (tmp / "all_broken").mkdir()
-    (tmp / "all_broken" / "0.png").write_bytes(b"x")
-    (tmp / "corrupt.onnx").write_bytes(fake_model.read_bytes()[:500])
-    (tmp / "bag").mkdir()
-    (tmp / "bag" / "metadata.yaml").write_text("rosbag2_bagfile_information: {version: 9}\n")
-    (tmp / "cut.mcap").write_bytes(b"\x89MCAP0\r\n\x01\x00")
-    (tmp / "file").write_text("x")
-    (tmp / "labels.json").write_text("{")
-    (tmp / "film.mp4").write_bytes(b"x")
-    (tmp / "foreign.json").write_text(
-        '{"images": [{"id": 1, "file_name": "z.png", "width": 1, "height": 1}], "annotations": []}'
-    )
-    model, out = ["--model", str(fake_model)], ["--out", str(tmp / "out")]
-    return {
-        "missing input": ([str(tmp / "missing"), *out, *model], "no such file or folder"),
-        "empty folder": ([str(tmp / "empty"), *out, *model], "no images"),
-        "nothing readable": ([str(tmp / "all_broken"), *out, *model], "none of its 1 frames is usable"),
-        "bag with broken metadata": ([str(tmp / "bag"), *out, *model], "truncated or damaged"),
-        "truncated bag": ([str(tmp / "cut.mcap"), *out, *model], "truncated or damaged"),
-        "broken video": ([str(tmp / "film.mp4"), *out, *model], "not a video"),
-        "corrupt model": ([str(frames), *out, "--model", str(tmp / "corrupt.onnx")], "corrupt.onnx"),
-        "missing model": ([str(frames), *out, "--model", "none"], "no such shipped model"),
-        "unknown backend": ([str(frames), *out, *model, "--backend", "tpu"], "'onnxruntime', 'openvino' or 'torch'"),
-        "factor": ([str(frames), *out, *model, "--downsample", "20"], "less than or equal to 12"),
-        "frame size": ([str(frames), *out, *model, "--frame-size", "big"], "expected WIDTHxHEIGHT"),
-        "other frame": ([str(frames), *out, *model, "--frame-size", "1920x1080"], "no reduced 1920x1080 frame"),
-        "out is a file": ([str(frames), "--out", str(tmp / "file"), *model], "is a file"),
-        "broken labels": ([str(frames), *out, *model, "--annotations", str(tmp / "labels.json")], "not JSON"),
-        "other labels": ([str(frames), *out, *model, "--annotations", str(tmp / "foreign.json")], "in the annotations"),
-        "topic of a folder": ([str(frames), *out, *model, "--topic", "/a"], "only in a bag"),
-    }
+#: What is wrong -> (input, further options, what the error must say); {tmp} holds what `broken_files` made.
+BAD_INPUT = {
+    "missing input": ("{tmp}/missing", "", "no such file or folder"),
+    "empty folder": ("{tmp}/empty", "", "no images"),
+    "nothing readable": ("{tmp}/all_broken", "", "none of its 1 frames is usable; 0.png: not an image"),
+    "bag with broken metadata": ("{tmp}/bag", "", "truncated or damaged"),
+    "truncated bag": ("{tmp}/cut.mcap", "", "truncated or damaged"),
+    "broken video": ("{tmp}/film.mp4", "", "not a video"),
+    "corrupt model": ("{tmp}/frames", "--model {tmp}/corrupt.onnx", "corrupt.onnx"),
+    "missing model": ("{tmp}/frames", "--model none", "no such shipped model"),
+    "unknown backend": ("{tmp}/frames", "--backend tpu", "'onnxruntime', 'openvino' or 'torch'"),
+    "factor": ("{tmp}/frames", "--downsample 20", "less than or equal to 12"),
+    "frame size": ("{tmp}/frames", "--frame-size big", "expected WIDTHxHEIGHT"),
+    "another frame": ("{tmp}/frames", "--frame-size 1920x1080", "no reduced 1920x1080 frame"),
+    "out is a file": ("{tmp}/frames", "--out {tmp}/film.mp4", "is a file"),
+    "broken labels": ("{tmp}/frames", "--annotations {tmp}/broken.json", "not JSON"),
+    "other labels": ("{tmp}/frames", "--annotations {tmp}/other.json", "none of its 3 frames is in the annotations"),
+    "topic of a folder": ("{tmp}/frames", "--topic /a", "only in a bag"),
+}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "missing input", "empty folder", "nothing readable", "bag with broken metadata", "truncated bag", "broken video",
-        "corrupt model", "missing model", "unknown backend", "factor", "frame size", "other frame", "out is a file",
-        "broken labels", "other labels", "topic of a folder",
-    ],
-)  # fmt: skip
-def test_bad_input_is_one_line_and_writes_nothing(fake_model, frames, tmp_path, capsys, name):
-    arguments, expected = bad_inputs(fake_model, frames, tmp_path)[name]
-    before = sorted(tmp_path.rglob("*"))
-    assert main(["run", *arguments, "--draw"]) == 2
+@pytest.fixture
+def broken_files(fake_model, frames, tmp_path) -> Path:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "all_broken").mkdir()
+    (tmp_path / "all_broken" / "0.png").write_bytes(b"x")
+    (tmp_path / "corrupt.onnx").write_bytes(fake_model.read_bytes()[:500])
+    (tmp_path / "bag").mkdir()
+    (tmp_path / "bag" / "metadata.yaml").write_text("rosbag2_bagfile_information: {version: 9}\n")
+    (tmp_path / "cut.mcap").write_bytes(b"\x89MCAP0\r\n\x01\x00")
+    (tmp_path / "film.mp4").write_bytes(b"x")
+    (tmp_path / "broken.json").write_text("{")
+    image = {"id": 1, "file_name": "z.png", "width": 1, "height": 1}
+    (tmp_path / "other.json").write_text(json.dumps({"images": [image], "annotations": []}))
+    return tmp_path
+
+
+@pytest.mark.parametrize(("source", "options", "expected"), BAD_INPUT.values(), ids=BAD_INPUT)
+def test_bad_input_is_one_line_and_writes_nothing(fake_model, broken_files, capsys, source, options, expected):
+    before = sorted(broken_files.rglob("*"))
+    words = f"{source} --out {{tmp}}/out --draw --model {fake_model} {options}".format(tmp=broken_files).split()
+    assert main(["run", *words]) == 2
     captured = capsys.readouterr()
     assert captured.err.startswith("orpose run: ")
     assert captured.err.count("\n") == 1
     assert expected in captured.err
     assert captured.out == ""
-    assert sorted(tmp_path.rglob("*")) == before
+    assert sorted(broken_files.rglob("*")) == before
 
 
 def test_as_a_process_stderr_holds_one_line(fake_model, tmp_path):

@@ -39,7 +39,7 @@ def test_unreadable_images_take_their_place(tmp_path):
     save(tmp_path / "3.jpg")
     items = list(open_source(tmp_path))
     assert [type(item) for item in items] == [Frame, Unreadable, Unreadable, Frame]
-    assert items[1].reason == "1.png: not an image that can be decoded (11 bytes)"
+    assert items[1].reason == "not an image that can be decoded (11 bytes)"
     assert items[3].index == 3
 
 
