@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -50,20 +51,32 @@ def write_image_bag(
         InputError: The folder exists already.
         ValueError: Another number of frames than of stamps.
     """
-    store = get_typestore(Stores.LATEST)
-    options = [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality] if picture_format == "jpeg" else []
 
     def messages() -> Iterable[RawMessage]:
         for frame, stamp_ns in zip(frames, stamps_ns, strict=True):
             if compressed:
-                _, encoded = cv2.imencode(f".{picture_format}", frame, options)
-                message = _compressed_image(store, _header(store, stamp_ns, frame_id), picture_format, encoded)
+                yield compressed_message(frame, topic, stamp_ns, picture_format, jpeg_quality, frame_id)
             else:
-                message = _image(store, _header(store, stamp_ns, frame_id), frame)
-            cdr = bytes(store.serialize_cdr(message, message.__msgtype__))
-            yield RawMessage(topic, message.__msgtype__, stamp_ns, cdr)
+                yield _as_raw(_image(_header(stamp_ns, frame_id), frame), topic, stamp_ns)
 
-    write_raw_bag(path, messages(), store)
+    write_raw_bag(path, messages(), _store())
+
+
+def compressed_message(
+    frame: NDArray[np.uint8],
+    topic: str,
+    stamp_ns: int,
+    picture_format: Literal["jpeg", "png"] = "jpeg",
+    jpeg_quality: int = 90,
+    frame_id: str = "camera",
+) -> RawMessage:
+    """A CompressedImage message; arguments as in `write_image_bag`."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality] if picture_format == "jpeg" else []
+    _, encoded = cv2.imencode(f".{picture_format}", frame, options)
+    message = _store().types["sensor_msgs/msg/CompressedImage"](
+        header=_header(stamp_ns, frame_id), format=picture_format, data=encoded.reshape(-1)
+    )
+    return _as_raw(message, topic, stamp_ns)
 
 
 def write_raw_bag(path: str | Path, messages: Iterable[RawMessage], typestore: Typestore) -> None:
@@ -105,21 +118,26 @@ def _stamp_format(cdr: bytes) -> str:
     return "<iI" if cdr[1] & 1 else ">iI"
 
 
-def _header(store: Typestore, stamp_ns: int, frame_id: str) -> Any:
+@functools.cache
+def _store() -> Typestore:
+    return get_typestore(Stores.LATEST)
+
+
+def _as_raw(message: Any, topic: str, recorded_ns: int) -> RawMessage:
+    cdr = bytes(_store().serialize_cdr(message, message.__msgtype__))
+    return RawMessage(topic, message.__msgtype__, recorded_ns, cdr)
+
+
+def _header(stamp_ns: int, frame_id: str) -> Any:
+    types = _store().types
     seconds, nanoseconds = divmod(stamp_ns, NANOSECONDS_PER_SECOND)
-    stamp = store.types["builtin_interfaces/msg/Time"](sec=seconds, nanosec=nanoseconds)
-    return store.types["std_msgs/msg/Header"](stamp=stamp, frame_id=frame_id)
+    stamp = types["builtin_interfaces/msg/Time"](sec=seconds, nanosec=nanoseconds)
+    return types["std_msgs/msg/Header"](stamp=stamp, frame_id=frame_id)
 
 
-def _compressed_image(store: Typestore, header: Any, picture_format: str, encoded: NDArray[np.uint8]) -> Any:
-    return store.types["sensor_msgs/msg/CompressedImage"](
-        header=header, format=picture_format, data=encoded.reshape(-1)
-    )
-
-
-def _image(store: Typestore, header: Any, pixels: NDArray[np.uint8]) -> Any:
+def _image(header: Any, pixels: NDArray[np.uint8]) -> Any:
     height, width = pixels.shape[:2]
-    return store.types["sensor_msgs/msg/Image"](
+    return _store().types["sensor_msgs/msg/Image"](
         header=header,
         height=height,
         width=width,

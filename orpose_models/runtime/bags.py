@@ -39,7 +39,11 @@ class RawMessage:
 
 
 class BagImages:
-    """The messages of one image topic, in the order of recording."""
+    """The messages of one image topic, in the order of recording.
+
+    Attributes:
+        is_compressed: The topic holds CompressedImage messages.
+    """
 
     frames_per_second: float | None
 
@@ -53,8 +57,9 @@ class BagImages:
         with self._reader() as reader:
             connections = [c for c in reader.connections if c.msgtype in IMAGE_TYPES]
             self.topic: str | None = _choose_topic(path, connections, topic)
+            self.is_compressed = any(c.msgtype == IMAGE_TYPES[1] for c in connections if c.topic == self.topic)
             self._count = sum(c.msgcount for c in connections if c.topic == self.topic)
-            self.frames_per_second = self._count * 1e9 / reader.duration if reader.duration else None
+            self.frames_per_second = (self._count - 1) * 1e9 / reader.duration if self._count > 1 else None
         if self._count == 0:
             raise InputError(f"{path}: topic {self.topic} has no messages")
 
