@@ -1,0 +1,1 @@
+"""Export of the student to static graphs. Import the submodule you need: some work without torch."""

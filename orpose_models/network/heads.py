@@ -77,7 +77,7 @@ class KeypointHead(nn.Module):
 
 
 class BilinearUpsample(nn.Module):
-    """Bilinear x2 of heatmaps. torch's kernel in training; as two matrix products in the static way, where it is faster."""
+    """Bilinear x2 of heatmaps: torch's kernel in training; two matrix products, which are faster, in the static way."""
 
     def __init__(self) -> None:
         super().__init__()

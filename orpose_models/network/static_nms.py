@@ -24,8 +24,8 @@ def overlap(boxes: Tensor) -> Tensor:
 def static_nms(boxes: Tensor, valid: Tensor, iou: float, iterations: int = ITERATIONS) -> tuple[Tensor, Tensor]:
     """Which boxes greedy NMS keeps.
 
-    With M the overlaps above `iou` strictly above the diagonal, `keep = valid & (keep M == 0)` is repeated. Greedy NMS is the
-    only fixed point of it: box k depends on better boxes only, so by induction each fixed point decides k as greedy NMS does.
+    With M the overlaps above `iou` strictly above the diagonal, `keep = valid & (keep M == 0)` is repeated. Greedy NMS
+    is its only fixed point: box k depends on better boxes only, so by induction each fixed point decides as it does.
 
     Args:
         boxes: `(..., K, 4)`, best first.

@@ -41,7 +41,8 @@ def static_pool_rois(atlas: Atlas, boxes: Tensor, cells: int, preset: Preset) ->
     """RoI features `(B * P, C, cells, cells)` of boxes `(B, P, 4)` in input px."""
     batch, count = boxes.shape[:2]
     level = roi_level(boxes, preset)
-    facts = [[first, *grid, stride] for first, grid, stride in zip(atlas.first_rows, atlas.grids, atlas.strides)]
+    atlas_facts = (atlas.first_rows, atlas.grids, atlas.strides)
+    facts = [[first, *grid, stride] for first, grid, stride in zip(*atlas_facts, strict=True)]
     first, rows, columns, stride = F.embedding(level, torch.tensor(facts, device=boxes.device)).unbind(-1)
     samples = cells * preset.sampling_ratio
     y = _axis(boxes[..., 1], boxes[..., 3], stride, rows, samples)

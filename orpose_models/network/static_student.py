@@ -53,6 +53,8 @@ class StaticStudent(nn.Module):
         max_persons: Slots per image; the preset's unless given.
     """
 
+    mean_row: Tensor
+
     def __init__(
         self, student: Student, input_size: tuple[int, int], batch: int = 1, max_persons: int | None = None
     ) -> None:
@@ -83,9 +85,9 @@ class StaticStudent(nn.Module):
         std = torch.tensor(IMAGE_STD, dtype=first.weight.dtype).view(1, 3, 1, 1)
         bgr = (first.weight / (std * 255)).flip(1)
         first.weight = nn.Parameter(bgr.permute(0, 2, 3, 1).flatten(2).unsqueeze(1).contiguous(), requires_grad=False)
-        first.in_channels, first.kernel_size = 1, tuple(first.weight.shape[-2:])
-        first.stride = (first.stride[0], first.stride[1] * 3)
-        first.padding = (first.padding[0], first.padding[1] * 3)
+        (height, width), stride = first.kernel_size, first.stride
+        first.in_channels, first.kernel_size = 1, (height, width * 3)
+        first.stride, first.padding = (stride[0], stride[1] * 3), (height // 2, width // 2 * 3)
         mean_row = torch.tensor(IMAGE_MEAN[::-1], dtype=first.weight.dtype).repeat(self.input_size[0]) * 255
         self.register_buffer("mean_row", mean_row, persistent=False)
 
