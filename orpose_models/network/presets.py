@@ -25,6 +25,11 @@ class Preset(BaseModel):
     )
     anchor_sizes: tuple[float, ...] = Field(description="side of the square anchor of each level, px")
     anchor_ratios: tuple[float, ...] = Field(description="height / width of the anchors of every cell")
+    anchor_person_iou: float = Field(
+        ge=0.3,
+        le=1,
+        description="anchors that overlap a person by this much learn to propose; the best one always does",
+    )
     canonical_size: float = Field(gt=0, description="RoIs of this side (px) and up to twice it are read from level 4")
     sampling_ratio: int = Field(ge=1, description="RoIAlign samples per bin and axis")
     box_head_width: int = Field(ge=8)
@@ -60,6 +65,7 @@ R50 = Preset(
     batch_norm_heads=False,
     anchor_sizes=(32, 64, 128, 256, 512),
     anchor_ratios=(0.5, 1.0, 2.0),
+    anchor_person_iou=0.7,
     canonical_size=224,
     sampling_ratio=2,
     box_head_width=1024,
@@ -78,8 +84,9 @@ LITE = Preset(
     fpn_channels=64,
     fpn_levels=(3, 4, 5, 6),
     batch_norm_heads=True,
-    anchor_sizes=(40, 80, 160, 320),
+    anchor_sizes=(48, 96, 192, 384),
     anchor_ratios=(0.5, 1.0, 2.0),
+    anchor_person_iou=0.6,
     canonical_size=160,
     sampling_ratio=1,
     box_head_width=256,

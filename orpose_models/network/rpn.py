@@ -34,7 +34,7 @@ class ProposalNetwork(RegionProposalNetwork):
         super().__init__(
             PyramidAnchors(preset),
             head,
-            fg_iou_thresh=0.7,
+            fg_iou_thresh=preset.anchor_person_iou,
             bg_iou_thresh=0.3,
             batch_size_per_image=256,
             positive_fraction=0.5,
