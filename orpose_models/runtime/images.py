@@ -1,8 +1,10 @@
-"""Any camera image -> 8-bit BGR, or one clear error."""
+"""Any camera image -> 8-bit BGR, or one clear error.
+
+OpenCV is imported on first use, here and in letterbox.py: `orpose run --help` need not wait for it.
+"""
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,6 +54,8 @@ def _to_three_channels(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     channels = 1 if image.ndim == 2 else image.shape[2]
     if channels == 3:
         return image
+    import cv2
+
     code = cv2.COLOR_GRAY2BGR if channels == 1 else cv2.COLOR_BGRA2BGR
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(image), code), np.uint8)
 
@@ -65,6 +69,8 @@ def decode_image(encoded: NDArray[np.uint8]) -> NDArray:
     Raises:
         ImageError: It cannot be decoded.
     """
+    import cv2
+
     try:
         image = cv2.imdecode(encoded, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if encoded.size else None
     except cv2.error:
