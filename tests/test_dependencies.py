@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "launch": {"orpose_models", "orpose_ros"},
 }
 #: What comes with ROS 2; only the ROS package (and launch files) may import it.
-ROS_MODULES = re.compile(r"rclpy|launch(_ros)?|ament_\w+|cv_bridge|tf2_\w+|rosbag2_py|orpose_msgs|\w+_(msgs|srvs)")
+ROS_MODULES = re.compile(r"rclpy|launch(_ros)?|ament_\w+|cv_bridge|tf2_\w+|rosbag2_py|\w+_(msgs|srvs|interfaces)")
 #: What the light installation does not have, and the only parts of the light packages that are torch by nature.
 HEAVY_MODULES = {"torch", "torchvision", "onnx", "onnxscript", "safetensors", "training"}
 LIGHT_PACKAGES = ("orpose_models", "orpose_ros", "launch")

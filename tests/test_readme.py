@@ -85,7 +85,11 @@ def _values(field: FieldInfo) -> str:
         return f"{low:g} to {high:g}"
     if limits:
         return ", ".join(f"{_SIGNS[name]} {value:g}" for name, value in limits.items())
-    return {bool: "`true`, `false`", str: "text", int: "integer", float: "number"}.get(annotation, "")
+    extra = field.json_schema_extra
+    if isinstance(extra, dict) and "metavar" in extra:
+        return str(extra["metavar"])
+    words = {bool: "`true`, `false`", str: "text", int: "integer", float: "number", tuple[str, ...]: "list of text"}
+    return words.get(annotation, "")
 
 
 _SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
