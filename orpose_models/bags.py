@@ -59,7 +59,7 @@ def write_image_bag(
             else:
                 yield _as_raw(_image(_header(stamp_ns, frame_id), frame), topic, stamp_ns)
 
-    write_raw_bag(path, messages(), _store())
+    write_raw_bag(path, messages())
 
 
 def compressed_message(
@@ -79,13 +79,13 @@ def compressed_message(
     return _as_raw(message, topic, stamp_ns)
 
 
-def write_raw_bag(path: str | Path, messages: Iterable[RawMessage], typestore: Typestore) -> None:
+def write_raw_bag(path: str | Path, messages: Iterable[RawMessage], typestore: Typestore | None = None) -> None:
     """Writes a bag folder with serialised messages, in the given order.
 
     Args:
         path: The folder to create.
         messages: In order of recording.
-        typestore: Knows their types; the definitions go into the file, so that it can be read anywhere.
+        typestore: Knows their types, by default those of ROS 2 itself; the definitions go into the file.
 
     Raises:
         InputError: The folder exists already.
@@ -97,7 +97,7 @@ def write_raw_bag(path: str | Path, messages: Iterable[RawMessage], typestore: T
         for message in messages:
             key = (message.topic, message.msgtype)
             if key not in connections:
-                connections[key] = writer.add_connection(*key, typestore=typestore)
+                connections[key] = writer.add_connection(*key, typestore=typestore or _store())
             writer.write(connections[key], message.recorded_ns, message.cdr)
 
 

@@ -18,6 +18,7 @@ LATCHED_QOS = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
+_IMAGE_DEPTH = 10
 
 
 class Endpoint(Protocol):
@@ -30,8 +31,12 @@ class Endpoint(Protocol):
 
 
 def image_qos(reliability: ReliabilityPolicy) -> QoSProfile:
-    """For images: the newest one only."""
-    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=reliability)
+    """For images.
+
+    The mailbox keeps the newest one only, and counts the others. A middleware queue of 1 would do the same without
+    counting: on a busy machine frames would be lost on the way, and nobody would know.
+    """
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=_IMAGE_DEPTH, reliability=reliability)
 
 
 def wanted_reliability(name: QosName, publishers: Sequence[Endpoint]) -> ReliabilityPolicy:

@@ -1,0 +1,59 @@
+"""The numbers of a replay: table, and stats.json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from orpose_ros.account import Account
+from orpose_ros.replayed import STAGES, ReplayedFrame
+
+
+def summarise(frames: Sequence[ReplayedFrame], account: Account) -> dict[str, Any]:
+    """Frames, persons and times (ms: median, p95, p99, max) of a replay, ready for JSON."""
+    answered = [frame for frame in frames if frame.result is not None]
+    counts = [len(frame.result.persons) for frame in answered if frame.result is not None]
+    return {
+        "frames": asdict(account),
+        "persons": {"total": sum(counts), "frames_with_persons": sum(count > 0 for count in counts)},
+        "latency_ms": quantiles(frame.latency_ms for frame in frames),
+        "node_added_ms": quantiles(frame.node_added_ms for frame in frames),
+        "stages_ms": {stage: quantiles(frame.stages_ms.get(stage) for frame in frames) for stage in STAGES},
+        "answers_per_second": len(answered) / frames[-1].time_s if len(frames) > 1 else None,
+    }
+
+
+def quantiles(values: Iterable[float | None]) -> dict[str, float] | None:
+    """Median, p95, p99 and maximum of those that are there; None if none is."""
+    present = [value for value in values if value is not None]
+    if not present:
+        return None
+    median, p95, p99 = np.percentile(present, (50, 95, 99))
+    rounded = {"median": median, "p95": p95, "p99": p99, "max": max(present)}
+    return {name: round(float(value), 3) for name, value in rounded.items()}
+
+
+def table(summary: dict[str, Any]) -> str:
+    """What `orpose replay` ends with."""
+    frames, persons = summary["frames"], summary["persons"]
+    rows = [
+        ("frames sent", frames["sent"]),
+        ("  lost on the way", frames["lost"]),
+        ("  received", frames["received"]),
+        ("    answered", frames["answered"]),
+        ("    dropped (a newer frame came first, or bad)", frames["dropped"]),
+        ("unaccounted for", frames["unaccounted"]),
+        ("persons", f"{persons['total']} in {persons['frames_with_persons']} frames"),
+        ("latency, image stamp to message, ms", _median_and_p95(summary["latency_ms"])),
+        ("  of it the network, ms", _median_and_p95(summary["stages_ms"]["infer"])),
+        ("  of it transport, waiting and messages, ms", _median_and_p95(summary["node_added_ms"])),
+    ]
+    lines = [f"{name:<48}{value}" for name, value in rows]
+    return "\n".join([*lines, *(f"contradiction: {text}" for text in frames["contradictions"])])
+
+
+def _median_and_p95(times: dict[str, float] | None) -> str:
+    return f"median {times['median']:.1f}, p95 {times['p95']:.1f}" if times else "-"
