@@ -1,0 +1,95 @@
+"""Every augmentation's range: the only home of these defaults."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from orpose_models.settings import Settings
+
+Range = tuple[float, float]
+
+
+class ScaleChoice(Settings):
+    """One way to draw the privacy downsampling factor S (of a frame of 480 lines)."""
+
+    probability: float = Field(ge=0, le=1, description="how often this way is taken; all ways sum to 1")
+    low: float = Field(ge=1, le=12, description="smallest factor")
+    high: float = Field(ge=1, le=12, description="largest factor, drawn uniformly between the two")
+
+
+#: ORPose_all (paper.md): 30 % no downsampling, 35 % U(2, 8), 35 % U(8, 12).
+ORPOSE_ALL = (
+    ScaleChoice(probability=0.30, low=1, high=1),
+    ScaleChoice(probability=0.35, low=2, high=8),
+    ScaleChoice(probability=0.35, low=8, high=12),
+)
+
+
+class AugmentConfig(Settings):
+    """Geometry, colour, sensor and privacy augmentations of a training image, in the order they are applied."""
+
+    flip_probability: float = Field(0.5, ge=0, le=1, description="mirror the image, swap left and right joints")
+    zoom: Range = Field((0.75, 1.6), description="scale about a random point, drawn log-uniformly; 1 shows all")
+    translate: float = Field(0.1, ge=0, le=0.5, description="shift, up to this share of the image's size")
+    stretch: float = Field(0.08, ge=0, le=0.5, description="change of the aspect ratio, up to this share")
+    rotation_deg: float = Field(8.0, ge=0, le=45, description="rotation, up to this angle either way")
+    min_visible_share: float = Field(
+        0.15, ge=0, le=1, description="a box cut to less than this becomes an ignored region"
+    )
+    min_box_px: float = Field(
+        6.0, ge=0, description="a box with a shorter side becomes an ignored region (480-line px)"
+    )
+
+    exposure_stops: Range = Field((-1.0, 0.8), description="brightness, in powers of two")
+    contrast: Range = Field((0.6, 1.6), description="contrast about the image's mean")
+    white_balance: float = Field(0.12, ge=0, description="standard deviation of each channel's log gain")
+    saturation: Range = Field((0.2, 1.6), description="0 is grey, 1 unchanged")
+    channel_mix: float = Field(0.06, ge=0, description="standard deviation of the off-diagonal colour matrix")
+    gamma: Range = Field((0.6, 1.7), description="tone curve exponent, drawn log-uniformly")
+    shading: float = Field(0.35, ge=0, le=0.9, description="uneven light: largest relative change over the image")
+    blur_probability: float = Field(0.25, ge=0, le=1, description="Gaussian blur")
+    blur_sigma: Range = Field((0.3, 1.4), description="px of the network's input")
+    motion_probability: float = Field(0.1, ge=0, le=1, description="motion blur in a random direction")
+    motion_length: Range = Field((3.0, 9.0), description="px of the network's input")
+    noise_probability: float = Field(0.6, ge=0, le=1, description="sensor noise, coloured and grey")
+    noise_sd: Range = Field((1.0, 12.0), description="grey levels of 255")
+    jpeg_probability: float = Field(0.25, ge=0, le=1, description="JPEG compression")
+    jpeg_quality: Range = Field((30.0, 90.0), description="JPEG quality")
+
+    cutout_probability: float = Field(0.4, ge=0, le=1, description="paste random rectangles over the image")
+    cutout_count: tuple[int, int] = Field((1, 4), description="how many rectangles")
+    cutout_size: Range = Field((0.05, 0.3), description="a rectangle's sides, as a share of the image's")
+    cutout_hidden_share: float = Field(0.85, ge=0, le=1, description="a person covered more becomes an ignored region")
+
+    downsample: tuple[ScaleChoice, ...] = Field(ORPOSE_ALL, description="privacy downsampling factors seen in training")
+
+    @model_validator(mode="after")
+    def _probabilities_sum_to_one(self) -> AugmentConfig:
+        total = sum(choice.probability for choice in self.downsample)
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"downsample: the probabilities sum to {total:g}, expected 1")
+        return self
+
+
+#: No change but letterboxing; for validation.
+NO_AUGMENTATION = AugmentConfig(
+    flip_probability=0,
+    zoom=(1, 1),
+    translate=0,
+    stretch=0,
+    rotation_deg=0,
+    min_box_px=0,
+    exposure_stops=(0, 0),
+    contrast=(1, 1),
+    white_balance=0,
+    saturation=(1, 1),
+    channel_mix=0,
+    gamma=(1, 1),
+    shading=0,
+    blur_probability=0,
+    motion_probability=0,
+    noise_probability=0,
+    jpeg_probability=0,
+    cutout_probability=0,
+    downsample=(ScaleChoice(probability=1, low=1, high=1),),
+)

@@ -1,0 +1,87 @@
+"""A training run, as its YAML file says it: the only home of these defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from orpose_models.settings import Settings, build_settings, read_yaml_mapping
+from training.data.augment_config import AugmentConfig
+from training.data.dataset import LabelConfig, SourceConfig
+
+
+class StageConfig(Settings):
+    """A part of the run with its own image size: train small first, finish large."""
+
+    until: float = Field(gt=0, le=1, description="the stage ends at this share of the run's budget")
+    size: tuple[int, int] = Field(description="width and height of the network's input, px")
+    batch_size: int = Field(ge=1, description="images an iteration")
+
+
+class OptimizerConfig(Settings):
+    """Optimiser and learning-rate schedule; shares are of the run's budget."""
+
+    name: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or SGD with momentum (the papers')")
+    lr: float = Field(1e-3, gt=0, description="peak learning rate")
+    schedule: Literal["cosine", "step"] = Field("cosine", description="cosine to zero, or x0.1 at each milestone")
+    warmup: float = Field(0.03, ge=0, lt=1, description="share over which the rate rises linearly from 1 % of the peak")
+    milestones: tuple[float, ...] = Field((0.7, 0.8, 0.9), description="shares at which `step` multiplies by 0.1")
+    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
+    weight_decay: float = Field(1e-2, ge=0, description="on convolution and linear weights only")
+    clip_norm: float = Field(10.0, gt=0, description="largest gradient norm; larger ones are scaled down")
+
+
+class ValidationConfig(Settings):
+    """What the run is judged on while it runs."""
+
+    sources: tuple[SourceConfig, ...] = Field((), description="label files; other recordings than the training ones")
+    every_minutes: float = Field(20.0, gt=0, description="minutes between validations")
+    downsample: tuple[float, ...] = Field((1.0, 12.0), description="privacy downsampling factors to validate at")
+
+
+class TrainConfig(Settings):
+    """One training run. The budget is `iterations` or `max_minutes`; the schedule follows whichever runs out first."""
+
+    name: str = Field(description="name of the run and of the weights' card")
+    preset: str = Field("lite", description="network preset")
+    initial_weights: Path | None = Field(None, description="safetensors file to start from; none: from scratch")
+    seed: int = Field(0, ge=0)
+    sources: tuple[SourceConfig, ...] = Field(min_length=1, description="training label files and image folders")
+    labels: LabelConfig = LabelConfig()
+    augment: AugmentConfig = AugmentConfig()
+    stages: tuple[StageConfig, ...] = Field(min_length=1, description="in order; the last one ends at 1")
+    iterations: int | None = Field(None, ge=1, description="budget in iterations")
+    max_minutes: float | None = Field(None, gt=0, description="budget in wall-clock minutes, validation included")
+    optimizer: OptimizerConfig = OptimizerConfig()
+    ema_decay: float = Field(0.998, ge=0, lt=1, description="moving average of the weights that is kept; 0: none")
+    keypoint_rois_per_image: int = Field(16, ge=1, description="boxes of people per image in the keypoint loss")
+    hard_3d_target: Literal["s3d", "h3d"] = Field("s3d", description="3D label of the hard branch (paper.md)")
+    loss_weights: dict[str, float] = Field({}, description="factors of single losses; 1 where not named (the paper's)")
+    validation: ValidationConfig = ValidationConfig()
+    num_workers: int = Field(1, ge=0, description="processes that prepare batches")
+    threads: int = Field(2, ge=1, description="threads of torch")
+    bf16: bool = Field(False, description="autocast to bfloat16")
+    channels_last: bool = Field(True, description="memory layout of convolutions")
+    checkpoint_minutes: float = Field(5.0, gt=0, description="minutes between checkpoints")
+    log_every: int = Field(10, ge=1, description="iterations that one line of log.jsonl averages over")
+    data_notes: str = Field("", description="what the data are, for the model card")
+
+    @model_validator(mode="after")
+    def _budget_and_stages(self) -> TrainConfig:
+        if self.iterations is None and self.max_minutes is None:
+            raise ValueError("budget: set iterations or max_minutes")
+        ends = [stage.until for stage in self.stages]
+        if ends != sorted(set(ends)) or ends[-1] != 1:
+            raise ValueError(f"stages: `until` must rise and end at 1, got {ends}")
+        return self
+
+
+def read_config(path: str | Path, **overrides: Any) -> TrainConfig:
+    """A run's YAML file with some keys replaced; relative paths in it are relative to the working directory.
+
+    Raises:
+        ConfigError: One line that names file, key and what was expected.
+    """
+    return build_settings(TrainConfig, {**read_yaml_mapping(path), **overrides}, str(path))

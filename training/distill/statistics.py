@@ -1,0 +1,39 @@
+"""What the lifters' input and output are standardised with, from the training labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from orpose_models.network.lifter import FRAME_LINES, INPUT_JOINTS, OUTPUT_JOINTS, lifter_input
+from orpose_models.network.student import Student
+from training.data.dataset import Item, LabelConfig
+from training.data.sample import joints_of
+
+#: Fewer people with 3D labels than this say nothing about the spread of poses.
+MIN_PEOPLE = 16
+#: Smallest deviations, px and mm: joints that hardly move must not blow up noise.
+MIN_STD_PX, MIN_STD_MM = 10.0, 20.0
+
+
+def set_lifter_statistics(student: Student, items: Sequence[Item], labels: LabelConfig) -> bool:
+    """Sets mean and deviation of 2D (px of a 640x480 frame) and 3D (mm) joints; False where too few have 3D labels.
+
+    A frame that is not 4:3 is scaled by its height, as the network does.
+    """
+    joints_2d, joints_3d = [], []
+    for item in items:
+        for person in item.persons:
+            soft, _, soft_3d, _ = joints_of(person, labels.hidden_confidence, labels.hard_hidden)
+            if not person.is_crowd and (soft[:, 2] > 0).all() and (soft_3d[:, 3] > 0).all():
+                scale = FRAME_LINES / item.image.height
+                joints_2d.append(lifter_input(torch.from_numpy(soft[None, :, :2]), scale)[0])
+                joints_3d.append(torch.from_numpy(soft_3d[list(OUTPUT_JOINTS), :3]))
+    if len(joints_2d) < MIN_PEOPLE:
+        return False
+    two, three = torch.stack(joints_2d), torch.stack(joints_3d)
+    assert two.shape[1] == len(INPUT_JOINTS)
+    std_2d, std_3d = two.std(dim=0).clamp(min=MIN_STD_PX), three.std(dim=0).clamp(min=MIN_STD_MM)
+    student.set_lifter_statistics(two.mean(dim=0), std_2d, three.mean(dim=0), std_3d)
+    return True
