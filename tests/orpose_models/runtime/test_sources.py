@@ -142,3 +142,19 @@ def test_broken_video(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(InputError, match="not a video that can be decoded"):
         open_source(path)
+
+
+def test_a_video_that_ends_early_says_which_frames_are_missing(tmp_path):
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48))
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        writer.write(rng.integers(0, 256, (48, 64, 3), np.uint8))
+    writer.release()
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    items = list(open_source(path))
+    assert [item.index for item in items] == list(range(40))
+    read = sum(isinstance(item, Frame) for item in items)
+    assert 10 < read < 30
+    assert items[-1] == Unreadable(39, "clip.avi#000039", "the video ends before this frame")
