@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import cv2
 import numpy as np
@@ -85,3 +86,8 @@ def _random_noise(image: NDArray[np.uint8], config: AugmentConfig, rng: np.rando
     if rng.random() < 0.5:  # coarse coloured noise, as a small sensor's denoiser leaves it
         noise = cv2.resize(noise[: height // 2, : width // 2], (width, height), interpolation=cv2.INTER_LINEAR)
     return cv2.add(image, noise, dtype=cv2.CV_8U)
+
+
+def _uint8(image: Any) -> NDArray[np.uint8]:
+    """OpenCV's stubs do not know that uint8 stays uint8."""
+    return np.asarray(image, np.uint8)
