@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 _WIDTH, _HEIGHT = 960, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 32, 40
 #: With more points than this, no circles to hover over.
 _MAX_DOTS = 1500
 
@@ -30,7 +30,9 @@ class Line:
     as_steps: bool = False
 
 
-def line_chart(lines: Sequence[Line], x_label: str, y_label: str, marks: Sequence[tuple[float, str]] = ()) -> str:
+def line_chart(
+    lines: Sequence[Line], x_label: str, y_label: str, marks: Sequence[tuple[float, str]] = (), y_is_count: bool = False
+) -> str:
     """An <svg> element; both axes begin at 0.
 
     Args:
@@ -38,9 +40,11 @@ def line_chart(lines: Sequence[Line], x_label: str, y_label: str, marks: Sequenc
         x_label: Name and unit of x.
         y_label: Name and unit of y.
         marks: x and text of events, drawn as crosses on the x axis.
+        y_is_count: No fractions on the y axis.
     """
     known = [(x, y) for line in lines for x, y in line.points if y is not None]
-    axes = _Axes(max((x for x, _ in known), default=1.0) or 1.0, max((y for _, y in known), default=1.0) or 1.0)
+    x_limit, y_limit = (max((point[axis] for point in known), default=1.0) or 1.0 for axis in (0, 1))
+    axes = _Axes(x_limit, y_limit, smallest_y_step=1.0 if y_is_count else 0.0)
     parts = [_grid(axes, x_label, y_label)]
     parts += [_path(axes, line) for line in lines]
     if len(known) <= _MAX_DOTS:
@@ -60,8 +64,8 @@ def nice_step(limit: float, ticks: int = 5) -> float:
 class _Axes:
     """Chart values to picture coordinates."""
 
-    def __init__(self, x_limit: float, y_limit: float) -> None:
-        self.x_step, self.y_step = nice_step(x_limit, 10), nice_step(y_limit)
+    def __init__(self, x_limit: float, y_limit: float, smallest_y_step: float) -> None:
+        self.x_step, self.y_step = nice_step(x_limit, 10), max(nice_step(y_limit), smallest_y_step)
         self.x_limit = x_limit
         self.y_limit = math.ceil(y_limit / self.y_step) * self.y_step
 
@@ -124,9 +128,9 @@ def _mark(axes: _Axes, x: float, text: str) -> str:
 
 
 def _legend(lines: Sequence[Line]) -> str:
-    parts, x = [], _LEFT + 10
+    parts, x = [], _LEFT
     for line in lines:
-        parts.append(f'<rect x="{x}" y="{_TOP}" width="14" height="4" fill="{line.color}"/>')
-        parts.append(f'<text x="{x + 19}" y="{_TOP + 7}">{escape(line.name)}</text>')
+        parts.append(f'<rect x="{x}" y="10" width="14" height="4" fill="{line.color}"/>')
+        parts.append(f'<text x="{x + 19}" y="16">{escape(line.name)}</text>')
         x += 40 + 7 * len(line.name)
     return "".join(parts)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Any, Literal
 
+import yaml
 from pydantic import Field, field_validator
 
 from orpose_models.runtime.config import RuntimeConfig
+from orpose_models.settings import build_settings
 
 QosName = Literal["auto", "sensor_data", "reliable"]
 
@@ -50,3 +52,26 @@ class NodeConfig(RuntimeConfig):
         if len(set(cameras)) < len(cameras):
             raise ValueError("a camera is named twice")
         return cameras
+
+
+def ros_value(value: Any) -> Any:
+    """A configuration value as a ROS parameter value: no size is "", a size is WIDTHxHEIGHT."""
+    if value is None:
+        return ""
+    if isinstance(value, tuple):
+        is_size = all(isinstance(part, int) for part in value)
+        return "x".join(str(part) for part in value) if is_size else list(value)
+    return value
+
+
+def parameter_from_text(name: str, text: str) -> Any:
+    """A launch argument as the value of the parameter of that name: `12` for a number, `[cam1, cam2]` for names.
+
+    Raises:
+        ConfigError: A text that does not fit the parameter.
+    """
+    is_list = isinstance(NodeConfig.model_fields[name].default, tuple)
+    value = yaml.safe_load(text) if is_list or NodeConfig.model_fields[name].annotation is bool else text
+    if is_list and not isinstance(value, list):
+        value = [value]
+    return ros_value(getattr(build_settings(NodeConfig, {name: value}, "launch argument"), name))

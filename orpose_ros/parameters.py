@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args, get_origin
+from typing import Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
@@ -12,7 +12,7 @@ from rclpy.parameter import Parameter
 
 from orpose_models.errors import ConfigError
 from orpose_models.settings import build_settings
-from orpose_ros.config import DYNAMIC_PARAMETERS, NodeConfig
+from orpose_ros.config import DYNAMIC_PARAMETERS, NodeConfig, ros_value
 
 
 def declare_parameters(node: Node) -> None:
@@ -39,16 +39,6 @@ def check_change(config: NodeConfig, parameters: Sequence[Parameter]) -> tuple[N
     except ConfigError as error:
         return config, SetParametersResult(successful=False, reason=str(error))
     return changed, SetParametersResult(successful=True)
-
-
-def ros_value(value: Any) -> Any:
-    """A configuration value as a ROS parameter value: no size is "", a size is WIDTHxHEIGHT."""
-    if value is None:
-        return ""
-    if isinstance(value, tuple):
-        is_size = all(isinstance(part, int) for part in value)
-        return "x".join(str(part) for part in value) if is_size else list(value)
-    return value
 
 
 def descriptor_of(name: str, field: FieldInfo) -> ParameterDescriptor:

@@ -17,8 +17,7 @@ from tqdm import tqdm
 
 from orpose_models.runtime.bags import BagImages
 from orpose_ros.children import Child, Children, ReplayError
-from orpose_ros.config import NodeConfig
-from orpose_ros.parameters import ros_value
+from orpose_ros.config import NodeConfig, ros_value
 from orpose_ros.recorder import Recorder
 
 #: Longest wait for the node to load its model and come up, and for news of the last frames.

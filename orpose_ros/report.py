@@ -59,11 +59,11 @@ def write_report(
         frames: Of the replay, in order.
         summary: Of `summarise`.
         stills: Captions and pictures.
-        facts: What was played, with which model, on which machine.
+        facts: What was played (at least `bag`), with which model, on which machine.
     """
     body = "\n".join(
         [
-            f"<h1>orpose replay: {escape(facts.get('bag', ''))}</h1>",
+            f"<h1>orpose replay: {escape(Path(facts['bag']).name)}</h1>",
             '<p class="note">Not a medical device and not for safety-rated separation of people and robots.</p>',
             _tiles(summary),
             "<h2>Latency</h2>",
@@ -108,7 +108,7 @@ def _latency_chart(frames: Sequence[ReplayedFrame]) -> str:
 
 def _persons_chart(frames: Sequence[ReplayedFrame]) -> str:
     points = [(frame.time_s, None if frame.result is None else float(len(frame.result.persons))) for frame in frames]
-    return line_chart([Line("persons found", _GREEN, points, as_steps=True)], "time, s", "persons")
+    return line_chart([Line("persons found", _GREEN, points, as_steps=True)], "time, s", "persons", y_is_count=True)
 
 
 def _latency_table(summary: Mapping[str, Any]) -> str:

@@ -1,0 +1,58 @@
+# make demo    light environment (.venv, no torch); plays a camera bag through the node; report in out/demo/
+# make test    everything (.venv-dev), then all tests
+# Variables: PYTHON, SAMPLE (a bag, images or a video to play), DEMO_OPTIONS (of `orpose replay`), PYTEST_OPTIONS
+
+# Real reduced frames where they lie beside the checkout, else the bundled clip.
+REAL := ../shared/data/mvor_seq1_x12_color
+ifneq ($(wildcard $(REAL)),)
+SAMPLE ?= $(REAL)
+DEMO_OPTIONS ?= $(if $(filter $(REAL),$(SAMPLE)),--fps 10 --frame-size 640x480)
+else
+SAMPLE ?= samples/or_clip
+endif
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
+	$$python ros_ws/check_python.py 2>/dev/null && echo $$python && break; done)
+
+MESSAGES := $(wildcard ros_ws/src/orpose_msgs/*.* ros_ws/src/orpose_msgs/msg/*.msg) ros_ws/build_msgs.py
+PIP_INSTALL := -m pip install --disable-pip-version-check --quiet --editable
+
+.PHONY: .venv .venv-dev msgs demo test lint clean help
+
+help:
+	@head -n 3 Makefile | sed 's/^# //'
+
+# The stamps make a second run do nothing, without asking any package index.
+.venv: .venv/.messages
+.venv-dev: .venv-dev/.messages
+msgs: .venv/.messages
+
+.venv/.installed: pyproject.toml setup.py
+	@$(or $(PYTHON),python3) ros_ws/check_python.py
+	$(PYTHON) -m venv .venv
+	.venv/bin/python $(PIP_INSTALL) '.[ros]'
+	@touch $@
+
+.venv-dev/.installed: pyproject.toml setup.py
+	@$(or $(PYTHON),python3) ros_ws/check_python.py
+	$(PYTHON) -m venv .venv-dev
+	.venv-dev/bin/python $(PIP_INSTALL) '.[dev,ros]'
+	@touch $@
+
+%/.messages: %/.installed $(MESSAGES)
+	$*/bin/python ros_ws/build_msgs.py
+	@touch $@
+
+demo: .venv/.messages
+	.venv/bin/orpose replay '$(SAMPLE)' --out out/demo $(DEMO_OPTIONS)
+
+test: .venv-dev/.messages
+	.venv-dev/bin/python -m pytest $(PYTEST_OPTIONS)
+
+lint: .venv-dev/.messages
+	.venv-dev/bin/ruff check
+	.venv-dev/bin/ruff format --check
+	.venv-dev/bin/mypy
+
+# The environments stay: `rm -r .venv .venv-dev` removes them.
+clean:
+	rm -rf out build ros_ws/build ros_ws/install ros_ws/log *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
