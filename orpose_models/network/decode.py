@@ -15,8 +15,8 @@ def decode_subcell(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Peaks with sub-cell refinement.
 
     The arg-max is taken as two 1-D ones, of the column and of the row maxima. A parabola through each one's peak and
-    its two neighbours refines it: the profile of maxima of a quadratic peak, also of a slanted one, has its top exactly
-    where the peak has it.
+    its two neighbours refines it: the profile of maxima has its top where the peak has it, also a slanted peak, for
+    which a row and a column through its highest cell would not do.
 
     Args:
         logits: `(..., S, S)` heatmaps over the RoI.

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+
+from orpose_models.errors import ModelError
+from orpose_models.network import Student, build_student, load_student, save_weights
+from orpose_models.network.weights import FORMAT_KEY, PRESET_KEY, file_sha256
+
+
+@pytest.fixture(scope="module")
+def student() -> Student:
+    return build_student("lite")
+
+
+@pytest.fixture(scope="module")
+def saved(student: Student, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "first.safetensors"
+    save_weights(student, path, {"licence": "Apache-2.0"})
+    return path
+
+
+def test_weights_come_back(student: Student, saved: Path) -> None:
+    loaded = load_student(saved)
+    assert not loaded.training
+    for key, value in student.state_dict().items():
+        assert torch.equal(value, loaded.state_dict()[key]), key
+
+
+def test_the_card_lies_beside_and_names_the_file(saved: Path) -> None:
+    card = yaml.safe_load(saved.with_suffix(".yaml").read_text())
+    assert card["licence"] == "Apache-2.0"
+    assert card["preset"] == "lite"
+    assert card["sha256"] == file_sha256(saved)
+    assert card["bytes"] == saved.stat().st_size
+
+
+def test_statistics_and_calibration_are_saved(tmp_path: Path) -> None:
+    student = build_student("lite")
+    student.set_score_calibration(torch.linspace(0, 1, 17), torch.linspace(0, 1, 17).sqrt())
+    student.set_lifter_statistics(torch.ones(16, 2), torch.ones(16, 2) * 7, torch.ones(16, 3), torch.ones(16, 3) * 5)
+    save_weights(student, tmp_path / "a.safetensors")
+    loaded = load_student(tmp_path / "a.safetensors")
+    assert torch.equal(loaded.heads.calibration.scores, torch.linspace(0, 1, 17).sqrt())
+    assert (loaded.heads.lifter_stats.std2d == 7).all()
+
+
+def damaged(saved: Path, tmp_path: Path, kind: str) -> Path:
+    """A copy of the file with one thing wrong."""
+    path = tmp_path / "damaged.safetensors"
+    tensors = load_file(str(saved))
+    ours = {FORMAT_KEY: "1", PRESET_KEY: "lite"}
+    match kind:
+        case "truncated":
+            path.write_bytes(saved.read_bytes()[:100_000])
+        case "noise":
+            path.write_bytes(b"\x80\x04not a weight file" * 100)
+        case "empty":
+            path.write_bytes(b"")
+        case "foreign":
+            save_file(tensors, str(path))
+        case "newer format":
+            save_file(tensors, str(path), {**ours, FORMAT_KEY: "2"})
+        case "other preset":
+            save_file(tensors, str(path), {**ours, PRESET_KEY: "r50"})
+        case "unknown preset":
+            save_file(tensors, str(path), {**ours, PRESET_KEY: "r101"})
+        case "missing tensor":
+            tensors.popitem()
+            save_file(tensors, str(path), ours)
+        case "other shape":
+            tensors["heads.box.fc7.0.weight"] = torch.zeros(3, 3)
+            save_file(tensors, str(path), ours)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("truncated", "not a readable safetensors file"),
+        ("noise", "not a readable safetensors file"),
+        ("empty", "not a readable safetensors file"),
+        ("foreign", r"not an orpose model: orpose\.format is none, expected 1"),
+        ("newer format", r"orpose\.format is 2, expected 1"),
+        ("other preset", "weights do not fit preset 'r50'"),
+        ("unknown preset", "preset: got 'r101', expected one of r50, lite"),
+        ("missing tensor", "Missing key"),
+        ("other shape", r"size mismatch for heads\.box\.fc7"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused_in_one_line(saved: Path, tmp_path: Path, kind: str, message: str) -> None:
+    path = damaged(saved, tmp_path, kind)
+    with pytest.raises(ModelError, match=message) as caught:
+        load_student(path)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"gone\.safetensors: no such weight file"):
+        load_student(tmp_path / "gone.safetensors")
