@@ -2,9 +2,19 @@
 
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Distribution, setup
 
 PACKAGE = "orpose"
+
+
+class PrintableDistribution(Distribution):
+    """colcon evaluates the repr of all metadata, and that of a SpecifierSet is no Python: a string is."""
+
+    def parse_config_files(self, *args, **options):
+        super().parse_config_files(*args, **options)
+        for holder in (self, self.metadata):
+            if getattr(holder, "python_requires", None) is not None:
+                holder.python_requires = str(holder.python_requires)
 
 
 def installed_files() -> list[tuple[str, list[str]]]:
@@ -22,6 +32,7 @@ def installed_files() -> list[tuple[str, list[str]]]:
 
 
 setup(
+    distclass=PrintableDistribution,
     data_files=installed_files(),
     # `ros2 run` and launch look for executables here; pip does not mind.
     options={

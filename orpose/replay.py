@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orpose_models.runtime.sources import Source
 
 BAG, VIDEO, SHEET, REPORT, STATS = "bag", "overlay.mp4", "contact_sheet.png", "report.html", "stats.json"
+LOGS = "logs"
 #: Of the bag that is made where the input is none.
 _TOPIC = "/camera/image_raw/compressed"
 _FIRST_STAMP_NS = 1_600_000_000_000_000_000
@@ -74,13 +75,14 @@ def run(args: argparse.Namespace) -> int:
     _require_ros()
     if args.out.exists() and not args.out.is_dir():
         raise InputError(f"{args.out}: is a file, expected a folder")
-    args.out.mkdir(parents=True, exist_ok=True)
-    # Everything is written beside the results first: an error half way leaves what was there before.
+    logs = args.out / LOGS
+    logs.mkdir(parents=True, exist_ok=True)
+    # Results are written beside the earlier ones first: an error half way leaves those as they were.
     with tempfile.TemporaryDirectory(prefix=".orpose-replay-", dir=args.out) as staging:
-        work, results = Path(staging, "work"), Path(staging, "results")
-        work.mkdir()
+        results = Path(staging, "results")
         results.mkdir()
-        summary = _replay(as_bag(source, work / "input", config.fps), args.input, config, work, results)
+        bag = as_bag(source, Path(staging, "input"), config.fps)
+        summary = _replay(bag, args.input, config, logs, results)
         _move_into(args.out, results)
     print(summary["table"])
     print(f"written to {args.out}")
@@ -113,7 +115,7 @@ def as_bag(source: Source, path: Path, frames_per_second: float) -> BagImages:
     return BagImages(path)
 
 
-def _replay(bag: BagImages, name: str, config: ReplayConfig, work: Path, results: Path) -> dict[str, Any]:
+def _replay(bag: BagImages, name: str, config: ReplayConfig, logs: Path, results: Path) -> dict[str, Any]:
     from orpose_ros.config import NodeConfig
     from orpose_ros.recording import draw, write_bag
     from orpose_ros.replay import replay
@@ -123,7 +125,7 @@ def _replay(bag: BagImages, name: str, config: ReplayConfig, work: Path, results
 
     runtime = {field: getattr(config, field) for field in RuntimeConfig.model_fields}
     node_config = NodeConfig(**runtime, compressed=bag.is_compressed)
-    sent, recorder = replay(bag, node_config, config.rate, work)
+    sent, recorder = replay(bag, node_config, config.rate, logs)
     frames, account = put_together(sent, recorder)
     summary = summarise(frames, account)
     facts = _facts(bag, name, config)

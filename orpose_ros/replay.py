@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def replay(bag: BagImages, config: NodeConfig, rate: str, log_folder: Path) -> t
         recorder = Recorder(ros_node, camera)
         parameters = _write_parameters(config, log_folder / "node.yaml")
         node = children.start("node", "orpose_ros.node", [*ros_arguments, "--params-file", str(parameters)])
-        _spin_until(ros_node, recorder.hears_the_node, node, _NODE_WAIT_S, "the node does not publish")
+        _spin_until_heard(ros_node, recorder, node)
         options = ["--topic", str(bag.topic), "--camera", camera, "--rate", rate, "--log", str(sent_log)]
         player = children.start("player", "orpose_ros.player", [str(bag.path), *options, *ros_arguments])
         with tqdm(total=len(bag), unit="frame", desc="replay", disable=None) as progress:
@@ -100,13 +100,16 @@ def _ros_node(namespace: str) -> Iterator[Node]:
         rclpy.try_shutdown()
 
 
-def _spin_until(ros_node: Node, is_done: Callable[[], bool], child: Child, timeout_s: float, complaint: str) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not is_done():
+def _spin_until_heard(ros_node: Node, recorder: Recorder, node: Child) -> None:
+    deadline_s = time.monotonic() + _NODE_WAIT_S
+    while not recorder.hears_the_node():
         rclpy.spin_once(ros_node, timeout_sec=0.1)
-        child.require_running()
+        node.require_running()
         if time.monotonic() > deadline_s:
-            raise ReplayError(f"{complaint} after {timeout_s:.0f} s; it said last: {child.last_line()}")
+            raise ReplayError(
+                f"the node cannot be heard after {_NODE_WAIT_S:.0f} s (is the network interface lo up?); "
+                f"it said last: {node.last_line()}"
+            )
 
 
 def _spin_while_news_come(ros_node: Node, recorder: Recorder, last_stamp_ns: int) -> None:
