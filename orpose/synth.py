@@ -30,9 +30,8 @@ def run(args: argparse.Namespace) -> int:
 
     labels = generate(config, args.out, args.workers)
     ignored = sum(person.is_crowd for person in labels.persons)
-    print(
-        f"images {len(labels.images)}  people {len(labels.persons) - ignored}  ignored {ignored}  {args.out}/annotations.json"
-    )
+    people = len(labels.persons) - ignored
+    print(f"images {len(labels.images)}  people {people}  ignored {ignored}  {args.out}/annotations.json")
     if args.contact_sheet:
         from training.synthetic_or.contact_sheet import write_contact_sheet
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-#: A pixel ray is bent back through the lens by this many fixed-point steps; enough for |k1| <= 0.3.
-_UNDISTORT_STEPS = 20
+#: Fixed-point steps that bend a pixel ray back through a lens with tangential distortion.
+_TANGENTIAL_STEPS = 10
+#: Radii of the table that inverts radial distortion; linear between them, an error below 1e-4 px.
+_TABLE_SIZE = 4096
 
 
 @dataclass(frozen=True)
@@ -42,17 +45,21 @@ class Camera:
         return normalised * (self.fx, self.fy) + (self.cx, self.cy)
 
     def _distort(self, xy: NDArray) -> NDArray:
-        k1, k2, p1, p2, k3 = self.distortion
-        x, y = xy[:, 0], xy[:, 1]
-        r2 = x * x + y * y
-        # Beyond the radius where the polynomial turns back, real lenses show nothing: hold it there.
-        r2 = np.minimum(r2, self._largest_r2())
-        radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
-        return np.stack(
-            [x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x), y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y],
-            axis=1,
-        )
+        return xy * self._radial((xy * xy).sum(1))[:, None] + self._tangential(xy)
 
+    def _radial(self, r2: NDArray) -> NDArray:
+        k1, k2, _, _, k3 = self.distortion
+        # Beyond the radius where the polynomial turns back, real lenses show nothing: hold it there.
+        r2 = np.minimum(r2, self._largest_r2)
+        return 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+
+    def _tangential(self, xy: NDArray) -> NDArray:
+        _, _, p1, p2, _ = self.distortion
+        x, y = xy[:, 0], xy[:, 1]
+        r2 = np.minimum(x * x + y * y, self._largest_r2)
+        return np.stack([2 * p1 * x * y + p2 * (r2 + 2 * x * x), p1 * (r2 + 2 * y * y) + 2 * p2 * x * y], axis=1)
+
+    @cached_property
     def _largest_r2(self) -> float:
         k1, k2, _, _, k3 = self.distortion
         r2 = np.linspace(0, 9, 400)
@@ -63,13 +70,24 @@ class Camera:
     def pixel_rays(self) -> NDArray:
         """`(H * W, 3)` directions in the camera frame with z = 1, through the pixel centres, row-major."""
         width, height = self.image_size
-        u, v = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
-        wanted = np.stack([(u.ravel() - self.cx) / self.fx, (v.ravel() - self.cy) / self.fy], axis=1)
-        xy = wanted.copy()
-        if any(self.distortion):
-            for _ in range(_UNDISTORT_STEPS):
-                xy = xy + (wanted - self._distort(xy))
+        x = (np.arange(width) + 0.5 - self.cx) / self.fx
+        y = (np.arange(height) + 0.5 - self.cy) / self.fy
+        wanted = np.stack([np.tile(x, height), np.repeat(y, width)], axis=1)
+        xy = self._undistort(wanted) if any(self.distortion) else wanted
         return np.column_stack([xy, np.ones(len(xy))])
+
+    def _undistort(self, wanted: NDArray) -> NDArray:
+        """The points that `_distort` sends to `wanted (N, 2)`: radially by a table, tangentially by iteration."""
+        xy = self._straighten(wanted)
+        for _ in range(_TANGENTIAL_STEPS if any(self.distortion[2:4]) else 0):
+            xy = self._straighten(wanted - self._tangential(xy))
+        return xy
+
+    def _straighten(self, points: NDArray) -> NDArray:
+        radius = np.append(np.linspace(0, np.sqrt(self._largest_r2), _TABLE_SIZE), 100.0)
+        r = np.sqrt(np.einsum("nc,nc->n", points, points))
+        straight = np.interp(r, radius * self._radial(radius**2), radius)
+        return points * (straight / np.maximum(r, 1e-12))[:, None]
 
 
 def look_at(position: NDArray, target: NDArray, roll_deg: float) -> NDArray:
@@ -103,25 +121,11 @@ def sample_cameras(
 
 
 def _sample_camera(
-    family: str, azimuth_deg: float, image_size: tuple[int, int], table: NDArray, room_size: NDArray, rng: np.random.Generator
+    family: str, azimuth_deg: float, image_size: tuple[int, int], table: NDArray, room_size: NDArray,
+    rng: np.random.Generator,
 ) -> Camera:  # fmt: skip
     width, height = image_size
-    k1, k2 = 0.0, 0.0
-    if family == "mvor":
-        focal, camera_height = rng.uniform(520, 555), rng.uniform(2.05, 2.5)
-        distance, pitch = rng.uniform(1.9, 3.2), rng.uniform(24, 42)
-    elif family == "wide":
-        focal, camera_height = rng.uniform(300, 340), rng.uniform(2.45, 3.2)
-        pitch = rng.uniform(28, 80)
-        distance = (camera_height - 1.0) / np.tan(np.radians(pitch)) + rng.normal(0, 0.4)
-        k1, k2 = rng.uniform(-0.16, -0.02), rng.uniform(0.0, 0.02)
-    elif family == "eye":
-        focal, camera_height = rng.uniform(450, 750), rng.uniform(1.2, 1.9)
-        distance, pitch = rng.uniform(2.5, 4.5), rng.uniform(-3, 14)
-    else:
-        focal, camera_height = rng.uniform(320, 620), rng.uniform(1.6, 3.0)
-        distance, pitch = rng.uniform(1.5, 3.6), rng.uniform(10, 55)
-        k1 = rng.uniform(-0.08, 0.02)
+    focal, camera_height, distance, pitch, k1, k2 = _sample_family(family, rng)
     azimuth = np.radians(azimuth_deg)
     distance = float(np.clip(distance, 0.4, 4.6))
     position = np.array([table[0] + distance * np.cos(azimuth), table[1] + distance * np.sin(azimuth), camera_height])
@@ -136,3 +140,20 @@ def _sample_camera(
         image_size, focal * scale, focal * scale * rng.uniform(0.995, 1.005),
         width / 2 + rng.normal(0, 4) * scale, height / 2 + rng.normal(0, 4) * scale, (k1, k2, 0.0, 0.0, 0.0), pose,
     )  # fmt: skip
+
+
+def _sample_family(family: str, rng: np.random.Generator) -> tuple[float, float, float, float, float, float]:
+    """Focal length (px at 640x480), height and distance from the table (m), pitch (degrees), k1, k2."""
+    if family == "mvor":
+        focal, camera_height = rng.uniform(520, 555), rng.uniform(2.05, 2.5)
+        return focal, camera_height, rng.uniform(1.9, 3.2), rng.uniform(24, 42), 0.0, 0.0
+    if family == "wide":
+        focal, camera_height = rng.uniform(300, 340), rng.uniform(2.45, 3.2)
+        pitch = rng.uniform(28, 80)
+        distance = (camera_height - 1.0) / np.tan(np.radians(pitch)) + rng.normal(0, 0.4)
+        return focal, camera_height, distance, pitch, rng.uniform(-0.16, -0.02), rng.uniform(0.0, 0.02)
+    if family == "eye":
+        focal, camera_height = rng.uniform(450, 750), rng.uniform(1.2, 1.9)
+        return focal, camera_height, rng.uniform(2.5, 4.5), rng.uniform(-3, 14), 0.0, 0.0
+    focal, camera_height = rng.uniform(320, 620), rng.uniform(1.6, 3.0)
+    return focal, camera_height, rng.uniform(1.5, 3.6), rng.uniform(10, 55), rng.uniform(-0.08, 0.02), 0.0

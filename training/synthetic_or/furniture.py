@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter
 
+from training.synthetic_or.materials import CLOTH, DRAPE_COLOURS, METAL, PLASTIC, Rng, grey, painted, vivid
 from training.synthetic_or.meshes import (
     Material,
     Mesh,
-    bent_box,
     box,
     cylinder,
     grid_faces,
@@ -20,56 +20,24 @@ from training.synthetic_or.meshes import (
     linear,
     surface,
     tube,
-)  # fmt: skip
+    turned,
+)
 from training.synthetic_or.textures import Textures
-
-Rng = np.random.Generator
-_METAL = Material(noise=0.05, gloss=0.35)
-_PLASTIC = Material(noise=0.03, gloss=0.12)
-_CLOTH = Material(noise=0.08, folds=0.5, gloss=0.03)
-DRAPE_COLOURS = ((0.25, 0.55, 0.58), (0.35, 0.62, 0.60), (0.45, 0.65, 0.80), (0.30, 0.48, 0.80), (0.88, 0.90, 0.92),
-                 (0.95, 0.96, 0.97), (0.20, 0.42, 0.38))  # fmt: skip
-
-
-def grey(rng: Rng, low: float = 0.3, high: float = 0.95, tint: float = 0.02) -> NDArray:
-    return linear(*(rng.uniform(low, high) + rng.normal(0, tint, 3)))
-
-
-def vivid(rng: Rng) -> NDArray:
-    colour = rng.uniform(0.05, 0.9, 3)
-    colour[rng.integers(3)] *= 0.2
-    return linear(*colour)
-
-
-def _painted(kind: str, textures: Textures, rng: Rng, **changes: float) -> Material:
-    return Material(
-        texture=textures.pick(kind, rng),
-        noise=0.04,
-        gloss=changes.get("gloss", 0.12),
-        emission=changes.get("emission", 0.0),
-    )
-
-
-def turned(meshes: list[Mesh], heading_deg: float, offset: tuple[float, float, float] | NDArray) -> list[Mesh]:
-    c, s = np.cos(np.radians(heading_deg)), np.sin(np.radians(heading_deg))
-    return [mesh.moved(np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]), offset) for mesh in meshes]
 
 
 def operating_table(rng: Rng, height: float) -> list[Mesh]:
     """A table of about 2.0 x 0.55 m along x with its surface at `height` (m), white or dark, on a pedestal."""
     colour = grey(rng, 0.8, 1.0) if rng.random() < 0.6 else grey(rng, 0.08, 0.35)
     length, width = rng.uniform(1.9, 2.3), rng.uniform(0.5, 0.68)
-    parts = [box((length, width, 0.1), colour, _PLASTIC).moved(offset=(0, 0, height - 0.1))]
+    parts = [box((length, width, 0.1), colour, PLASTIC).moved(offset=(0, 0, height - 0.1))]
     if rng.random() < 0.5:  # rails and seams, seen lengthwise
         for y in (-width / 2 - 0.03, width / 2 + 0.03):
-            parts.append(
-                box((length * 0.9, 0.03, 0.05), grey(rng, 0.5, 0.9), _METAL).moved(offset=(0, y, height - 0.1))
-            )
+            parts.append(box((length * 0.9, 0.03, 0.05), grey(rng, 0.5, 0.9), METAL).moved(offset=(0, y, height - 0.1)))
         parts.append(
-            box((length, 0.03, 0.012), grey(rng, 0.5, 0.8), _PLASTIC).moved(offset=(0, rng.uniform(-0.1, 0.1), height))
+            box((length, 0.03, 0.012), grey(rng, 0.5, 0.8), PLASTIC).moved(offset=(0, rng.uniform(-0.1, 0.1), height))
         )
-    parts.append(box((0.45, 0.35, height - 0.1), grey(rng, 0.4, 0.9), _METAL))
-    parts.append(box((1.0, 0.5, 0.15), grey(rng, 0.3, 0.9), _METAL))
+    parts.append(box((0.45, 0.35, height - 0.1), grey(rng, 0.4, 0.9), METAL))
+    parts.append(box((1.0, 0.5, 0.15), grey(rng, 0.3, 0.9), METAL))
     return parts
 
 
@@ -96,7 +64,7 @@ def drape_over(points: NDArray, bounds: tuple[float, float, float, float], table
     pz = height - outside + 0.05 * gaussian_filter(rng.standard_normal(height.shape), 4.0)
     vertices = np.stack([px, py, pz], -1).reshape(-1, 3)
     colour = linear(*(np.array(DRAPE_COLOURS[rng.integers(len(DRAPE_COLOURS))]) + rng.normal(0, 0.03, 3)))
-    return [surface(vertices, grid_faces(len(xs), len(ys)), colour, _CLOTH, grid_uv(len(xs), len(ys)))]
+    return [surface(vertices, grid_faces(len(xs), len(ys)), colour, CLOTH, grid_uv(len(xs), len(ys)))]
 
 
 def instrument_table(rng: Rng, textures: Textures) -> list[Mesh]:
@@ -107,16 +75,16 @@ def instrument_table(rng: Rng, textures: Textures) -> list[Mesh]:
         half = (-length / 2, length / 2, -width / 2, width / 2)
         parts += drape_over(np.zeros((0, 3)).reshape(0, 3), half, height, rng)
     else:
-        parts.append(box((length, width, 0.04), grey(rng, 0.5, 0.9), _METAL).moved(offset=(0, 0, height - 0.04)))
+        parts.append(box((length, width, 0.04), grey(rng, 0.5, 0.9), METAL).moved(offset=(0, 0, height - 0.04)))
         for x in (-1, 1):
             for y in (-1, 1):
-                leg = box((0.03, 0.03, height), grey(rng, 0.5, 0.9), _METAL)
+                leg = box((0.03, 0.03, height), grey(rng, 0.5, 0.9), METAL)
                 parts.append(leg.moved(offset=(x * length * 0.45, y * width * 0.45, 0)))
     for _ in range(rng.integers(2, 14)):
         size = tuple(rng.uniform(0.02, 0.2, 3) * (1, 0.6, 0.5))
         colour = grey(rng) if rng.random() < 0.6 else vivid(rng)
         place = (rng.uniform(-0.45, 0.45) * length, rng.uniform(-0.4, 0.4) * width, height)
-        parts += turned([box(size, colour, _PLASTIC)], rng.uniform(0, 180), place)
+        parts += turned([box(size, colour, PLASTIC)], rng.uniform(0, 180), place)
     return parts
 
 
@@ -125,7 +93,7 @@ def cart(rng: Rng, textures: Textures) -> list[Mesh]:
     width, depth, height = rng.uniform(0.4, 0.8), rng.uniform(0.35, 0.7), rng.uniform(0.7, 1.4)
     kind = "drawers" if rng.random() < 0.5 else "panel"
     parts = [
-        box((width, depth, height - 0.1), grey(rng, 0.5, 1.0, 0.04), _painted(kind, textures, rng)).moved(
+        box((width, depth, height - 0.1), grey(rng, 0.5, 1.0, 0.04), painted(kind, textures, rng)).moved(
             offset=(0, 0, 0.1)
         )
     ]
@@ -133,12 +101,12 @@ def cart(rng: Rng, textures: Textures) -> list[Mesh]:
         size = tuple(rng.uniform(0.05, 0.35, 3))
         colour = grey(rng) if rng.random() < 0.6 else vivid(rng)
         place = (rng.uniform(-0.4, 0.4) * width, rng.uniform(-0.4, 0.4) * depth, height)
-        parts += turned([box(size, colour, _painted("panel", textures, rng))], rng.uniform(0, 90), place)
+        parts += turned([box(size, colour, painted("panel", textures, rng))], rng.uniform(0, 90), place)
     if rng.random() < 0.5:
         screen = box(
             (rng.uniform(0.3, 0.55), 0.06, rng.uniform(0.25, 0.4)),
             linear(0.9, 0.9, 0.9),
-            _painted("screen", textures, rng, emission=rng.uniform(0, 1.2)),
+            painted("screen", textures, rng, emission=rng.uniform(0, 1.2)),
         )
         parts += turned([screen], rng.uniform(-30, 30), (0, 0, height + rng.uniform(0.0, 0.3)))
     return parts
@@ -151,7 +119,7 @@ def rack(rng: Rng, textures: Textures) -> list[Mesh]:
         box(
             (width, depth, height),
             grey(rng, 0.3, 1.0),
-            _painted("rack" if rng.random() < 0.6 else "clutter", textures, rng),
+            painted("rack" if rng.random() < 0.6 else "clutter", textures, rng),
         )
     ]
     for _ in range(rng.integers(2, 12)):
@@ -167,20 +135,20 @@ def _hanging_cable(start: NDArray, rng: Rng) -> Mesh:
     path = start + (end - start) * t - np.array([0, 0, 1.0]) * sag * (t * (1 - t) * 2)
     path[:, 2] = np.maximum(path[:, 2], 0.02)
     return tube(
-        path, rng.uniform(0.006, 0.02), grey(rng, 0.02, 0.9) if rng.random() < 0.75 else vivid(rng), _PLASTIC, sides=5
+        path, rng.uniform(0.006, 0.02), grey(rng, 0.02, 0.9) if rng.random() < 0.75 else vivid(rng), PLASTIC, sides=5
     )
 
 
 def cabinet(rng: Rng, textures: Textures) -> list[Mesh]:
     width, height = rng.uniform(0.8, 2.6), rng.uniform(0.8, 2.2)
     kind = str(rng.choice(["drawers", "rack", "drawers", "panel"]))
-    parts = [box((width, 0.5, height), grey(rng, 0.6, 1.0, 0.04), _painted(kind, textures, rng))]
+    parts = [box((width, 0.5, height), grey(rng, 0.6, 1.0, 0.04), painted(kind, textures, rng))]
     if height < 1.2:
         for _ in range(rng.integers(2, 9)):
             size = tuple(rng.uniform(0.06, 0.4, 3))
             colour = grey(rng) if rng.random() < 0.55 else vivid(rng)
             parts.append(
-                box(size, colour, _painted("panel", textures, rng)).moved(
+                box(size, colour, painted("panel", textures, rng)).moved(
                     offset=(rng.uniform(-0.45, 0.45) * width, 0, height)
                 )
             )
@@ -209,17 +177,17 @@ def bin_or_bucket(rng: Rng, textures: Textures) -> list[Mesh]:
         bag,
         Material(noise=0.15, folds=0.4),
     )
-    return [lathe(profile, colour, _PLASTIC), rim]
+    return [lathe(profile, colour, PLASTIC), rim]
 
 
 def stool(rng: Rng, textures: Textures) -> list[Mesh]:
     height = rng.uniform(0.45, 0.7)
     parts = [
         cylinder(
-            rng.uniform(0.16, 0.22), 0.08, grey(rng, 0.03, 0.3) if rng.random() < 0.6 else vivid(rng), _PLASTIC
+            rng.uniform(0.16, 0.22), 0.08, grey(rng, 0.03, 0.3) if rng.random() < 0.6 else vivid(rng), PLASTIC
         ).moved(offset=(0, 0, height)),
-        cylinder(0.03, height, grey(rng, 0.4, 0.8), _METAL),
-        cylinder(0.25, 0.04, grey(rng, 0.1, 0.8), _METAL),
+        cylinder(0.03, height, grey(rng, 0.4, 0.8), METAL),
+        cylinder(0.25, 0.04, grey(rng, 0.1, 0.8), METAL),
     ]
     if rng.random() < 0.5:  # a swivel chair's back, dark and upright like a trunk
         back = box(
@@ -233,12 +201,12 @@ def stool(rng: Rng, textures: Textures) -> list[Mesh]:
 
 def pole(rng: Rng, textures: Textures) -> list[Mesh]:
     height = rng.uniform(1.3, 2.1)
-    parts = [cylinder(0.015, height, grey(rng, 0.5, 0.9), _METAL), cylinder(0.25, 0.05, grey(rng, 0.2, 0.8), _METAL)]
-    parts.append(box((0.3, 0.02, 0.02), grey(rng, 0.5, 0.9), _METAL).moved(offset=(0, 0, height)))
+    parts = [cylinder(0.015, height, grey(rng, 0.5, 0.9), METAL), cylinder(0.25, 0.05, grey(rng, 0.2, 0.8), METAL)]
+    parts.append(box((0.3, 0.02, 0.02), grey(rng, 0.5, 0.9), METAL).moved(offset=(0, 0, height)))
     for _ in range(rng.integers(0, 4)):
         size = (rng.uniform(0.08, 0.2), rng.uniform(0.03, 0.15), rng.uniform(0.12, 0.3))
         parts.append(
-            box(size, grey(rng, 0.3, 1.0), _painted("panel", textures, rng)).moved(
+            box(size, grey(rng, 0.3, 1.0), painted("panel", textures, rng)).moved(
                 offset=(rng.normal(0, 0.1), rng.normal(0, 0.05), rng.uniform(0.7, height - 0.2))
             )
         )
@@ -247,7 +215,7 @@ def pole(rng: Rng, textures: Textures) -> list[Mesh]:
 
 def hanging_garments(rng: Rng, textures: Textures) -> list[Mesh]:
     """Lead aprons or gowns on hangers: garment shapes without a head, the hardest negatives."""
-    parts = [box((rng.uniform(0.8, 1.4), 0.04, 0.04), grey(rng, 0.5, 0.9), _METAL).moved(offset=(0, 0, 1.75))]
+    parts = [box((rng.uniform(0.8, 1.4), 0.04, 0.04), grey(rng, 0.5, 0.9), METAL).moved(offset=(0, 0, 1.75))]
     palette = (
         (0.15, 0.22, 0.5),
         (0.5, 0.1, 0.15),
@@ -267,7 +235,7 @@ def hanging_garments(rng: Rng, textures: Textures) -> list[Mesh]:
         x, y = width[:, None] * np.cos(angle), thickness * np.sin(angle)[None] * ripple
         z = np.broadcast_to((1.72 - t * length)[:, None], x.shape)
         vertices = np.stack([x, y, z], -1).reshape(-1, 3)
-        garment = surface(vertices, grid_faces(14, 20, closed=True), colour, _CLOTH, grid_uv(14, 20))
+        garment = surface(vertices, grid_faces(14, 20, closed=True), colour, CLOTH, grid_uv(14, 20))
         parts += turned([garment], rng.uniform(-60, 60), (-0.5 + 0.25 * i, 0, 0))
     return parts
 
@@ -277,7 +245,7 @@ def screen_wall(rng: Rng, textures: Textures) -> list[Mesh]:
     colour = (
         linear(0.12, 0.22, 0.6) if rng.random() < 0.4 else (vivid(rng) if rng.random() < 0.4 else grey(rng, 0.5, 1.0))
     )
-    return [box((rng.uniform(0.5, 1.1), 0.05, rng.uniform(1.5, 2.1)), colour, _PLASTIC)]
+    return [box((rng.uniform(0.5, 1.1), 0.05, rng.uniform(1.5, 2.1)), colour, PLASTIC)]
 
 
 def post_with_cap(rng: Rng, textures: Textures) -> list[Mesh]:
@@ -300,167 +268,3 @@ FLOOR_THINGS: tuple[tuple[Callable[[Rng, Textures], list[Mesh]], float], ...] = 
     (cart, 3.0), (rack, 1.5), (instrument_table, 2.0), (bin_or_bucket, 2.0), (stool, 1.5), (pole, 1.2),
     (hanging_garments, 1.3), (screen_wall, 1.0), (post_with_cap, 1.2), (cabinet, 1.5),
 )  # fmt: skip
-
-
-def monitor_bank(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
-    """Two to six black monitors on a ceiling arm."""
-    columns, rows = rng.integers(1, 4), rng.integers(1, 3)
-    bottom = rng.uniform(1.3, 1.9)
-    parts = []
-    for i in range(columns):
-        for j in range(rows):
-            screen = box(
-                (0.52, 0.07, 0.36),
-                linear(0.9, 0.9, 0.9),
-                _painted("screen", textures, rng, gloss=0.3, emission=rng.uniform(0, 1.5)),
-            )
-            parts.append(screen.moved(offset=((i - columns / 2 + 0.5) * 0.56, 0, bottom + j * 0.4)))
-    frame = grey(rng, 0.05, 0.9)
-    top = bottom + rows * 0.4
-    parts.append(box((0.1, 0.12, max(0.1, ceiling - top)), frame, _PLASTIC).moved(offset=(0, 0.1, top - 0.1)))
-    parts.append(box((columns * 0.56, 0.05, 0.12), frame, _PLASTIC).moved(offset=(0, 0.07, bottom + 0.1)))
-    return parts
-
-
-def lamp(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
-    """A surgical lamp head on a ceiling arm."""
-    height, radius = rng.uniform(1.85, 2.3), rng.uniform(0.22, 0.42)
-    colour = grey(rng, 0.7, 1.0)
-    profile = np.array([(0, 0.0), (radius * 0.95, 0.0), (radius, 0.05), (radius * 0.6, 0.14), (0, 0.18)])
-    head = lathe(profile, colour, Material(emission=rng.choice([0.0, 0.5]), gloss=0.2)).moved(offset=(0, 0, height))
-    reach = rng.uniform(0.3, 1.0)
-    arm = np.array(
-        [
-            (0, 0, height + 0.15),
-            (reach * 0.3, 0, height + 0.4),
-            (reach, 0.1, min(ceiling, height + 0.5)),
-            (reach, 0.1, ceiling),
-        ]
-    )
-    return [head, tube(arm, rng.uniform(0.03, 0.06), colour, _PLASTIC)]
-
-
-def c_arm(rng: Rng, textures: Textures) -> list[Mesh]:
-    """A mobile C-arm: base cart, the C, tube and detector."""
-    colour = grey(rng, 0.65, 1.0, 0.04)
-    radius = rng.uniform(0.65, 0.85)
-    centre = rng.uniform(1.0, 1.2)
-    tilt = np.radians(rng.uniform(-35, 35))
-    turn = np.array([[np.cos(tilt), 0, np.sin(tilt)], [0, 1, 0], [-np.sin(tilt), 0, np.cos(tilt)]])
-    ring = [bent_box(radius, 80, 280, 0.12, rng.uniform(0.16, 0.26), colour, _PLASTIC)]
-    ring.append(
-        cylinder(rng.uniform(0.15, 0.22), 0.25, grey(rng, 0.5, 1.0), _PLASTIC).moved(offset=(0.05, 0, radius - 0.15))
-    )
-    ring.append(box((0.3, 0.3, 0.35), colour, _PLASTIC).moved(offset=(0.05, 0, -radius - 0.1)))
-    parts = [mesh.moved(turn, (0, 0, centre)) for mesh in ring]
-    parts.append(
-        box((0.6, 0.5, rng.uniform(0.9, 1.2)), colour, _painted("panel", textures, rng)).moved(
-            offset=(-radius - 0.4, 0, 0)
-        )
-    )
-    return parts
-
-
-def ct_ring(rng: Rng, textures: Textures) -> list[Mesh]:
-    """A CT gantry: a thick disc of 1.9 m with a bore of 0.75 m, standing in the y-z plane."""
-    outer, inner, depth = rng.uniform(0.85, 1.0), rng.uniform(0.35, 0.42), rng.uniform(0.5, 0.9)
-    half = depth / 2
-    profile = np.array(
-        [
-            (inner, -half),
-            (inner + 0.05, -half - 0.06),
-            (outer * 0.8, -half - 0.08),
-            (outer, -half * 0.6),
-            (outer, half * 0.6),
-            (outer * 0.8, half + 0.08),
-            (inner + 0.05, half + 0.06),
-            (inner, half),
-            (inner, -half),
-        ]
-    )
-    material = Material(noise=0.04, gloss=0.25, texture=-1)
-    ring = lathe(profile, grey(rng, 0.75, 1.0, 0.03), material, segments=40)
-    upright = np.array([[0, 0, 1.0], [0, 1, 0], [-1, 0, 0]])
-    parts = [ring.moved(upright, (0, 0, 1.02)), box((depth * 0.8, 1.6, 0.35), grey(rng, 0.5, 0.95), _PLASTIC)]
-    plate = box((0.25, 0.02, 0.2), linear(1, 1, 1), _painted("panel", textures, rng))
-    parts += turned([plate], 90, (-half - 0.09, rng.uniform(0.5, 0.65), 1.5))
-    return parts
-
-
-def floor_cables(rng: Rng, room: NDArray) -> list[Mesh]:
-    parts = []
-    for _ in range(rng.integers(0, 5)):
-        heading = np.cumsum(rng.normal(0, 0.35, 40)) + rng.uniform(0, 6.28)
-        steps = (
-            np.cumsum(np.stack([np.cos(heading), np.sin(heading)], 1) * 0.08, 0) + rng.uniform(-0.4, 0.4, 2) * room[:2]
-        )
-        path = np.column_stack([np.clip(steps, -room[:2] / 2, room[:2] / 2), np.full(40, 0.012)])
-        parts.append(
-            tube(
-                path,
-                rng.uniform(0.006, 0.018),
-                grey(rng, 0.02, 0.3) if rng.random() < 0.7 else vivid(rng),
-                _PLASTIC,
-                sides=5,
-            )
-        )
-    return parts
-
-
-def room_shell(rng: Rng, textures: Textures, room: NDArray) -> list[Mesh]:
-    """Floor, walls, ceiling of `room (3,)` m, with posters, doors, panels and strips on the walls."""
-    width, depth, height = room
-    floor_colour = grey(rng, 0.5, 0.85, 0.03) if rng.random() < 0.8 else linear(*rng.uniform(0.25, 0.8, 3))
-    wall_colour = grey(rng, 0.6, 1.0, 0.03) if rng.random() < 0.75 else linear(*rng.uniform(0.3, 0.9, 3))
-    floor_texture = textures.pick("tiles", rng) if rng.random() < 0.3 else -1
-    parts = [
-        _plane(
-            (width, depth),
-            floor_colour,
-            Material(texture=floor_texture, noise=0.05, noise_frequency=0.8, gloss=rng.uniform(0.05, 0.5)),
-            2.0,
-        )
-    ]
-    ceiling = _plane((width, depth), grey(rng, 0.7, 1.0), Material(noise=0.03), 2.0)
-    parts.append(ceiling.moved(np.diag([1.0, -1.0, -1.0]), (0, 0, height)))
-    tiled = rng.random() < 0.35
-    for i, (length, distance) in enumerate(((width, depth), (depth, width), (width, depth), (depth, width))):
-        wall_texture = textures.pick("tiles", rng) if tiled else -1
-        wall = [_plane((length, height), wall_colour, Material(texture=wall_texture, noise=0.04, noise_frequency=0.7, gloss=0.1), 1.2)
-                .moved(np.array([[1.0, 0, 0], [0, 0, 1.0], [0, 1.0, 0]]), (0, distance / 2, height / 2))]  # fmt: skip
-        for _ in range(rng.integers(0, 5)):
-            wall += _wall_thing(rng, textures, length, distance)
-        parts += turned(wall, 90.0 * i, (0, 0, 0))
-    return parts
-
-
-def _plane(size: tuple[float, float], colour: NDArray, material: Material, tile: float) -> Mesh:
-    x, y = size[0] / 2, size[1] / 2
-    vertices = np.array([(-x, -y, 0), (x, -y, 0), (x, y, 0), (-x, y, 0)])
-    uv = vertices[:, :2] / tile
-    return surface(vertices, np.array([(0, 1, 2), (0, 2, 3)]), colour, material, uv)
-
-
-def _wall_thing(rng: Rng, textures: Textures, length: float, distance: float) -> list[Mesh]:
-    kind = str(rng.choice(["paper", "panel", "screen", "drawers", "rack", "stripes", "plain", "plain"]))
-    size = (rng.uniform(0.2, 1.4), rng.uniform(0.02, 0.3), rng.uniform(0.2, 1.3))
-    bottom = rng.uniform(0.7, 1.8)
-    if rng.random() < 0.25:  # a door, doorway or radiator down to the floor
-        size, bottom = (rng.uniform(0.5, 1.4), 0.04, rng.uniform(1.2, 2.2)), 0.0
-    colour = linear(1, 1, 1)
-    if kind == "plain" or bottom == 0.0:
-        colour = grey(rng, 0.02, 1.0) if rng.random() < 0.6 else vivid(rng)
-    material = Material(noise=0.05, gloss=0.2) if kind == "plain" else _painted(kind, textures, rng)
-    place = (rng.uniform(-0.45, 0.45) * length, distance / 2 - size[1] / 2, bottom)
-    return [box(size, colour, material).moved(offset=place)]
-
-
-def curtain(rng: Rng, textures: Textures) -> list[Mesh]:
-    length, height = rng.uniform(0.8, 2.2), rng.uniform(1.6, 2.4)
-    x = np.linspace(-length / 2, length / 2, 60)
-    y = 0.05 * np.sin(x * rng.uniform(18, 40)) + 0.02 * np.sin(x * 55)
-    vertices = np.concatenate(
-        [np.column_stack([x, y * (0.6 + 0.4 * t), np.full(60, height * (1 - t) + 0.05)]) for t in np.linspace(0, 1, 6)]
-    )
-    colour = linear(*(np.array(DRAPE_COLOURS[rng.integers(len(DRAPE_COLOURS))]) * rng.uniform(0.5, 1.1)))
-    return [surface(vertices, grid_faces(6, 60), colour, Material(noise=0.08, folds=0.2), grid_uv(6, 60))]

@@ -1,4 +1,4 @@
-"""Labels of a rendered view: visible and amodal boxes, COCO-17 2D with visibility, Human3.6M-17 3D in the camera frame."""
+"""Labels of a rendered view: visible and amodal boxes, COCO-17 with visibility, Human3.6M-17 in the camera frame."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from orpose_models.annotations import PersonLabel
 from orpose_models.skeleton import h36m17_scores_from_coco17
 from training.synthetic_or.cameras import Camera
+from training.synthetic_or.people import Person
 from training.synthetic_or.renderer import Rendered
-from training.synthetic_or.scene import Person, Scene
+from training.synthetic_or.scene import Scene
 
 #: How far the body's surface may lie before a joint inside it (m), COCO-17 order; loose clothes included.
 BODY_RADIUS_M = np.array(
@@ -75,7 +76,7 @@ def _visibility(person: Person, joints: NDArray, pixels: NDArray, camera: Camera
 
 
 def _flags_3d(visibility: NDArray) -> NDArray:
-    """Human3.6M flags from COCO's: the lowest of the joints each one is made of, at least 1 (3D is always known here)."""
+    """Human3.6M flags from COCO's: the lowest of a joint's sources, but at least 1 (3D is always known here)."""
     return np.maximum(h36m17_scores_from_coco17(visibility), 1)
 
 

@@ -50,6 +50,11 @@ class Mesh:
         return replace(self, vertices=vertices + np.asarray(offset))
 
 
+def turned(meshes: list[Mesh], heading_deg: float, offset: tuple[float, float, float] | NDArray) -> list[Mesh]:
+    c, s = np.cos(np.radians(heading_deg)), np.sin(np.radians(heading_deg))
+    return [mesh.moved(np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]), offset) for mesh in meshes]
+
+
 def linear(*srgb: float) -> NDArray:
     """Linear albedo `(3,)` of an sRGB colour given as three numbers in [0, 1] (power 2.2)."""
     return np.clip(np.asarray(srgb, float), 0.0, 1.0) ** 2.2
@@ -89,14 +94,14 @@ def grid_uv(rows: int, columns: int) -> NDArray:
     return np.stack([u.ravel(), v.ravel()], axis=1)
 
 
-_BOX_SIDES = tuple(
-    (axis, sign) for axis in range(3) for sign in (-1.0, 1.0)
-)  # each side has its own four corners, so that edges stay sharp
+#: Axis and sign of a box's sides; each has its own four corners, so that edges stay sharp.
+_BOX_SIDES = tuple((axis, sign) for axis in range(3) for sign in (-1.0, 1.0))
 
 
 def box(size: tuple[float, float, float], colour: NDArray, material: Material | None = None) -> Mesh:
     """A box of `size` (m) standing on z = 0, centred in x and y."""
-    vertices, faces, uv = [], [], []
+    vertices: list[NDArray] = []
+    faces, uv = [], []
     for axis, sign in _BOX_SIDES:
         u_axis, v_axis = [a for a in (0, 1, 2) if a != axis]
         corners = np.zeros((4, 3))
@@ -153,7 +158,7 @@ def bent_box(
     radius: float, start_deg: float, stop_deg: float, width: float, depth: float, colour: NDArray,
     material: Material | None = None,
 ) -> Mesh:  # fmt: skip
-    """A rectangular bar bent along an arc in the x-z plane (C-arms): `radius` of its middle, cross-section width x depth (m)."""
+    """A bar bent along an arc in the x-z plane (C-arms): `radius` of its middle, cross-section width x depth (m)."""
     angle = np.radians(np.linspace(start_deg, stop_deg, 28))
     corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * 0.5
     parts = []
@@ -171,10 +176,11 @@ def bent_box(
 
 def vertex_normals(vertices: NDArray, faces: NDArray) -> NDArray:
     """`(V, 3)` area-weighted unit normals."""
-    corners = vertices[faces]
-    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    corners = faces.T.astype(np.intp)
+    first = vertices[corners[0]]
+    (ax, ay, az), (bx, by, bz) = (vertices[corners[1]] - first).T, (vertices[corners[2]] - first).T
+    face_normals = (ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx)
     normals = np.stack(
-        [np.bincount(faces.ravel(), np.repeat(face_normals[:, axis], 3), minlength=len(vertices)) for axis in range(3)],
-        axis=1,
+        [sum(np.bincount(corner, n, minlength=len(vertices)) for corner in corners) for n in face_normals], axis=1
     )
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    return normals / np.maximum(np.sqrt(np.einsum("vc,vc->v", normals, normals))[:, None], 1e-12)

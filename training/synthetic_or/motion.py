@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
 from training.synthetic_or.bodies import BONE, BodyBank, PosedBody
+from training.synthetic_or.people import Person, clothed
 from training.synthetic_or.poses import PoseRequest, pose_body
-from training.synthetic_or.scene import Person, Scene, clothed
+from training.synthetic_or.scene import Scene
 
 _KEY_SECONDS = 0.55  # one step of a walk; the time of a small arm movement
 _STEP_M = 0.33

@@ -1,4 +1,4 @@
-"""Outfits: what people wear, as painted and inflated body surfaces plus a lofted gown, apron or skirt."""
+"""Outfits: what people wear, as painted and inflated body surfaces plus the hanging part of a gown or apron."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synthetic_or import bodies as b
-from training.synthetic_or.meshes import Material, Mesh, grid_faces, grid_uv, linear, surface, vertex_normals
+from training.synthetic_or.gowns import loft
+from training.synthetic_or.meshes import Material, Mesh, linear, surface, vertex_normals
 
 #: Outfits by role of the operating room; weights are relative.
 OR_OUTFITS = {"gown": 0.5, "scrubs": 0.33, "apron": 0.17}
@@ -87,10 +88,9 @@ def sample_outfit(kind: str, rng: np.random.Generator, team: Outfit | None = Non
     phase = int(rng.integers(1 << 30))
     if kind == "street":
         tops, legs = rng.uniform(0.05, 0.95, 3), rng.choice([rng.uniform(0.05, 0.35), rng.uniform(0.3, 0.8)])
-        return Outfit(
-            kind, linear(*tops), linear(*(legs + rng.normal(0, 0.06, 3))), linear(*rng.uniform(0.02, 0.8, 3)), skin, hair,
-            long_sleeves=bool(rng.random() < 0.55), fold_phase=phase,
-        )  # fmt: skip
+        trousers, shoes = linear(*(legs + rng.normal(0, 0.06, 3))), linear(*rng.uniform(0.02, 0.8, 3))
+        sleeves = bool(rng.random() < 0.55)
+        return Outfit(kind, linear(*tops), trousers, shoes, skin, hair, long_sleeves=sleeves, fold_phase=phase)
     if kind == "patient":
         return Outfit(
             kind, linear(*rng.uniform(0.6, 0.95, 3)), skin, skin, skin, hair,
@@ -133,10 +133,8 @@ def dress(bank: b.BodyBank, body: b.PosedBody, outfit: Outfit, instance: int, sk
     vertices[hair] = _cap(vertices[hair], head, outfit, rng)
     cloth = Material(noise=0.06, folds=0.35, fold_scale=(9.0, 9.0, 4.0), gloss=0.03)
     meshes = [surface(vertices, bank.faces, colours, cloth)]
-    long = outfit.kind in ("gown", "apron")
-    if long and skirt:
-        colour = outfit.main if outfit.kind == "gown" else outfit.apron
-        assert colour is not None
+    colour = outfit.main if outfit.kind == "gown" else outfit.apron
+    if skirt and colour is not None:
         meshes.append(loft(bank, body, colour, outfit.hem, rng, sleeveless=outfit.kind == "apron"))
     return [_as_instance(mesh, instance) for mesh in meshes]
 
@@ -171,17 +169,16 @@ def _paint(bank: b.BodyBank, body: b.PosedBody, outfit: Outfit, rng: np.random.G
     if outfit.apron is not None:
         cover(b.TORSO, outfit.apron, 0.026)
     if outfit.cuffs is not None:
-        _cuffs(bank, body, outfit, colours)
+        _cuffs(bank, body, outfit.cuffs, colours)
     if outfit.kind == "scrubs" and rng.random() < 0.6:
         _v_neck(bank, body, outfit, colours)
     return colours, inflate
 
 
-def _cuffs(bank: b.BodyBank, body: b.PosedBody, outfit: Outfit, colours: NDArray) -> None:
-    assert outfit.cuffs is not None
+def _cuffs(bank: b.BodyBank, body: b.PosedBody, colour: NDArray, colours: NDArray) -> None:
     for wrist in (9, 10):
         near = np.linalg.norm(body.vertices - body.coco[wrist], axis=1) < 0.085
-        colours[near & (bank.regions == b.FOREARM)] = outfit.cuffs
+        colours[near & (bank.regions == b.FOREARM)] = colour
 
 
 def _v_neck(bank: b.BodyBank, body: b.PosedBody, outfit: Outfit, colours: NDArray) -> None:
@@ -203,66 +200,3 @@ def _cap(points: NDArray, head: NDArray, outfit: Outfit, rng: np.random.Generato
     else:
         offset = np.full(len(points), 0.008 if outfit.cap is not None else rng.uniform(0.005, 0.03))
     return points + outward * offset[:, None]
-
-
-def loft(
-    bank: b.BodyBank, body: b.PosedBody, colour: NDArray, hem: float, rng: np.random.Generator, sleeveless: bool = False
-) -> Mesh:
-    """A gown's or apron's hanging part: rings around trunk and legs from the chest to the hem, wider downwards, with folds."""
-    axis, lateral = _gown_axis(body, hem)
-    trunk = body.vertices[np.isin(bank.regions, (b.TORSO, b.HIP, b.SHIN))]
-    rings, columns = len(axis), 40
-    angle = np.linspace(0, 2 * np.pi, columns, endpoint=False)
-    tangents = np.gradient(axis, axis=0)
-    tangents /= np.linalg.norm(tangents, axis=1, keepdims=True)
-    step = np.linalg.norm(np.diff(axis, axis=0), axis=1).mean()
-    waves = [
-        (int(rng.integers(3, 9)), rng.uniform(0, 6.28), rng.normal(0, 1.5), rng.uniform(0.4, 1.0)) for _ in range(4)
-    ]
-    ease_top, ease_hem = rng.uniform(0.02, 0.035), rng.uniform(0.04, 0.11)
-    vertices, previous = [], np.zeros(columns)
-    for i, (centre, tangent) in enumerate(zip(axis, tangents, strict=True)):
-        side = lateral - tangent * (tangent @ lateral)
-        side /= np.linalg.norm(side)
-        front = np.cross(tangent, side)
-        relative = trunk - centre
-        near = (
-            (np.abs(relative @ tangent) < step * 1.2)
-            & (np.abs(relative @ side) < 0.45)
-            & (np.abs(relative @ front) < 0.45)
-        )
-        plane = np.stack([relative[near] @ side, relative[near] @ front], axis=1)
-        normal = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-        support = (plane @ normal.T).max(0) if near.sum() > 5 else previous.copy()
-        down = i / (rings - 1)
-        support = np.maximum(support, previous * (0.97 if down > 0.35 else 0.9))
-        previous = support
-        support = support + ease_top + (ease_hem - ease_top) * down
-        support = np.convolve(np.r_[support[-2:], support, support[:2]], np.ones(5) / 5, "valid")
-        slope = (np.roll(support, -1) - np.roll(support, 1)) / (2 * (angle[1] - angle[0]))
-        outline = support[:, None] * normal + slope[:, None] * np.stack([-np.sin(angle), np.cos(angle)], axis=1)
-        ripple = sum(a * np.sin(k * angle + phase + drift * down) for k, phase, drift, a in waves)
-        outline *= (1.0 + 0.035 * down * np.asarray(ripple))[:, None]
-        vertices.append(centre + outline[:, :1] * side + outline[:, 1:] * front)
-    material = Material(noise=0.08, folds=0.55, fold_scale=(8.0, 8.0, 2.0), gloss=0.05)
-    start = 4 if sleeveless else 0
-    points = np.concatenate(vertices[start:])
-    count = rings - start
-    return surface(points, grid_faces(count, columns, closed=True), colour, material, grid_uv(count, columns))
-
-
-def _gown_axis(body: b.PosedBody, hem: float) -> tuple[NDArray, NDArray]:
-    """`(30, 3)` points from the chest down to the hem, and the person's lateral axis `(3,)`."""
-    shoulders, hips = body.coco[[5, 6]].mean(0), body.coco[[11, 12]].mean(0)
-    knees, ankles = body.coco[[13, 14]].mean(0), body.coco[[15, 16]].mean(0)
-    chest = shoulders + (hips - shoulders) * 0.3
-    corners = np.stack([chest, hips, knees, ankles])
-    lengths = np.r_[0, np.cumsum(np.linalg.norm(np.diff(corners, axis=0), axis=1))]
-    stop = lengths[1] + (lengths[3] - lengths[1]) * hem
-    along = np.linspace(0, stop, 30)
-    axis = np.stack([np.interp(along, lengths, corners[:, d]) for d in range(3)], axis=1)
-    kernel = np.ones(5) / 5
-    padded = np.concatenate([axis[:1].repeat(2, 0), axis, axis[-1:].repeat(2, 0)])
-    axis[1:-1] = np.stack([np.convolve(padded[:, d], kernel, "valid") for d in range(3)], axis=1)[1:-1]
-    lateral = body.coco[11] - body.coco[12]
-    return axis, lateral / np.linalg.norm(lateral)

@@ -22,7 +22,7 @@ class PoseRequest:
 
     Attributes:
         kind: One of `KINDS`.
-        position: `(3,)` m, room: the point on the floor below the pelvis; for "lie" the pelvis itself; z = floor height.
+        position: `(3,)` m, room: the point below the pelvis on what carries the person (floor, step or table).
         heading_deg: Direction of view in the room, about z; 0 looks along room -y.
         reach_to: `(2, 3)` m, room, where the left and right hand go; None for the kind's own choice.
     """
@@ -183,7 +183,7 @@ def _reach(
     bank: BodyBank, shape: int, local: NDArray, shoulder: NDArray, hand: NDArray, side: str, sign: float,
     chest: NDArray, rng: np.random.Generator,
 ) -> None:  # fmt: skip
-    """Two-bone inverse kinematics: the wrist goes to `hand` (or as near as the arm allows), the elbow hangs down and out."""
+    """Two-bone inverse kinematics: the wrist goes to `hand` or as near as the arm reaches, the elbow down and out."""
     heads = bank.bone_heads[shape]
     upper_rest = heads[BONE[f"{side}_forearm"]] - heads[BONE[f"{side}_upper_arm"]]
     fore_rest = heads[BONE[f"{side}_hand"]] - heads[BONE[f"{side}_forearm"]]

@@ -1,4 +1,4 @@
-"""The camera's electronics: exposure, white balance, tone curve, blur, noise, vignetting; linear radiance in, 8 bit out."""
+"""The camera's electronics: exposure, white balance, tone curve, blur, noise; linear radiance in, 8 bit out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 def expose(linear_rgb: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """An sRGB-like picture `(H, W, 3)` uint8, BGR, of linear radiance `(H, W, 3)`, RGB, with a random camera's character."""
+    """An sRGB-like BGR picture `(H, W, 3)` of linear RGB radiance `(H, W, 3)`, with a random camera's character."""
     height, width = linear_rgb.shape[:2]
     picture = linear_rgb
     level = float(np.mean(picture)) + 1e-4
@@ -22,7 +22,7 @@ def expose(linear_rgb: NDArray[np.float32], rng: np.random.Generator) -> NDArray
     picture = cv2.GaussianBlur(np.asarray(picture, np.float32), (0, 0), rng.uniform(0.35, 0.9) * width / 640.0 + 0.25)
     encoded = np.clip(picture, 0, None) ** (1 / rng.uniform(1.9, 2.5))
     encoded = 0.5 + (np.clip(encoded, 0, 1.15) - 0.5) * rng.uniform(0.85, 1.35)
-    grey = encoded.mean(2, keepdims=True)
+    grey = cv2.transform(encoded, np.full((1, 3), 1 / 3))[:, :, None]
     encoded = grey + (encoded - grey) * rng.uniform(0.5, 1.15)
     noise = rng.standard_normal((height, width, 3)).astype(np.float32) * rng.uniform(0.002, 0.02)
     if rng.random() < 0.5:
@@ -34,5 +34,5 @@ def expose(linear_rgb: NDArray[np.float32], rng: np.random.Generator) -> NDArray
 
 
 def _vignette(height: int, width: int, strength: float) -> NDArray[np.float32]:
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    return (1 - strength * (x * x + y * y) / 2)[:, :, None].astype(np.float32)
+    y2, x2 = np.linspace(-1, 1, height) ** 2, np.linspace(-1, 1, width) ** 2
+    return (1 - strength * (x2[None, :] + y2[:, None]) / 2)[:, :, None].astype(np.float32)

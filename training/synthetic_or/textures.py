@@ -1,4 +1,4 @@
-"""Procedural textures: a stack of small pictures (drawers, panels, screens, racks, tiles, paper) and smooth 3D noise."""
+"""Procedural textures: a stack of small pictures (drawers, panels, screens, racks, tiles, paper)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 SIZE = 128
-_NOISE_SIZE = 48
 
 
 @dataclass(frozen=True)
@@ -23,6 +21,11 @@ class Textures:
     def pick(self, kind: str, rng: np.random.Generator) -> int:
         return int(rng.choice(self.kinds[kind]))
 
+    def look_up(self, texture: NDArray, uv: NDArray) -> NDArray:
+        """`(N, 3)` colours of textures `(N,)` at coordinates `uv (2, N)`, which wrap around."""
+        column, row = (np.mod(uv, 1.0) * (SIZE - 1)).astype(int)
+        return self.stack[texture, row, column]
+
 
 def make_textures(seed: int = 7, per_kind: int = 8) -> Textures:
     """The texture stack; the same for every scene of a data set."""
@@ -31,7 +34,8 @@ def make_textures(seed: int = 7, per_kind: int = 8) -> Textures:
         "drawers": _drawers, "panel": _panel, "screen": _screen, "rack": _rack, "tiles": _tiles, "paper": _paper,
         "stripes": _stripes, "clutter": _clutter,
     }  # fmt: skip
-    pictures, kinds = [], {}
+    pictures: list[NDArray] = []
+    kinds = {}
     for kind, paint in painters.items():
         kinds[kind] = tuple(range(len(pictures), len(pictures) + per_kind))
         pictures += [paint(rng) for _ in range(per_kind)]
@@ -159,30 +163,3 @@ def _text(picture: NDArray, rng: np.random.Generator, lines: int) -> None:
         word = "".join(chr(c) for c in rng.integers(65, 91, rng.integers(2, 10)))
         place = (int(rng.integers(0, SIZE - 30)), int(rng.integers(12, SIZE)))
         cv2.putText(picture, word, place, cv2.FONT_HERSHEY_SIMPLEX, float(rng.uniform(0.2, 0.6)), _grey(rng, 0, 120), 1)
-
-
-def make_noise(seed: int = 11) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Tileable smooth noise `(48, 48, 48)` with unit variance, and its gradient `(48, 48, 48, 3)` per cell."""
-    rng = np.random.default_rng(seed)
-    raw = rng.standard_normal((_NOISE_SIZE,) * 3)
-    noise = gaussian_filter(raw, 2.0, mode="wrap") + 0.35 * gaussian_filter(raw[::-1], 1.0, mode="wrap")
-    noise = ((noise - noise.mean()) / noise.std()).astype(np.float32)
-    gradient = np.stack([(np.roll(noise, -1, axis) - np.roll(noise, 1, axis)) * 0.5 for axis in range(3)], axis=-1)
-    return noise, gradient
-
-
-def sample_volume(volume: NDArray, points: NDArray) -> NDArray:
-    """Trilinear samples of a tileable volume at `points (N, 3)` in cells."""
-    size = volume.shape[0]
-    base = np.floor(points)
-    fraction = (points - base).astype(np.float32)
-    i0 = base.astype(np.int64) % size
-    i1 = (i0 + 1) % size
-    trailing = (slice(None),) + (None,) * (volume.ndim - 3)
-    result: NDArray | float = 0.0
-    for corner in range(8):
-        bits = [(corner >> axis) & 1 for axis in range(3)]
-        index = tuple((i1 if bit else i0)[:, axis] for axis, bit in enumerate(bits))
-        weight = np.prod([fraction[:, a] if bit else 1 - fraction[:, a] for a, bit in enumerate(bits)], axis=0)
-        result = result + volume[index] * weight[trailing]
-    return np.asarray(result)

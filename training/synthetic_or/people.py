@@ -1,0 +1,187 @@
+"""Who is in the room, where, doing what: staff at the table and around it, a patient under drapes, visitors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.synthetic_or.bodies import BodyBank, PosedBody
+from training.synthetic_or.furniture import drape_over, operating_table
+from training.synthetic_or.meshes import Mesh, turned
+from training.synthetic_or.outfits import OR_OUTFITS, Outfit, dress, sample_outfit
+from training.synthetic_or.poses import PoseRequest, pose_body
+
+#: Number of staff in an operating room and how often.
+_STAFF = {0: 0.04, 1: 0.12, 2: 0.2, 3: 0.24, 4: 0.2, 5: 0.12, 6: 0.08}
+_AT_TABLE = {"reach": 0.5, "bend": 0.17, "hands_folded": 0.15, "stand": 0.1, "arm_up": 0.08}
+_ELSEWHERE = {
+    "stand": 0.28, "hands_folded": 0.24, "walk": 0.2, "reach": 0.1, "sit": 0.06, "arm_up": 0.06, "bend": 0.06,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person of a scene: `instance` counts from 1, `body` is in the room frame, `request` is what it should do."""
+
+    instance: int
+    body: PosedBody
+    role: str
+    shape: int
+    request: PoseRequest
+    outfit: Outfit
+    dressed: list[Mesh]
+
+
+class Floor:
+    """Keeps people and furniture apart: circles on the floor, metres."""
+
+    def __init__(self) -> None:
+        self._circles: list[tuple[float, float, float]] = []
+
+    def free(self, x: float, y: float, radius: float) -> bool:
+        return all(np.hypot(x - cx, y - cy) > radius + r for cx, cy, r in self._circles)
+
+    def take(self, x: float, y: float, radius: float) -> None:
+        self._circles.append((x, y, radius))
+
+
+@dataclass(frozen=True)
+class TableFrame:
+    """The operating table: `centre (3,)` of its top in the room (m), turned by `heading` degrees about z."""
+
+    centre: NDArray
+    heading: float
+
+    @property
+    def foot(self) -> tuple[float, float, float]:
+        return float(self.centre[0]), float(self.centre[1]), 0.0
+
+    @property
+    def height(self) -> float:
+        return float(self.centre[2])
+
+    def to_room(self, x: float, y: float) -> tuple[float, float]:
+        c, s = np.cos(np.radians(self.heading)), np.sin(np.radians(self.heading))
+        return self.centre[0] + c * x - s * y, self.centre[1] + s * x + c * y
+
+    def from_room(self, points: NDArray) -> NDArray:
+        """`(N, 3)` room points in the table's frame: x along it, y across, z still the height above the floor."""
+        c, s = np.cos(np.radians(-self.heading)), np.sin(np.radians(-self.heading))
+        return (points - self.foot) @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
+
+
+def operation(
+    bank: BodyBank, table: TableFrame, floor: Floor, room: NDArray, rng: np.random.Generator
+) -> tuple[list[Person], list[Mesh]]:
+    """The table with a patient or without, drapes, and the staff: half of it at the table."""
+    meshes = turned(operating_table(rng, table.height), table.heading, table.foot)
+    for x in (-0.7, 0.0, 0.7):
+        floor.take(*table.to_room(x, 0.0), 0.33)
+    people: list[Person] = []
+    if rng.random() < 0.6:
+        patient = _patient(bank, table, rng)
+        people.append(patient)
+        if rng.random() < 0.88:
+            meshes += _patient_drape(patient, table, rng)
+    elif rng.random() < 0.4:
+        bounds = (rng.uniform(-1.0, -0.6), rng.uniform(0.5, 1.0), -0.3, 0.3)
+        drape = drape_over(np.zeros((0, 3)), bounds, table.height + 0.02, rng)
+        meshes += turned(drape, table.heading, table.foot)
+    return people + _staff(bank, table, floor, room, rng, first=len(people) + 1), meshes
+
+
+def _staff(
+    bank: BodyBank, table: TableFrame, floor: Floor, room: NDArray, rng: np.random.Generator, first: int
+) -> list[Person]:
+    staff: list[Person] = []
+    team: Outfit | None = None
+    for _ in range(int(rng.choice(list(_STAFF), p=list(_STAFF.values())))):
+        at_table = rng.random() < 0.5
+        request = _at_table(table, floor, rng) if at_table else _somewhere(floor, room, rng)
+        if request is None:
+            continue
+        weights = np.array(list(OR_OUTFITS.values()))
+        kind = str(rng.choice(list(OR_OUTFITS), p=weights / weights.sum()))
+        outfit = sample_outfit(kind, rng, team)
+        team = team or outfit
+        roles = ["surgeon", "assistant", "nurse"] if at_table else ["nurse", "anaesthetist", "visitor"]
+        staff.append(_person(bank, request, outfit, str(rng.choice(roles)), rng, first + len(staff)))
+    return staff
+
+
+def everyday(bank: BodyBank, floor: Floor, room: NDArray, rng: np.random.Generator) -> list[Person]:
+    """People in street clothes, anywhere in the room."""
+    people: list[Person] = []
+    for _ in range(int(rng.integers(1, 7))):
+        request = _somewhere(floor, room, rng)
+        if request is not None:
+            people.append(_person(bank, request, sample_outfit("street", rng), "visitor", rng, len(people) + 1))
+    return people
+
+
+def _person(
+    bank: BodyBank, request: PoseRequest, outfit: Outfit, role: str, rng: np.random.Generator, instance: int
+) -> Person:
+    shape = int(rng.integers(bank.num_shapes))
+    return clothed(bank, shape, pose_body(bank, shape, request, rng), request, outfit, role, instance)
+
+
+def clothed(
+    bank: BodyBank, shape: int, body: PosedBody, request: PoseRequest, outfit: Outfit, role: str, instance: int
+) -> Person:
+    """A person in a pose, with the clothes' meshes."""
+    meshes = dress(bank, body, outfit, instance, skirt=request.kind not in ("sit", "lie"))
+    return Person(instance, body, role, shape, request, outfit, meshes)
+
+
+def _at_table(table: TableFrame, floor: Floor, rng: np.random.Generator) -> PoseRequest | None:
+    for _ in range(8):
+        x, side = rng.uniform(-0.95, 0.95), rng.choice([-1.0, 1.0])
+        px, py = table.to_room(x, side * rng.uniform(0.48, 0.72))
+        if not floor.free(px, py, 0.12):
+            continue
+        floor.take(px, py, 0.16)
+        facing = table.heading + (180.0 if side < 0 else 0.0) + rng.normal(0, 15)
+        kind = str(rng.choice(list(_AT_TABLE), p=list(_AT_TABLE.values())))
+        hands = []
+        for sign in (-1, 1) if side > 0 else (1, -1):
+            place = table.to_room(x + sign * rng.uniform(-0.05, 0.25), side * rng.uniform(-0.1, 0.2))
+            hands.append((*place, table.height + rng.uniform(0.08, 0.35)))
+        step = rng.choice([0.0, 0.0, 0.12])
+        return PoseRequest(
+            kind, np.array([px, py, step]), facing, np.array(hands) if kind in ("reach", "bend") else None
+        )
+    return None
+
+
+def _somewhere(floor: Floor, room: NDArray, rng: np.random.Generator) -> PoseRequest | None:
+    for _ in range(12):
+        x, y = rng.uniform(-0.42, 0.42, 2) * room[:2]
+        if not floor.free(x, y, 0.2):
+            continue
+        floor.take(x, y, 0.22)
+        kind = str(rng.choice(list(_ELSEWHERE), p=list(_ELSEWHERE.values())))
+        return PoseRequest(kind, np.array([x, y, 0.0]), rng.uniform(0, 360))
+    return None
+
+
+def _patient(bank: BodyBank, table: TableFrame, rng: np.random.Generator) -> Person:
+    """A patient on the back along the table."""
+    # Lying turns the head towards the person's own back direction; 90 degrees lays it along the table's x axis.
+    place = np.array([*table.to_room(rng.uniform(-0.15, 0.15), 0.0), table.height])
+    request = PoseRequest("lie", place, table.heading + 90.0 * rng.choice([-1, 1]))
+    return _person(bank, request, sample_outfit("patient", rng), "patient", rng, 1)
+
+
+def _patient_drape(patient: Person, table: TableFrame, rng: np.random.Generator) -> list[Mesh]:
+    """A sheet from the chest or below to the feet or above; sometimes over the head as well."""
+    body = table.from_room(patient.body.vertices)
+    head_x = float(table.from_room(patient.body.coco[:1])[0, 0])
+    feet_x = float(body[:, 0].min() if head_x > 0 else body[:, 0].max())
+    to_feet = np.sign(feet_x - head_x)
+    upper = head_x + to_feet * (rng.uniform(0.22, 0.55) if rng.random() < 0.75 else -0.2)
+    lower = feet_x + to_feet * 0.1 if rng.random() < 0.75 else feet_x - to_feet * rng.uniform(0.2, 0.7)
+    bounds = (min(upper, lower), max(upper, lower), -0.32, 0.32)
+    return turned(drape_over(body, bounds, table.height + 0.02, rng), table.heading, table.foot)
