@@ -52,10 +52,8 @@ def built(tmp_path_factory) -> set[str]:
         target = source / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
-    setup = "import warnings; warnings.simplefilter('ignore'); import setuptools; setuptools.setup()"
-    ended = subprocess.run(
-        [sys.executable, "-c", setup, "-q", "build", "--build-lib", "out"], cwd=source, capture_output=True, text=True
-    )
+    command = [sys.executable, "-W", "ignore", "setup.py", "-q", "build", "--build-lib", "out"]
+    ended = subprocess.run(command, cwd=source, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     return {str(path.relative_to(source / "out")) for path in (source / "out").rglob("*") if path.is_file()}
 
