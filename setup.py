@@ -5,6 +5,7 @@ from pathlib import Path
 from setuptools import Distribution, setup
 
 PACKAGE = "orpose"
+ROOT = Path(__file__).resolve().parent
 
 
 class PrintableDistribution(Distribution):
@@ -30,6 +31,11 @@ def installed_files() -> list[tuple[str, list[str]]]:
         *share,
     ]
 
+
+# `colcon build --symlink-install` runs a link to this file in its build folder, without what setuptools reads.
+for name in ("pyproject.toml", "README.md"):
+    if not Path(name).exists():
+        Path(name).symlink_to(ROOT / name)
 
 setup(
     distclass=PrintableDistribution,
