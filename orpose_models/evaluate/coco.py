@@ -18,9 +18,18 @@ BOX_METRICS = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large",
 KEYPOINT_METRICS = ("AP", "AP50", "AP75", "AP_medium", "AP_large", "AR", "AR50", "AR75", "AR_medium", "AR_large")
 
 
-def box_metrics(annotations: AnnotationSet, results: Sequence[Result]) -> dict[str, float]:
-    """COCO box metrics (`BOX_METRICS`), in 0-1; -1 where no label is of that kind. Results need bbox and score."""
-    return _evaluate(annotations, results, "bbox")
+def box_metrics(
+    annotations: AnnotationSet, results: Sequence[Result], *, keep_label_ids: bool = False
+) -> dict[str, float]:
+    """COCO box metrics (`BOX_METRICS`), in 0-1; -1 where no label is of that kind.
+
+    Args:
+        annotations: Labels; the box's area where a label has none.
+        results: With bbox [x, y, w, h] px and score.
+        keep_label_ids: pycocotools takes a match with the label of id 0 for a miss, and published figures of files
+            that have one (MVOR) hold that. True repeats them; by default labels are numbered from 1.
+    """
+    return _evaluate(annotations, results, "bbox", keep_label_ids)
 
 
 def keypoint_metrics(annotations: AnnotationSet, results: Sequence[Result]) -> dict[str, float]:
@@ -31,11 +40,11 @@ def keypoint_metrics(annotations: AnnotationSet, results: Sequence[Result]) -> d
     """
     if annotations.skeleton.num_joints != 17:
         raise AnnotationError(f"keypoint AP needs COCO-17 labels, got {annotations.skeleton.name}; use mvor-pck")
-    return _evaluate(annotations, results, "keypoints")
+    return _evaluate(annotations, results, "keypoints", keep_label_ids=False)
 
 
 def _evaluate(
-    annotations: AnnotationSet, results: Sequence[Result], kind: Literal["bbox", "keypoints"]
+    annotations: AnnotationSet, results: Sequence[Result], kind: Literal["bbox", "keypoints"], keep_label_ids: bool
 ) -> dict[str, float]:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -43,7 +52,7 @@ def _evaluate(
     names = BOX_METRICS if kind == "bbox" else KEYPOINT_METRICS
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints; a library must not
         labels = COCO()
-        labels.dataset = _coco_labels(annotations)
+        labels.dataset = _coco_labels(annotations, keep_label_ids)
         labels.createIndex()
         detections = labels.loadRes(_coco_results(results, kind)) if results else COCO()
         if not results:
@@ -58,10 +67,10 @@ def _evaluate(
     return {name: float(value) for name, value in zip(names, evaluation.stats, strict=True)}
 
 
-def _coco_labels(annotations: AnnotationSet) -> dict[str, Any]:
+def _coco_labels(annotations: AnnotationSet, keep_label_ids: bool) -> dict[str, Any]:
     labels = annotations_to_dict(annotations)
     for number, entry in enumerate(labels["annotations"], start=1):
-        entry["id"] = number  # pycocotools takes id 0 for "not matched"
+        entry["id"] = entry["id"] if keep_label_ids else number
         if "keypoints" not in entry:
             entry["keypoints"], entry["num_keypoints"] = [0.0] * (3 * annotations.skeleton.num_joints), 0
     return labels
