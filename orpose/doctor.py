@@ -76,7 +76,7 @@ def check_package(module: str, distribution: str) -> Check:
     """A package that every use needs."""
     try:
         importlib.import_module(module)
-    except ImportError as error:
+    except Exception as error:  # built for another numpy, it is not only an ImportError
         return Check(distribution, "BROKEN", f"{error}: pip install {distribution}")
     return Check(distribution, "ok", _version(distribution))
 

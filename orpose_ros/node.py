@@ -44,6 +44,8 @@ class PoseNode(LifecycleNode):
 
     Attributes:
         failure: Why the last transition failed, "" if it did not.
+        cameras: Name -> camera, while configured.
+        estimator: The loaded model, while configured.
     """
 
     def __init__(self, node_name: str = "orpose", **options) -> None:
@@ -51,8 +53,8 @@ class PoseNode(LifecycleNode):
         self.failure = ""
         self._config = NodeConfig()
         self._enabled = True
-        self._estimator: PoseEstimator | None = None
-        self._cameras: dict[str, Camera] = {}
+        self.estimator: PoseEstimator | None = None
+        self.cameras: dict[str, Camera] = {}
         self._worker: Worker | None = None
         declare_parameters(self)
         self.add_on_set_parameters_callback(self._change_parameters)
@@ -97,10 +99,10 @@ class PoseNode(LifecycleNode):
 
     def _configure(self) -> None:
         self._config = read_config(self)
-        self._estimator = PoseEstimator(self._config)
-        width, height = self._config.frame_size or self._estimator.info.input_size
-        self._estimator.estimate(np.zeros((height, width, 3), np.uint8))  # the first inference is slow
-        self._cameras = {name: Camera(self, name) for name in self._config.cameras}
+        self.estimator = PoseEstimator(self._config)
+        width, height = self._config.frame_size or self.estimator.info.input_size
+        self.estimator.estimate(np.zeros((height, width, 3), np.uint8))  # the first inference is slow
+        self.cameras = {name: Camera(self, name) for name in self._config.cameras}
         self._skeletons = self.create_publisher(SkeletonDefinition, "orpose/skeletons", LATCHED_QOS)
         for skeleton in (COCO17, H36M17):
             self._skeletons.publish(skeleton_definition(skeleton))
@@ -114,32 +116,32 @@ class PoseNode(LifecycleNode):
         ]
 
     def _start(self) -> None:
-        assert self._estimator is not None
-        self._worker = Worker(self._cameras, self._estimator, lambda: self._config, self.get_logger())
+        assert self.estimator is not None
+        self._worker = Worker(self.cameras, self.estimator, lambda: self._config, self.get_logger())
         self._worker.start()
-        for camera in self._cameras.values():
+        for camera in self.cameras.values():
             camera.open(self._config, partial(self._receive, camera))
 
     def _stop(self) -> None:
-        for camera in self._cameras.values():
+        for camera in self.cameras.values():
             camera.close()
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
 
     def _release(self) -> None:
-        if self._estimator is None:
+        if self.estimator is None:
             return
         self._stop()
-        for camera in self._cameras.values():
+        for camera in self.cameras.values():
             camera.destroy()
         for timer in self._own_timers:
             self.destroy_timer(timer)
         self.destroy_service(self._service)
         self.destroy_publisher(self._skeletons)
         self.destroy_publisher(self._diagnostics)
-        self._cameras = {}
-        self._estimator = None
+        self.cameras = {}
+        self.estimator = None
 
     # --- callbacks ------------------------------------------------------------------------------------------------
 
@@ -161,20 +163,20 @@ class PoseNode(LifecycleNode):
         return result
 
     def _follow_publishers(self) -> None:
-        for camera in self._cameras.values():
+        for camera in self.cameras.values():
             if camera.source is not None:
                 camera.source.follow_publishers()
 
     def _publish_diagnostics(self) -> None:
-        message = DiagnosticArray(status=[self._status(camera) for camera in self._cameras.values()])
+        message = DiagnosticArray(status=[self._status(camera) for camera in self.cameras.values()])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 
     def _status(self, camera: Camera) -> DiagnosticStatus:
         name = self.get_fully_qualified_name()
-        if camera.source is None or camera.health is None or self._estimator is None:
+        if camera.source is None or camera.health is None or self.estimator is None:
             return DiagnosticStatus(name=f"{name}: {camera.name}", message="inactive", hardware_id=camera.name)
-        info = self._estimator.info
+        info = self.estimator.info
         facts = {
             "model": info.model_id,
             "backend": self._config.backend,

@@ -1,0 +1,60 @@
+"""One slot for each camera: the newest frame wins, nobody starves, nothing disappears uncounted."""
+
+from __future__ import annotations
+
+import threading
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orpose_ros.mailbox import Mailbox
+
+
+def test_newest_item_displaces_the_older_one():
+    mailbox: Mailbox[int] = Mailbox(["a"])
+    assert mailbox.put("a", 1) is None
+    assert mailbox.put("a", 2) == 1
+    assert mailbox.take() == ("a", 2)
+
+
+def test_slots_take_turns_by_waiting_time():
+    mailbox: Mailbox[int] = Mailbox(["a", "b"])
+    mailbox.put("b", 1)
+    mailbox.put("a", 2)
+    mailbox.put("b", 3)  # newer, but its slot has waited longest
+    assert mailbox.take() == ("b", 3)
+    assert mailbox.take() == ("a", 2)
+
+
+def test_take_waits_for_an_item():
+    mailbox: Mailbox[int] = Mailbox(["a"])
+    taken: list = []
+    taker = threading.Thread(target=lambda: taken.append(mailbox.take()))
+    taker.start()
+    mailbox.put("a", 7)
+    taker.join(5)
+    assert taken == [("a", 7)]
+
+
+def test_close_wakes_the_taker_and_returns_what_is_left():
+    mailbox: Mailbox[int] = Mailbox(["a", "b"])
+    mailbox.put("b", 1)
+    assert mailbox.close() == [("b", 1)]
+    assert mailbox.take() is None
+    assert mailbox.put("a", 2) == 2, "after closing, an item comes straight back"
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans())))
+def test_every_item_comes_out_exactly_once(steps):
+    mailbox: Mailbox[int] = Mailbox("abc")
+    out, waiting = [], set()
+    for number, (slot, take) in enumerate(steps):
+        if (displaced := mailbox.put(slot, number)) is not None:
+            out.append(displaced)
+        waiting.add(slot)
+        if take:
+            taken_slot, item = mailbox.take() or ("", -1)
+            waiting.remove(taken_slot)
+            out.append(item)
+    out += [item for _, item in mailbox.close()]
+    assert sorted(out) == list(range(len(steps)))
