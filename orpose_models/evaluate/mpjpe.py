@@ -39,8 +39,9 @@ def mpjpe(annotations: AnnotationSet, results: Sequence[Result]) -> dict[str, fl
     """Errors by two protocols.
 
     `mpjpe_mm`: over the visible joints of the people that were found and whose hips are labelled; `found`, `missed` and
-    `without_root` say how many people that leaves in and out; -1 where nobody is left. `published_mm` repeats the public evaluation: people with
-    person_id >= 0 on images with any detection; a joint that is not visible counts as ZERO error; `published_people`.
+    `without_root` say how many people that leaves in and out.
+    `published_mm` repeats the public evaluation: people with person_id >= 0 on images with any detection; a joint that
+    is not visible counts as ZERO error; `published_people` says how many. An error is -1 where nobody is left.
 
     Args:
         annotations: With keypoints_3d (ours) or MVOR+'s key, and COCO-17 keypoints for the matching.

@@ -40,8 +40,8 @@ class AugmentConfig(Settings):
         6.0, ge=0, description="a box with a shorter side becomes an ignored region (480-line px)"
     )
 
-    exposure_stops: Range = Field((-1.0, 0.8), description="brightness, in powers of two")
-    contrast: Range = Field((0.6, 1.6), description="contrast about the image's mean")
+    exposure_stops: Range = Field((-0.9, 0.7), description="brightness, in powers of two")
+    contrast: Range = Field((0.65, 1.5), description="contrast about the image's mean")
     white_balance: float = Field(0.12, ge=0, description="standard deviation of each channel's log gain")
     saturation: Range = Field((0.2, 1.6), description="0 is grey, 1 unchanged")
     channel_mix: float = Field(0.06, ge=0, description="standard deviation of the off-diagonal colour matrix")

@@ -1,0 +1,112 @@
+"""MPJPE of both protocols on cases small enough to compute by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orpose_models.annotations import AnnotationSet, LabelledImage, PersonLabel
+from orpose_models.errors import AnnotationError
+from orpose_models.evaluate.mpjpe import MVOR_PLUS_KEY, mpjpe, oks
+from orpose_models.evaluate.results import Result
+from orpose_models.skeleton import H36M17, mvor10_from_h36m17
+
+RNG = np.random.default_rng(0)
+POINTS = RNG.uniform(100, 200, (17, 2))
+BODY_MM = RNG.uniform(-500, 500, (17, 3))
+BODY_MM[H36M17.root] = BODY_MM[[H36M17.index("left_hip"), H36M17.index("right_hip")]].mean(axis=0)
+LEFT_WRIST, RIGHT_HIP = H36M17.index("left_wrist"), H36M17.index("right_hip")
+
+
+def person(**changes: Any) -> PersonLabel:
+    joints = np.column_stack([BODY_MM + (100, 200, 3000), np.full(17, 2.0)])
+    fields: dict[str, Any] = {
+        "annotation_id": 1,
+        "image_id": 1,
+        "bbox": np.array([100.0, 100, 100, 100]),
+        "keypoints": np.column_stack([POINTS, np.full(17, 2)]),
+        "keypoints_3d": joints,
+    }
+    return PersonLabel(**{**fields, **changes})
+
+
+def result(image_id: int = 1, points: np.ndarray = POINTS, error_mm: float = 0.0) -> Result:
+    joints = BODY_MM - BODY_MM[H36M17.root]
+    joints[LEFT_WRIST, 2] += error_mm
+    return {
+        "image_id": image_id,
+        "keypoints": np.column_stack([points, np.ones(17)]).ravel().tolist(),
+        "keypoints_3d": np.column_stack([joints, np.ones(17)]).ravel().tolist(),
+    }
+
+
+def metrics(*persons: PersonLabel, results: list[Result]) -> dict[str, float]:
+    images = tuple(LabelledImage(i, f"{i}.png", 640, 480) for i in (1, 2))
+    return mpjpe(AnnotationSet(images, persons), results)
+
+
+def test_root_relative_error_is_the_mean_over_eight_joints() -> None:
+    got = metrics(person(), results=[result(error_mm=80)])
+    assert got["mpjpe_mm"] == pytest.approx(80 / 8)
+    assert got["published_mm"] == pytest.approx(80 / 8)
+    assert (got["found"], got["missed"], got["without_root"], got["published_people"]) == (1, 0, 0, 1)
+
+
+def test_an_invisible_joint_is_left_out_but_counts_as_zero_error_as_published() -> None:
+    joints = person().keypoints_3d
+    assert joints is not None
+    hidden = joints.copy()
+    hidden[H36M17.index("right_wrist"), 3] = 0
+    got = metrics(person(keypoints_3d=hidden), results=[result(error_mm=80)])
+    assert got["mpjpe_mm"] == pytest.approx(80 / 7)
+    assert got["published_mm"] == pytest.approx(80 / 8)
+
+
+def test_an_image_without_detections_is_a_miss_but_skipped_as_published() -> None:
+    got = metrics(person(), person(image_id=2), results=[result(error_mm=16)])
+    assert (got["found"], got["missed"], got["published_people"]) == (1, 1, 1)
+    assert got["mpjpe_mm"] == pytest.approx(2)
+
+
+def test_somebody_else_is_a_miss_but_counts_as_published() -> None:
+    got = metrics(person(), results=[result(points=POINTS + 300, error_mm=80)])
+    assert (got["found"], got["missed"], got["mpjpe_mm"]) == (0, 1, -1)
+    assert got["published_mm"] == pytest.approx(10)
+
+
+def test_the_most_similar_detection_is_taken() -> None:
+    near, far = result(points=POINTS + 1, error_mm=8), result(points=POINTS + 5, error_mm=800)
+    assert metrics(person(), results=[far, near])["mpjpe_mm"] == pytest.approx(1)
+
+
+def test_without_hips_there_is_no_root() -> None:
+    joints = person().keypoints_3d
+    assert joints is not None
+    hidden = joints.copy()
+    hidden[RIGHT_HIP, 3] = 0
+    got = metrics(person(keypoints_3d=hidden), results=[result()])
+    assert (got["without_root"], got["found"]) == (1, 0)
+
+
+def test_mvor_plus_keys_are_metres_and_ignore_unknown_people() -> None:
+    ten = mvor10_from_h36m17(np.column_stack([BODY_MM / 1000, np.full(17, 2)])).ravel().tolist()
+    labelled = person(keypoints_3d=None, extra={MVOR_PLUS_KEY: ten}, person_id=-1)
+    got = metrics(labelled, results=[result(error_mm=40)])
+    assert got["mpjpe_mm"] == pytest.approx(5)
+    assert got["published_people"] == 0
+
+
+def test_labels_without_3d() -> None:
+    with pytest.raises(AnnotationError, match="no label has"):
+        metrics(person(keypoints_3d=None), results=[result()])
+
+
+def test_oks_equals_cocos_definition() -> None:
+    # one visible joint, the nose (sigma 0.026), 3 px off in a 100 x 100 px box
+    keypoints = np.zeros((17, 3))
+    keypoints[0] = (50, 50, 2)
+    label = person(keypoints=keypoints)
+    expected = np.exp(-9 / (2 * (2 * 0.026) ** 2 * 100 * 100))
+    assert oks(label, keypoints[:, :2] + (3, 0)) == pytest.approx(expected)

@@ -1,0 +1,67 @@
+"""Reading sources: folders, limits, and errors that name the file; samples hang on (seed, position) alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from orpose_models.errors import AnnotationError, ImageError, InputError
+from training.data.augment_config import AugmentConfig
+from training.data.dataset import Draw, LabelConfig, SourceConfig, TrainingSet, read_items, read_sample
+
+
+def test_folder_and_file_name_the_same_source(make_dataset: Callable[..., Path]) -> None:
+    folder = make_dataset(3)
+    by_folder = read_items([SourceConfig(annotations=folder)])
+    by_file = read_items([SourceConfig(annotations=folder / "annotations.json", images=folder / "images")])
+    assert [item.path for item in by_folder] == [item.path for item in by_file]
+    assert read_sample(by_folder[0], LabelConfig()).image.shape == (96, 128, 3)
+
+
+def test_repeat_and_limit(make_dataset: Callable[..., Path]) -> None:
+    folder = make_dataset(5)
+    items = read_items([SourceConfig(annotations=folder, limit=2), SourceConfig(annotations=folder, repeat=2)])
+    assert len(items) == 2 + 10
+    assert [item.image.image_id for item in items[:2]] == [0, 4]
+
+
+def test_missing_images(make_dataset: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_dataset(1)
+    with pytest.raises(InputError, match=r"image 0.png is not in .*set `images`"):
+        read_items([SourceConfig(annotations=folder, images=tmp_path)])
+
+
+def test_a_corrupt_image_and_one_of_another_size(make_dataset: Callable[..., Path]) -> None:
+    folder = make_dataset(2)
+    items = read_items([SourceConfig(annotations=folder)])
+    items[0].path.write_bytes(b"no image")
+    cv2.imwrite(str(items[1].path), np.zeros((10, 20, 3), np.uint8))
+    with pytest.raises(ImageError, match="not an image"):
+        read_sample(items[0], LabelConfig())
+    with pytest.raises(ImageError, match="is 20x10, expected 128x96"):
+        read_sample(items[1], LabelConfig())
+
+
+def test_no_images(tmp_path: Path) -> None:
+    path = tmp_path / "labels.json"
+    path.write_text('{"images": [], "annotations": []}')
+    with pytest.raises(AnnotationError, match="images: empty"):
+        read_items([SourceConfig(annotations=path)])
+
+
+def test_a_draw_is_the_same_sample_every_time(make_dataset: Callable[..., Path]) -> None:
+    items = read_items([SourceConfig(annotations=make_dataset(2))])
+    first, second = (TrainingSet(items, AugmentConfig(), LabelConfig(), seed=5) for _ in range(2))
+    draw = Draw(position=17, index=1, size=(96, 64))
+    image, targets = first[draw]
+    again, same = second[draw]
+    assert (image.shape, image.dtype) == ((3, 64, 96), torch.uint8)
+    assert torch.equal(image, again)
+    assert all(torch.equal(targets[key], same[key]) for key in targets)
+    other, _ = first[Draw(position=18, index=1, size=(96, 64))]
+    assert not torch.equal(image, other)
