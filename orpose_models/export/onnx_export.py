@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
 from pathlib import Path
@@ -55,7 +56,7 @@ def export_onnx(
     if min(input_size) < MIN_SIDE or batch < 1:
         got = f"{input_size[0]}x{input_size[1]}, batch {batch}"
         raise ConfigError(f"export: got {got}, expected sides of {MIN_SIDE} px or more and a batch of 1 or more")
-    static = StaticStudent(student.float().cpu(), input_size, batch, max_persons)
+    static = StaticStudent(copy.deepcopy(student).float().cpu(), input_size, batch, max_persons)
     metadata = ModelMetadata(
         preset=student.preset.name,
         model_id=model_id,

@@ -15,14 +15,7 @@ from orpose_models.network.static_student import Poses, StaticStudent
 SIZES = [(256, 192), (200, 136)]
 
 
-def bgr_images(batch: int, size: tuple[int, int]) -> Tensor:
-    """Noise in blocks of several scales, so that every pyramid level sees something."""
-    width, height = size
-    image = torch.zeros(batch, 3, height, width)
-    for block in (2, 8, 32):
-        small = torch.rand(batch, 3, -(-height // block), -(-width // block))
-        image += torch.nn.functional.interpolate(small, scale_factor=block)[..., :height, :width]
-    return (image / 3 * 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+Images = Callable[[int, tuple[int, int]], Tensor]
 
 
 def rgb_floats(images: Tensor) -> list[Tensor]:
@@ -43,8 +36,8 @@ def compare(static: Poses, dynamic: list[dict[str, Tensor]], tolerance: float) -
 
 @pytest.mark.parametrize("size", SIZES)
 @torch.no_grad()
-def test_lite_agrees_with_the_dynamic_way(lively_lite: Student, size: tuple[int, int]) -> None:
-    images = bgr_images(2, size)
+def test_lite_agrees_with_the_dynamic_way(lively_lite: Student, make_bgr_images: Images, size: tuple[int, int]) -> None:
+    images = make_bgr_images(2, size)
     static = StaticStudent(lively_lite, size, batch=2)(images)
     assert static.nms_converged.tolist() == [1, 1]
     people = compare(static, lively_lite(rgb_floats(images)), 1e-9)
@@ -52,17 +45,19 @@ def test_lite_agrees_with_the_dynamic_way(lively_lite: Student, size: tuple[int,
 
 
 @torch.no_grad()
-def test_r50_agrees_with_the_dynamic_way(make_lively_student: Callable[[str], Student]) -> None:
+def test_r50_agrees_with_the_dynamic_way(
+    make_lively_student: Callable[[str], Student], make_bgr_images: Images
+) -> None:
     student = make_lively_student("r50")
-    images = bgr_images(1, SIZES[1])
+    images = make_bgr_images(1, SIZES[1])
     static = StaticStudent(student, SIZES[1])(images)
     assert static.nms_converged.tolist() == [1]
     assert compare(static, student(rgb_floats(images)), 1e-8) >= 1
 
 
 @torch.no_grad()
-def test_single_precision_stays_within_a_tenth_of_a_pixel(lively_lite: Student) -> None:
-    images = bgr_images(1, SIZES[0])
+def test_single_precision_stays_within_a_tenth_of_a_pixel(lively_lite: Student, make_bgr_images: Images) -> None:
+    images = make_bgr_images(1, SIZES[0])
     exact = StaticStudent(lively_lite, SIZES[0])(images)
     single = StaticStudent(lively_lite, SIZES[0]).float()(images)
     assert torch.equal(exact.valid, single.valid)
@@ -71,9 +66,9 @@ def test_single_precision_stays_within_a_tenth_of_a_pixel(lively_lite: Student) 
 
 
 @torch.no_grad()
-def test_shapes_and_meanings(lively_lite: Student) -> None:
+def test_shapes_and_meanings(lively_lite: Student, make_bgr_images: Images) -> None:
     width, height = SIZES[0]
-    poses = StaticStudent(lively_lite, SIZES[0], batch=2, max_persons=5)(bgr_images(2, SIZES[0]))
+    poses = StaticStudent(lively_lite, SIZES[0], batch=2, max_persons=5)(make_bgr_images(2, SIZES[0]))
     assert poses.boxes.shape == (2, 5, 4)
     assert poses.keypoints.shape == (2, 5, 17, 3)
     assert poses.keypoints_3d.shape == (2, 5, 17, 4)
@@ -86,18 +81,18 @@ def test_shapes_and_meanings(lively_lite: Student) -> None:
 
 
 @torch.no_grad()
-def test_images_of_a_batch_do_not_see_each_other(lively_lite: Student) -> None:
-    images = bgr_images(2, SIZES[0])
+def test_images_of_a_batch_do_not_see_each_other(lively_lite: Student, make_bgr_images: Images) -> None:
+    images = make_bgr_images(2, SIZES[0])
     both = StaticStudent(lively_lite, SIZES[0], batch=2)(images)
     alone = StaticStudent(lively_lite, SIZES[0])(images[1:])
     torch.testing.assert_close(both.keypoints[1], alone.keypoints[0], rtol=0, atol=1e-9)
 
 
 @torch.no_grad()
-def test_an_empty_room_has_no_people(lively_lite: Student) -> None:
+def test_an_empty_room_has_no_people(lively_lite: Student, make_bgr_images: Images) -> None:
     static = StaticStudent(lively_lite, SIZES[0])
     static.student.heads.box.score.bias.copy_(torch.tensor([30.0, -30.0]))
-    poses = static(bgr_images(1, SIZES[0]))
+    poses = static(make_bgr_images(1, SIZES[0]))
     assert not poses.valid.any()
     assert not poses.scores.any()
     assert not poses.boxes.any()

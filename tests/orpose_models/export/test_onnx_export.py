@@ -1,0 +1,170 @@
+"""The exported graph: its form, its metadata, and the same numbers in ONNX Runtime and OpenVINO as in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper
+
+from orpose_models.errors import ConfigError, ModelError
+from orpose_models.export.checks import FORBIDDEN, OUTPUTS, check_graph, run_once
+from orpose_models.export.half_weights import store_weights_as_float16
+from orpose_models.export.onnx_export import OPSET, export_onnx
+from orpose_models.network import Student
+from orpose_models.network.static_student import StaticStudent
+
+SIZE = (256, 192)
+Outputs = dict[str, np.ndarray]
+
+
+@pytest.fixture(scope="session")
+def exported(lively_lite: Student, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("onnx") / "lite.onnx"
+    export_onnx(lively_lite, path, SIZE, model_id="lite@12345678", weights="float32")
+    return path
+
+
+@pytest.fixture(scope="session")
+def image(make_bgr_images: Callable[[int, tuple[int, int]], torch.Tensor]) -> np.ndarray:
+    torch.manual_seed(0)
+    return make_bgr_images(1, SIZE).numpy()
+
+
+@pytest.fixture(scope="session")
+def expected(lively_lite: Student, image: np.ndarray) -> Outputs:
+    """torch's answer in float32."""
+    with torch.no_grad():
+        poses = StaticStudent(lively_lite, SIZE).float()(torch.from_numpy(image))
+    return {name: value.numpy() for name, value in poses._asdict().items()}
+
+
+def run_onnxruntime(path: Path, image: np.ndarray) -> Outputs:
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return dict(zip(OUTPUTS, session.run(None, {"image": image}), strict=True))
+
+
+def assert_same(got: Outputs, expected: Outputs, pixels: float, millimetres: float) -> None:
+    """Largest differences; torch must have found people, or nothing would be compared."""
+    assert expected["valid"].sum() >= 2
+    np.testing.assert_array_equal(got["valid"], expected["valid"])
+    np.testing.assert_array_equal(got["nms_converged"], expected["nms_converged"])
+    np.testing.assert_allclose(got["scores"], expected["scores"], atol=1e-3)
+    np.testing.assert_allclose(got["boxes"], expected["boxes"], atol=pixels)
+    np.testing.assert_allclose(got["keypoints"], expected["keypoints"], atol=pixels)
+    np.testing.assert_allclose(got["keypoints_3d"], expected["keypoints_3d"], atol=millimetres)
+
+
+def test_onnxruntime_equals_torch(exported: Path, image: np.ndarray, expected: Outputs) -> None:
+    assert_same(run_onnxruntime(exported, image), expected, pixels=0.02, millimetres=0.2)
+
+
+def test_openvino_equals_torch(exported: Path, image: np.ndarray, expected: Outputs) -> None:
+    openvino = pytest.importorskip("openvino")
+    model = openvino.Core().compile_model(str(exported), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    values = model([image])
+    got = {name: values[name] for name in OUTPUTS}
+    assert_same(got, expected, pixels=0.02, millimetres=0.2)
+
+
+def test_outputs_are_those_of_the_contract(exported: Path) -> None:
+    session = onnxruntime.InferenceSession(str(exported), providers=["CPUExecutionProvider"])
+    (given,) = session.get_inputs()
+    assert (given.name, given.shape, given.type) == ("image", [1, SIZE[1], SIZE[0], 3], "tensor(uint8)")
+    facts = {output.name: (output.shape, output.type) for output in session.get_outputs()}
+    assert facts == {
+        "boxes": ([1, 8, 4], "tensor(float)"),
+        "scores": ([1, 8], "tensor(float)"),
+        "valid": ([1, 8], "tensor(int32)"),
+        "keypoints": ([1, 8, 17, 3], "tensor(float)"),
+        "keypoints_3d": ([1, 8, 17, 4], "tensor(float)"),
+        "nms_converged": ([1], "tensor(int32)"),
+    }
+
+
+def test_metadata(exported: Path) -> None:
+    properties = {entry.key: entry.value for entry in onnx.load(str(exported)).metadata_props}
+    assert properties == {
+        "orpose.format": "1",
+        "orpose.preset": "lite",
+        "orpose.model_id": "lite@12345678",
+        "orpose.input_size": "256x192",
+        "orpose.max_persons": "8",
+        "orpose.precision": "float32 / float32 weights",
+    }
+
+
+def test_the_graph_is_static_and_tells_nothing_of_the_machine(exported: Path) -> None:
+    model = onnx.load(str(exported))
+    check_graph(model)
+    assert model.opset_import[0].version == OPSET
+    assert not {node.op_type for node in model.graph.node} & (FORBIDDEN | {"BatchNormalization", "Dropout"})
+    assert b"orpose_models/" not in exported.read_bytes()
+    assert b"site-packages" not in exported.read_bytes()
+
+
+def test_float16_storage_halves_the_file_and_moves_joints_little(
+    exported: Path, image: np.ndarray, expected: Outputs, tmp_path: Path
+) -> None:
+    model = onnx.load(str(exported))
+    assert store_weights_as_float16(model) > 50
+    check_graph(model)
+    small = tmp_path / "small.onnx"
+    onnx.save(model, str(small))
+    assert small.stat().st_size < 0.53 * exported.stat().st_size
+    assert small.stat().st_size < 15e6
+    got = run_onnxruntime(small, image)
+    # The outputs of random weights are far more sensitive than a trained network's: the best person only.
+    np.testing.assert_allclose(got["scores"][0, 0], expected["scores"][0, 0], atol=0.02)
+
+
+def test_weights_beyond_float16_stay_exact() -> None:
+    model = tiny_model(np.full((80, 80), 1e6, np.float32))
+    assert store_weights_as_float16(model) == 0
+    assert model.graph.initializer[0].data_type == TensorProto.FLOAT
+
+
+def tiny_model(weights: np.ndarray, operator: str = "MatMul") -> onnx.ModelProto:
+    value = helper.make_tensor_value_info
+    size = len(weights)
+    graph = helper.make_graph(
+        [helper.make_node(operator, ["x", "w"], ["y"])],
+        "tiny",
+        [value("x", TensorProto.FLOAT, [1, size])],
+        [value("y", TensorProto.FLOAT, [1, size])],
+        [onnx.numpy_helper.from_array(weights, "w")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
+
+
+def test_checks_name_what_is_wrong() -> None:
+    with pytest.raises(ModelError, match=r"outputs are \('y',\), expected"):
+        check_graph(tiny_model(np.eye(4, dtype=np.float32)))
+    with pytest.raises(ModelError, match="not valid ONNX"):
+        check_graph(tiny_model(np.eye(4, dtype=np.float32), operator="NoSuchOperator"))
+
+
+def test_a_shape_that_is_not_fixed_is_refused(exported: Path) -> None:
+    model = onnx.load(str(exported))
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+    with pytest.raises(ModelError, match=r"has no fixed shape|not valid ONNX"):
+        check_graph(model)
+
+
+def test_run_once_refuses_what_does_not_load(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no graph")
+    with pytest.raises(ModelError, match="ONNX Runtime cannot run"):
+        run_once(broken)
+
+
+@pytest.mark.parametrize(("size", "batch"), [((32, 480), 1), ((640, 480), 0)])
+def test_impossible_sizes_are_refused(lively_lite: Student, tmp_path: Path, size: tuple[int, int], batch: int) -> None:
+    with pytest.raises(ConfigError, match="expected sides of 64 px or more and a batch of 1 or more"):
+        export_onnx(lively_lite, tmp_path / "a.onnx", size, batch)
+    assert not list(tmp_path.iterdir())
