@@ -1,0 +1,132 @@
+"""The launch file declares and forwards; every default is the node's. Checked with a stand-in for launch itself."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import types
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from orpose_models.errors import ConfigError
+from orpose_models.settings import build_settings
+from orpose_ros.config import NodeConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+#: ros.md: the same in every launch file.
+REQUIRED = {
+    "namespace", "cameras", "model", "backend", "downsample", "frame_size", "compressed", "qos", "params_file",
+    "use_sim_time", "autostart",
+}  # fmt: skip
+
+
+@dataclass
+class Recorded:
+    """Stands in for a launch action or substitution: keeps its arguments."""
+
+    args: tuple = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+class LaunchConfiguration(Recorded):
+    def perform(self, context: dict[str, str]) -> str:
+        return context[self.args[0]]
+
+
+def _recorder(base: type = Recorded):
+    class Action(base):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(args, kwargs)
+
+    return Action
+
+
+@pytest.fixture(params=sorted((ROOT / "launch").glob("*.launch.py")), ids=lambda path: path.name)
+def launch_file(request, monkeypatch):
+    contents = {
+        "launch": {"LaunchContext": dict, "LaunchDescription": _recorder()},
+        "launch.actions": {"DeclareLaunchArgument": _recorder(), "OpaqueFunction": _recorder()},
+        "launch.substitutions": {"LaunchConfiguration": _recorder(LaunchConfiguration)},
+        "launch_ros": {},
+        "launch_ros.actions": {"Node": _recorder()},
+    }
+    for name, attributes in contents.items():
+        module = types.ModuleType(name)
+        module.__dict__.update(attributes)
+        monkeypatch.setitem(sys.modules, name, module)
+    spec = importlib.util.spec_from_file_location("launch_file", request.param)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def declared(launch_file) -> dict[str, Recorded]:
+    (entities,) = launch_file.generate_launch_description().args
+    return {entity.args[0]: entity for entity in entities if "default_value" in entity.kwargs}
+
+
+def start(launch_file, **given: str) -> dict[str, Any]:
+    defaults = {name: argument.kwargs["default_value"] for name, argument in declared(launch_file).items()}
+    (node,) = launch_file.start_node(defaults | given)
+    return node.kwargs
+
+
+def test_declares_the_common_arguments_with_descriptions(launch_file):
+    assert set(declared(launch_file)) >= REQUIRED
+    assert all(argument.kwargs["description"] for argument in declared(launch_file).values())
+
+
+def test_parameters_exist_in_the_configuration(launch_file):
+    assert set(launch_file.PARAMETERS) <= set(NodeConfig.model_fields)
+    for name in launch_file.PARAMETERS:
+        assert declared(launch_file)[name].kwargs["description"] == NodeConfig.model_fields[name].description
+
+
+def test_nothing_given_leaves_the_nodes_defaults(launch_file):
+    node = start(launch_file)
+    assert node["parameters"] == [{}]
+    assert node["remappings"] == []
+    assert (node["package"], node["executable"], node["name"]) == ("orpose", "orpose_node", "orpose")
+
+
+def test_given_arguments_win_over_the_parameter_file(launch_file):
+    node = start(launch_file, params_file="x.yaml", downsample="12", cameras="[cam1, cam2]", use_sim_time="true")
+    assert node["parameters"] == [
+        "x.yaml",
+        {"cameras": ["cam1", "cam2"], "downsample": 12.0, "use_sim_time": True},
+    ]
+
+
+def test_a_value_that_does_not_fit_is_refused(launch_file):
+    with pytest.raises(ConfigError, match="downsample"):
+        start(launch_file, downsample="lots")
+
+
+def test_a_drivers_topics_become_remappings(launch_file):
+    node = start(launch_file, camera_topics="realsense", cameras="[left, right]")
+    assert ("left/image_raw", "/left/left/color/image_raw") in node["remappings"]
+    assert ("right/depth/image_raw", "/right/right/aligned_depth_to_color/image_raw") in node["remappings"]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
+def test_parameter_files_fit_the_configuration(path):
+    parameters = yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
+    build_settings(NodeConfig, parameters, str(path))
+    assert "backend" in parameters, "nothing falls back silently: the file names the backend"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config/cameras").glob("*.yaml")), ids=lambda path: path.name)
+def test_camera_files_name_topics_we_use(path):
+    assert set(yaml.safe_load(path.read_text())) <= {"image_raw", "camera_info", "depth/image_raw"}
+
+
+def test_rviz_shows_the_default_cameras_topics():
+    displays = yaml.safe_load((ROOT / "rviz/orpose.rviz").read_text())["Visualization Manager"]["Displays"]
+    topics = [display["Topic"]["Value"] for display in displays if "Topic" in display]
+    camera = NodeConfig().cameras[0]
+    assert topics == [f"/orpose/{camera}/markers", f"/orpose/{camera}/overlay"]
