@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ def python_files(folder: str) -> list[Path]:
     return [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
+@cache
 def imported_modules(path: Path, top_level_only: bool = False) -> list[tuple[int, str]]:
     """Line and full name of every imported module; `from a import b` counts as `a.b`, so that submodules are seen."""
     tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
