@@ -151,7 +151,9 @@ def _sample_family(family: str, rng: np.random.Generator) -> tuple[float, float,
         focal, camera_height = rng.uniform(300, 340), rng.uniform(2.45, 3.2)
         pitch = rng.uniform(28, 80)
         distance = (camera_height - 1.0) / np.tan(np.radians(pitch)) + rng.normal(0, 0.4)
-        return focal, camera_height, distance, pitch, rng.uniform(-0.16, -0.02), rng.uniform(0.0, 0.02)
+        # With k2 above 0.45 k1^2 the polynomial never turns back: every point of the image has one ray.
+        k1, k2_ratio = rng.uniform(-0.16, -0.02), rng.uniform(0.55, 1.1)
+        return focal, camera_height, distance, pitch, k1, k2_ratio * k1**2
     if family == "eye":
         focal, camera_height = rng.uniform(450, 750), rng.uniform(1.2, 1.9)
         return focal, camera_height, rng.uniform(2.5, 4.5), rng.uniform(-3, 14), 0.0, 0.0

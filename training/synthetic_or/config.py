@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from orpose_models.settings import Settings
+
+_SMALLEST_PX, _LARGEST_PX = 64, 4096
 
 
 class SynthConfig(Settings):
@@ -15,18 +17,27 @@ class SynthConfig(Settings):
     domain: Literal["or", "everyday"] = Field(
         "or", description="operating room, or the everyday domain that stands for COCO"
     )
-    images: int = Field(100, ge=1, description="number of images; a scene gives one a view and moment")
+    images: int = Field(100, ge=1, le=10_000_000, description="number of images; a scene gives one a view and moment")
     seed: int = Field(0, ge=0, description="scene k is drawn from (seed, k), whatever the number of workers")
-    size: str = Field("640x480", pattern=r"^\d+x\d+$", description="image size, WIDTHxHEIGHT px")
+    size: str = Field(
+        "640x480", pattern=r"^\d+x\d+$", description=f"image size, WIDTHxHEIGHT px, {_SMALLEST_PX} to {_LARGEST_PX}"
+    )
     views: int = Field(2, ge=1, le=6, description="synchronized cameras a scene")
     depth: bool = Field(False, description="also write depth (16 bit, mm) and instance ids as PNG")
-    seconds: float = Field(0.0, ge=0, description="length of each scene's sequence (s); 0: single moments")
-    fps: float = Field(10.0, gt=0, description="frames a second of a sequence")
+    seconds: float = Field(0.0, ge=0, le=3600, description="length of each scene's sequence (s); 0: single moments")
+    fps: float = Field(10.0, gt=0, le=240, description="frames a second of a sequence")
     jpeg_quality: int = Field(92, ge=30, le=100, description="quality of the stored images")
+
+    @field_validator("size")
+    @classmethod
+    def _size_is_sensible(cls, size: str) -> str:
+        if not all(_SMALLEST_PX <= int(side) <= _LARGEST_PX for side in size.split("x")):
+            raise ValueError(f"expected a width and height from {_SMALLEST_PX} to {_LARGEST_PX}")
+        return size
 
     @property
     def image_size(self) -> tuple[int, int]:
-        width, height = (int(value) for value in self.size.split("x"))
+        width, height = (int(side) for side in self.size.split("x"))
         return width, height
 
     @property

@@ -46,6 +46,12 @@ class Floor:
     def take(self, x: float, y: float, radius: float) -> None:
         self._circles.append((x, y, radius))
 
+    def without(self, x: float, y: float) -> Floor:
+        """The same floor without the circles around (x, y): what somebody who stands there has to avoid."""
+        rest = Floor()
+        rest._circles = [circle for circle in self._circles if np.hypot(x - circle[0], y - circle[1]) > circle[2]]
+        return rest
+
 
 @dataclass(frozen=True)
 class TableFrame:

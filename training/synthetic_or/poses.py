@@ -25,12 +25,14 @@ class PoseRequest:
         position: `(3,)` m, room: the point below the pelvis on what carries the person (floor, step or table).
         heading_deg: Direction of view in the room, about z; 0 looks along room -y.
         reach_to: `(2, 3)` m, room, where the left and right hand go; None for the kind's own choice.
+        leading: Of "walk": 1 with the left leg ahead, -1 with the right one; None for either.
     """
 
     kind: str
     position: NDArray
     heading_deg: float
     reach_to: NDArray | None = None
+    leading: float | None = None
 
 
 def pose_body(bank: BodyBank, shape: int, request: PoseRequest, rng: np.random.Generator) -> PosedBody:
@@ -45,12 +47,15 @@ def pose_body(bank: BodyBank, shape: int, request: PoseRequest, rng: np.random.G
     local[BONE["pelvis"]] = heading @ pelvis_tilt
     local[BONE["neck"]] = rotation_about("x", rng.normal(5, 6)) @ rotation_about("z", rng.normal(0, 12))
     local[BONE["head"]] = _head(request.kind, rng)
-    feet, pelvis_height = _legs(bank, shape, local, request.kind, rng)
+    pelvis_height = _legs(bank, shape, local, request, rng)
     pelvis = np.array([request.position[0], request.position[1], request.position[2] + pelvis_height])
     _arms(bank, shape, local, pelvis, request, rng)
-    body = bank.pose(shape, local, pelvis)
-    lift = request.position[2] - body.vertices[:, 2].min() if feet else 0.0
-    return _moved(body, np.array([0.0, 0.0, lift]))
+    return standing_on(bank.pose(shape, local, pelvis), float(request.position[2]))
+
+
+def standing_on(body: PosedBody, height: float) -> PosedBody:
+    """The body moved up or down until its lowest point is at `height` (m)."""
+    return _moved(body, np.array([0.0, 0.0, height - body.vertices[:, 2].min()]))
 
 
 def _moved(body: PosedBody, offset: NDArray) -> PosedBody:
@@ -86,14 +91,16 @@ def _head(kind: str, rng: np.random.Generator) -> NDArray:
     )
 
 
-def _legs(bank: BodyBank, shape: int, local: NDArray, kind: str, rng: np.random.Generator) -> tuple[bool, float]:
-    """Sets the leg bones; returns whether the feet carry the person and the pelvis' height above the floor (m)."""
+def _legs(bank: BodyBank, shape: int, local: NDArray, request: PoseRequest, rng: np.random.Generator) -> float:
+    """Sets the leg bones; returns about how high the pelvis is above the feet (m)."""
+    kind = request.kind
     heads = bank.bone_heads[shape]
     thigh = np.linalg.norm(heads[BONE["left_shin"]] - heads[BONE["left_thigh"]])
     shin = np.linalg.norm(heads[BONE["left_foot"]] - heads[BONE["left_shin"]])
     tilt = local[BONE["pelvis"]]
     stride = rng.uniform(10, 28) if kind == "walk" else rng.uniform(0, 7)
     leading = rng.choice([-1.0, 1.0])
+    leading = leading if request.leading is None else request.leading
     for side, sign in SIDES:
         spread = rng.uniform(1, 9) * sign
         swing = stride * leading * sign
@@ -111,7 +118,7 @@ def _legs(bank: BodyBank, shape: int, local: NDArray, kind: str, rng: np.random.
         parent = _global_rotation(bank, local, BONE[f"{side}_shin"])
         # The bank's rest feet point down a little; 12 degrees up sets the sole on the floor.
         local[BONE[f"{side}_foot"]] = parent.T @ upright @ turn_out @ rotation_about("x", -12.0)
-    return True, (shin + 0.1 if kind == "sit" else thigh + shin + 0.1)
+    return float(shin + 0.1 if kind == "sit" else thigh + shin + 0.1)
 
 
 def _heading_only(rotation: NDArray) -> NDArray:
@@ -162,6 +169,8 @@ def _arms(
             hand = shoulder + _heading_only(local[BONE["pelvis"]]) @ offset
         else:
             swing = rng.normal(0, 0.18) if request.kind == "walk" else rng.normal(-0.04, 0.06)
+            if request.leading is not None:  # the arm swings against the leg of its side
+                swing = 0.14 * sign * request.leading
             offset = np.array([sign * rng.uniform(0.02, 0.18), swing, -rng.uniform(0.42, 0.58)])
             hand = shoulder + _heading_only(local[BONE["pelvis"]]) @ offset
         _reach(bank, shape, local, shoulder, hand, side, sign, chest, rng)

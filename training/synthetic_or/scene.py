@@ -28,7 +28,10 @@ class Light:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything to render, in room coordinates: `room (3,)` is its size (m), `table (3,)` the middle of the top."""
+    """Everything to render, in room coordinates: `room (3,)` is its size (m), `table (3,)` the middle of the top.
+
+    `floor` knows where things and people stand at the beginning.
+    """
 
     furniture: list[Mesh]
     people: list[Person]
@@ -36,6 +39,7 @@ class Scene:
     ambient: NDArray
     room: NDArray
     table: NDArray
+    floor: Floor
 
     @property
     def meshes(self) -> list[Mesh]:
@@ -57,7 +61,7 @@ def sample_scene(domain: str, bank: BodyBank, textures: Textures, rng: np.random
     else:
         people = everyday(bank, floor, room, rng)
     meshes += _clutter(textures, floor, room, rng)
-    return Scene(meshes, people, _lights(room, centre, rng), _ambient(rng), room, centre)
+    return Scene(meshes, people, _lights(room, centre, rng), _ambient(rng), room, centre, floor)
 
 
 def _lights(room: NDArray, table: NDArray, rng: np.random.Generator) -> list[Light]:

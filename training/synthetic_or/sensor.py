@@ -7,8 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def expose(linear_rgb: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """An sRGB-like BGR picture `(H, W, 3)` of linear RGB radiance `(H, W, 3)`, with a random camera's character."""
+def expose(
+    linear_rgb: NDArray[np.float32], rng: np.random.Generator, noise_rng: np.random.Generator | None = None
+) -> NDArray[np.uint8]:
+    """An sRGB-like BGR picture `(H, W, 3)` of linear RGB radiance `(H, W, 3)`.
+
+    `rng` draws the camera's character, which all frames of a sequence share; `noise_rng`, if given, the noise.
+    """
     height, width = linear_rgb.shape[:2]
     picture = linear_rgb
     level = float(np.mean(picture)) + 1e-4
@@ -24,7 +29,7 @@ def expose(linear_rgb: NDArray[np.float32], rng: np.random.Generator) -> NDArray
     encoded = 0.5 + (np.clip(encoded, 0, 1.15) - 0.5) * rng.uniform(0.85, 1.35)
     grey = cv2.transform(encoded, np.full((1, 3), 1 / 3))[:, :, None]
     encoded = grey + (encoded - grey) * rng.uniform(0.5, 1.15)
-    noise = rng.standard_normal((height, width, 3)).astype(np.float32) * rng.uniform(0.002, 0.02)
+    noise = (noise_rng or rng).standard_normal((height, width, 3)).astype(np.float32) * rng.uniform(0.002, 0.02)
     if rng.random() < 0.5:
         noise = cv2.GaussianBlur(noise, (0, 0), 0.7) * 1.5
     encoded = encoded + noise

@@ -88,7 +88,8 @@ def render_sequence(config: SynthConfig, index: int, assets: Assets) -> Iterator
         views = []
         for camera, sensor_seed in zip(cameras, sensor_seeds, strict=False):
             rendered = renderer.render(camera, np.random.default_rng(sensor_seed))
-            picture = expose(rendered.linear_rgb, np.random.default_rng(sensor_seed))
+            noise_rng = np.random.default_rng([sensor_seed, frame])
+            picture = expose(rendered.linear_rgb, np.random.default_rng(sensor_seed), noise_rng)
             labels = [replace(label, track_id=label.person_id) for label in label_people(moment, camera, rendered)]
             views.append(View(picture, rendered, camera, labels))
         yield views
