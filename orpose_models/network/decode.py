@@ -24,8 +24,17 @@ def decode_subcell(logits: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         `(..., 2)` x and y as shares of the RoI's width and height, `(cell + 0.5) / S`, and the peak's logit `(...)`.
     """
-    size = logits.shape[-1]
-    profiles = torch.stack([logits.amax(dim=-2), logits.amax(dim=-1)], dim=-2)  # (..., 2, S): over x, over y
+    return decode_profiles(profiles_of(logits))
+
+
+def profiles_of(logits: Tensor) -> Tensor:
+    """`(..., 2, S)`: the column maxima (along x) and the row maxima (along y) of maps `(..., S, S)`."""
+    return torch.stack([logits.amax(dim=-2), logits.amax(dim=-1)], dim=-2)
+
+
+def decode_profiles(profiles: Tensor) -> tuple[Tensor, Tensor]:
+    """`decode_subcell` from `profiles_of` the maps, so that several maps' profiles are decoded in one go."""
+    size = profiles.shape[-1]
     cell = profiles.argmax(dim=-1, keepdim=True)
     # Outside the map the neighbour is mirrored, which leaves a peak on the border where it is.
     left = (cell - 1).abs()
@@ -60,8 +69,9 @@ def softmax_peak(logits: Tensor, peak: Tensor) -> Tensor:
 
 
 def place_in_boxes(points: Tensor, boxes: Tensor) -> Tensor:
-    """Px `(N, J, 2)` from shares of the boxes `(N, 4)`."""
-    return boxes[:, None, :2] + points * (boxes[:, None, 2:] - boxes[:, None, :2])
+    """Px `(N, ..., 2)` from shares of the boxes `(N, 4)`."""
+    corners = boxes.view(-1, *[1] * (points.dim() - 2), 4)
+    return corners[..., :2] + points * (corners[..., 2:] - corners[..., :2])
 
 
 class ScoreCalibration(nn.Module):

@@ -10,8 +10,9 @@ from orpose_models.network.boxes import BOX_CODER
 from orpose_models.network.decode import (
     ScoreCalibration,
     decode_bicubic,
-    decode_subcell,
+    decode_profiles,
     place_in_boxes,
+    profiles_of,
     softmax_peak,
 )
 from orpose_models.network.heads import BOX_CELLS, KEYPOINT_CELLS, BoxHead, KeypointHead
@@ -134,14 +135,12 @@ class RoIHeads(nn.Module):
             `(N, 17, 3)` x, y px, score; `(N, 17, 4)` x, y, z mm, score.
         """
         mean = (maps[:, 0] + maps[:, 1]) / 2
+        profiles = torch.cat([profiles_of(mean).unsqueeze(1), profiles_of(maps)], dim=1)
+        shares, peaks = decode_profiles(profiles)  # of the mean, the hard and the soft maps
         if decoding == "bicubic":
-            three = [decode_bicubic(each, boxes) for each in (mean, maps[:, 0], maps[:, 1])]
-            peak = mean.flatten(-2).amax(dim=-1)
-        else:
-            three = [decode_subcell(each) for each in (mean, maps[:, 0], maps[:, 1])]
-            peak = three[0][1]
-        points, hard, soft = (place_in_boxes(each[0], boxes) for each in three)
-        scores = self.calibration(softmax_peak(mean, peak))
+            shares = torch.stack([decode_bicubic(m, boxes)[0] for m in (mean, maps[:, 0], maps[:, 1])], dim=1)
+        points, hard, soft = place_in_boxes(shares, boxes).unbind(1)
+        scores = self.calibration(softmax_peak(mean, peaks[:, 0]))
         lifted = (self._lift(self.lifter_hard, hard, frame_scale) + self._lift(self.lifter_soft, soft, frame_scale)) / 2
         joints_3d = torch.cat([with_pelvis(lifted), score_3d(scores)[..., None]], dim=-1)
         return torch.cat([points, scores[..., None]], dim=-1), joints_3d

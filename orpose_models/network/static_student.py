@@ -105,28 +105,28 @@ class StaticStudent(nn.Module):
         """Best boxes `(B, N, 4)` after NMS in each level, which of them are real `(B, N)`, converged `(B,)`."""
         logits, deltas = self.student.rpn.head(features)
         levels = [self._level_candidates(i, logits[i], deltas[i]) for i in range(len(features))]
-        scores = torch.stack([s for s, _ in levels], dim=1)  # B, L, K
-        boxes = clip_boxes(torch.stack([b for _, b in levels], dim=1), self.input_size)
+        scores, best_deltas, anchors = (torch.stack(each, dim=1) for each in zip(*levels, strict=True))  # B, L, K
+        boxes = clip_boxes(decode_boxes(best_deltas, anchors, PROPOSAL_WEIGHTS), self.input_size)
         usable = ((boxes[..., 2:] - boxes[..., :2]) >= MIN_SIDE_PX).all(dim=-1) & (scores > _NEVER)
         keep, converged = static_nms(boxes, usable, PROPOSAL_NMS_IOU)
         scores, boxes = torch.where(keep, scores, _NEVER).flatten(1), boxes.flatten(1, 2)
         scores, boxes = _take_best(scores, boxes, self.preset.proposals)
         return boxes, scores > _NEVER, converged.all(dim=1)
 
-    def _level_candidates(self, index: int, logits: Tensor, deltas: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores `(B, K)` and boxes `(B, K, 4)` of a level's best anchors, padded to K with boxes that never win."""
+    def _level_candidates(self, index: int, logits: Tensor, deltas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores `(B, K)`, deltas and anchors `(B, K, 4)` of a level's best, padded to K with ones that never win."""
         anchors = getattr(self, f"anchors{index}")
         wanted = self.preset.proposals_per_level
         batch = logits.shape[0]
         scores, best = logits.permute(0, 2, 3, 1).flatten(1).topk(min(wanted, len(anchors)), dim=1)
         cell_deltas = deltas.unflatten(1, (-1, 4)).permute(0, 3, 4, 1, 2).reshape(-1, 4)
         image_start = torch.arange(batch, device=best.device)[:, None] * len(anchors)
-        boxes = decode_boxes(F.embedding(best + image_start, cell_deltas), F.embedding(best, anchors), PROPOSAL_WEIGHTS)
+        best_deltas, best_anchors = F.embedding(best + image_start, cell_deltas), F.embedding(best, anchors)
         missing = wanted - len(anchors)
         if missing > 0:
             scores = F.pad(scores, (0, missing), value=_NEVER)
-            boxes = F.pad(boxes, (0, 0, 0, missing))
-        return scores, boxes
+            best_deltas, best_anchors = (F.pad(each, (0, 0, 0, missing)) for each in (best_deltas, best_anchors))
+        return scores, best_deltas, best_anchors
 
     def _detect(self, atlas: Atlas, proposals: Tensor, usable: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Boxes `(B, P, 4)`, scores and validity `(B, P)` of the people, converged `(B,)`."""
