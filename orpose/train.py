@@ -6,6 +6,8 @@ import argparse
 import os
 from pathlib import Path
 
+from orpose_models.errors import BackendError, InputError
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, help="YAML file of the run (training/configs has examples)")
@@ -18,6 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     # Threads that spin while they wait make training ten times slower as soon as another process wants a core.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise BackendError(f"train: {error.name} is not installed; pip install 'orpose[train]'") from None
     from training.distill.config import read_config
 
     overrides = {} if args.max_minutes is None else {"max_minutes": args.max_minutes}
@@ -43,7 +49,5 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _require_fresh(out: Path, resume: bool) -> None:
-    from orpose_models.errors import InputError
-
     if not resume and (out / "checkpoint.pt").exists():
         raise InputError(f"{out}: holds a run already (checkpoint.pt); add --resume, or choose another --out")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from orpose_models.annotations import AnnotationSet, annotations_to_dict
-from orpose_models.errors import AnnotationError
+from orpose_models.errors import AnnotationError, BackendError
 from orpose_models.evaluate.results import Result
 
 BOX_METRICS = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large",
@@ -46,9 +46,11 @@ def keypoint_metrics(annotations: AnnotationSet, results: Sequence[Result]) -> d
 def _evaluate(
     annotations: AnnotationSet, results: Sequence[Result], kind: Literal["bbox", "keypoints"], keep_label_ids: bool
 ) -> dict[str, float]:
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
+    try:
+        from pycocotools.coco import COCO
+        from pycocotools.cocoeval import COCOeval
+    except ImportError as error:
+        raise BackendError(f"pycocotools: {error}; pip install 'orpose[evaluate]'") from None
     names = BOX_METRICS if kind == "bbox" else KEYPOINT_METRICS
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints; a library must not
         labels = COCO()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -76,8 +76,7 @@ def make_loader(dataset: TrainingSet, batches: EndlessBatches, num_workers: int)
 
 
 def _start_worker(_: int) -> None:
-    # A signal to the whole process group is the trainer's to answer; it ends its workers, which also watch it.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A signal to the trainer's process group is the trainer's to answer: it writes a checkpoint, then ends its workers.
+    os.setsid()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

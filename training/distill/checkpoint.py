@@ -28,4 +28,6 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise InputError(f"{path}: not a training checkpoint ({str(error).splitlines()[0]})") from None
+        raise InputError(
+            f"{path}: not a training checkpoint ({type(error).__name__}); start without --resume"
+        ) from None

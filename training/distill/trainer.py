@@ -121,7 +121,13 @@ class Trainer:
         batches = EndlessBatches(len(self.dataset), self.config.seed, self._shape_of, self.iteration, self.position)
         loader = iter(make_loader(self.dataset, batches, self.config.num_workers))
         while True:
-            yield next(loader)
+            try:
+                batch = next(loader)
+            except RuntimeError:  # a worker that was still starting got the signal that stops the run
+                if self.stop_signal is None:
+                    raise
+                return
+            yield batch
 
     def _shape_of(self, batch_index: int) -> BatchShape:
         return batch_shape(self.config.stages, progress(self.config, batch_index, self.elapsed_s))

@@ -17,11 +17,12 @@ RNG = np.random.default_rng(0)
 POINTS = RNG.uniform(100, 200, (17, 2))
 BODY_MM = RNG.uniform(-500, 500, (17, 3))
 BODY_MM[H36M17.root] = BODY_MM[[H36M17.index("left_hip"), H36M17.index("right_hip")]].mean(axis=0)
+PELVIS_MM = np.array([100.0, 200, 3000])
 LEFT_WRIST, RIGHT_HIP = H36M17.index("left_wrist"), H36M17.index("right_hip")
 
 
 def person(**changes: Any) -> PersonLabel:
-    joints = np.column_stack([BODY_MM + (100, 200, 3000), np.full(17, 2.0)])
+    joints = np.column_stack([BODY_MM + PELVIS_MM, np.full(17, 2.0)])
     fields: dict[str, Any] = {
         "annotation_id": 1,
         "image_id": 1,

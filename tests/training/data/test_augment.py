@@ -83,5 +83,5 @@ def test_down_and_up_is_the_runtimes_downsampling() -> None:
 
 
 def test_probabilities_must_sum_to_one() -> None:
-    with pytest.raises(ValidationError, match="sum to 0.5"):
+    with pytest.raises(ValidationError, match=r"sum to 0\.5"):
         AugmentConfig(downsample=(ScaleChoice(probability=0.5, low=1, high=1),))

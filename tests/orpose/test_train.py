@@ -1,0 +1,87 @@
+"""`orpose train` as a user runs it: errors in one line, a kill in the middle, going on, weights at the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from orpose.main import main
+from orpose_models.annotations import AnnotationSet, LabelledImage, PersonLabel, write_annotations
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A run on four pictures of noise with one labelled person each, with a worker process."""
+    rng = np.random.default_rng(0)
+    images, persons = [], []
+    for i in range(4):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), rng.integers(0, 256, (48, 64, 3)).astype(np.uint8))
+        images.append(LabelledImage(i, f"{i}.png", 64, 48))
+        keypoints = np.column_stack([rng.uniform(10, 40, (17, 2)), np.full(17, 2)])
+        persons.append(PersonLabel(i + 1, i, np.array([8.0, 8, 34, 34]), keypoints))
+    write_annotations(tmp_path / "annotations.json", AnnotationSet(tuple(images), tuple(persons)))
+    run = {
+        "name": "noise",
+        "sources": [{"annotations": str(tmp_path)}],
+        "stages": [{"until": 1, "size": [64, 48], "batch_size": 2}],
+        "iterations": 4,
+        "threads": 1,
+    }
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(run))
+    return path
+
+
+def test_check_writes_a_picture(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", str(config), "--out", str(tmp_path / "out"), "--check"]) == 0
+    assert "4 training and 0 validation images" in capsys.readouterr().out
+    assert cv2.imread(str(tmp_path / "out/samples.png")) is not None
+
+
+def test_errors_are_one_line_and_exit_2(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "out")
+    assert main(["train", str(tmp_path / "none.yaml"), "--out", out]) == 2
+    assert main(["train", str(config), "--out", out, "--resume"]) == 2
+    config.write_text(config.read_text().replace("iterations", "iterationz"))
+    assert main(["train", str(config), "--out", out]) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert ["none.yaml" in errors[0], "no checkpoint" in errors[1], "iterationz" in errors[2]] == [True] * 3
+    assert len(errors) == 3
+
+
+def test_a_killed_run_goes_on(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """SIGTERM to the whole process group, as systemd sends it, then --resume; but no second fresh start."""
+    out = tmp_path / "out"
+    config.write_text(config.read_text().replace("iterations: 4", "iterations: 100000\nlog_every: 1"))
+    command = [sys.executable, "-m", "orpose", "train", str(config), "--out", str(out)]
+    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not ((out / "log.jsonl").is_file() and (out / "log.jsonl").stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, errors
+    assert (out / "checkpoint.pt").is_file()
+    done = len((out / "log.jsonl").read_text().splitlines())
+
+    assert main(command[3:]) == 2
+    assert "add --resume" in capsys.readouterr().err
+
+    config.write_text(config.read_text().replace("100000", f"{done + 2}\nnum_workers: 0"))
+    resumed = subprocess.run([*command, "--resume"], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert resumed.returncode == 0, resumed.stderr
+    assert f"{done + 2} iterations" in resumed.stdout
+    card = yaml.safe_load((out / "weights.yaml").read_text())
+    assert card["schedule"]["iterations"] == done + 2
+    assert card["sha256"]
