@@ -8,7 +8,7 @@ ifneq ($(wildcard $(REAL)),)
 SAMPLE ?= $(REAL)
 DEMO_OPTIONS ?= $(if $(filter $(REAL),$(SAMPLE)),--fps 10 --frame-size 640x480)
 else
-SAMPLE ?= samples/or_clip
+SAMPLE ?= $(firstword $(wildcard samples/or_clip*))
 endif
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
 	$$python ros_ws/check_python.py 2>/dev/null && echo $$python && break; done)
@@ -35,7 +35,7 @@ msgs: .venv/.messages
 .venv-dev/.installed: pyproject.toml setup.py
 	@$(or $(PYTHON),python3) ros_ws/check_python.py
 	$(PYTHON) -m venv .venv-dev
-	.venv-dev/bin/python $(PIP_INSTALL) '.[dev,ros]'
+	.venv-dev/bin/python $(PIP_INSTALL) '.[dev]'
 	@touch $@
 
 %/.messages: %/.installed $(MESSAGES)

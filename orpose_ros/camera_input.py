@@ -17,9 +17,9 @@ from orpose_ros.messages import stamp_ns
 from orpose_ros.qos import Endpoint, image_qos, publishers_text, reliability_text, wanted_reliability
 
 try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
+    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 except ImportError:  # its name in Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks
+    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
 AnyImage: TypeAlias = Image | CompressedImage
 
@@ -52,8 +52,9 @@ class CameraInput:
 
     def follow_publishers(self) -> None:
         """Subscribes anew when publishers came or went and another reliability fits them better."""
-        wanted = wanted_reliability(self._qos_name, self.publishers())
-        if wanted != self.reliability and self.publishers():
+        publishers = self.publishers()
+        wanted = wanted_reliability(self._qos_name, publishers)
+        if publishers and wanted != self.reliability:
             self._node.get_logger().info(f"{self.topic}: subscribing {reliability_text(wanted)}")
             self._subscribe(wanted)
 
@@ -80,12 +81,15 @@ class CameraInput:
         self.close()
         self.reliability = reliability
         self._lost_before = self.transport_lost
-        self._subscription = self._node.create_subscription(
-            self._type,
-            self.topic,
-            self._receive,
-            image_qos(reliability),
-            event_callbacks=SubscriptionEventCallbacks(message_lost=self._count_lost),
+        counting = SubscriptionEventCallbacks(message_lost=self._count_lost)
+        try:
+            self._subscription = self._create(reliability, counting)
+        except UnsupportedEventTypeError:  # a middleware that cannot tell; the cadence of stamps still does
+            self._subscription = self._create(reliability, None)
+
+    def _create(self, reliability: ReliabilityPolicy, events: SubscriptionEventCallbacks | None) -> Subscription:
+        return self._node.create_subscription(
+            self._type, self.topic, self._receive, image_qos(reliability), event_callbacks=events
         )
 
     def _receive(self, image: AnyImage) -> None:

@@ -65,8 +65,11 @@ class PoseNode(LifecycleNode):
         return self._guarded("configure", self._configure, undo=self._release)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        super().on_activate(state)
-        return self._guarded("activate", self._start, undo=self._stop)
+        super().on_activate(state)  # publishers first: the first image may come at once
+        result = self._guarded("activate", self._start, undo=self._stop)
+        if result != TransitionCallbackReturn.SUCCESS:
+            super().on_deactivate(state)
+        return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = self._guarded("deactivate", self._stop)
