@@ -10,10 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from orpose_models.skeleton import h36m17_from_coco17
 from training.synthetic_or.build_bodies import BONE_NAMES
 
 BANK_PATH = Path(__file__).with_name("bodies.npz")
 BONE = {name: index for index, name in enumerate(BONE_NAMES)}
+
+#: The top of the head above the ears.
+_CROWN_M = 0.12
 
 #: Regions of the surface, one code per vertex, that outfits paint and inflate.
 FACE, HAIR, MASK, NECK, TORSO, UPPER_ARM, FOREARM, HAND, HIP, SHIN, FOOT, EYE = range(12)
@@ -115,20 +119,13 @@ class BodyBank:
         joint, vertex, weight = self._coco
         coco = np.zeros((17, 3))
         np.add.at(coco, joint, weight[:, None] * vertices[vertex])
-        return PosedBody(vertices, rotations, positions, coco, self._h36m(vertices, rotations, positions, coco))
+        return PosedBody(vertices, rotations, positions, coco, self._h36m(rotations, coco))
 
     @staticmethod
-    def _h36m(vertices: NDArray, rotations: NDArray, positions: NDArray, coco: NDArray) -> NDArray:
-        """Human3.6M-17: limbs from the COCO joints, the trunk from the bones (architecture.md's joint list)."""
-        h36m = np.empty((17, 3))
-        h36m[[1, 2, 3, 4, 5, 6]] = coco[[12, 14, 16, 11, 13, 15]]
-        h36m[[11, 12, 13, 14, 15, 16]] = coco[[5, 7, 9, 6, 8, 10]]
-        h36m[0] = coco[[11, 12]].mean(0)
-        h36m[7] = coco[[5, 6, 11, 12]].mean(0)
-        h36m[8] = coco[[5, 6]].mean(0)
-        h36m[9] = coco[[3, 4]].mean(0)
-        up = rotations[BONE["head"]] @ np.array([0.0, 0.0, 1.0])
-        h36m[10] = h36m[9] + up * 0.12
+    def _h36m(rotations: NDArray, coco: NDArray) -> NDArray:
+        """Human3.6M-17 from COCO-17; only the top of the head comes from the head bone."""
+        h36m = h36m17_from_coco17(coco)
+        h36m[10] = h36m[9] + rotations[BONE["head"]] @ np.array([0.0, 0.0, _CROWN_M])
         return h36m
 
 

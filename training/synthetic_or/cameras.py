@@ -95,7 +95,8 @@ def look_at(position: NDArray, target: NDArray, roll_deg: float) -> NDArray:
     forward = target - position
     forward = forward / np.linalg.norm(forward)
     right = np.cross(forward, [0.0, 0.0, 1.0])
-    right = right / max(float(np.linalg.norm(right)), 1e-6)
+    length = float(np.linalg.norm(right))
+    right = right / length if length > 1e-6 else np.array([1.0, 0.0, 0.0])
     down = np.cross(forward, right)
     roll = np.radians(roll_deg)
     pose = np.eye(4)

@@ -6,6 +6,7 @@ An interrupted run resumes: a scene whose shard exists is done.
 from __future__ import annotations
 
 import json
+import multiprocessing
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -86,7 +87,8 @@ def _write_scenes(config: SynthConfig, out: Path, indices: list[int], workers: i
             write_scene(config, out, index, assets)
             yield index
         return
-    pool = ProcessPoolExecutor(workers, initializer=_init_worker, initargs=(config, out))
+    context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_init_worker, initargs=(config, out))
     try:
         for future in as_completed([pool.submit(_write_in_worker, index) for index in indices]):
             yield future.result()
