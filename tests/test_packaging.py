@@ -98,10 +98,8 @@ def test_init_files_only_reexport(package):
 def test_no_traces_of_a_machine():
     wrong = []
     for path in TRACKED:
-        content = path.read_bytes()
-        if b"\0" in content[:8192]:
-            continue
-        for number, line in enumerate(content.decode("utf-8").splitlines(), 1):
+        lines = path.read_bytes().decode("utf-8", errors="replace").splitlines()  # pictures and weights, too
+        for number, line in enumerate(lines, 1):
             kinds = [kind for kind, pattern in MACHINE_TRACES.items() if pattern.search(line)]
             wrong += [f"{path.relative_to(ROOT)}:{number}: {kind}: {line.strip()[:80]}" for kind in kinds]
     assert wrong == []
