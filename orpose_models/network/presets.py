@@ -15,8 +15,8 @@ class Preset(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="written into weight files; they load into this preset only")
-    backbone: Literal["mobilenet_v3_large", "resnet50"]
-    fpn_channels: int = Field(ge=8)
+    backbone: Literal["mobilenet_v3_large", "resnet50"] = Field(description="torchvision trunk that feeds the pyramid")
+    fpn_channels: int = Field(ge=8, description="channels of every pyramid level")
     fpn_levels: tuple[int, ...] = Field(
         description="pyramid levels, level L has stride 2**L px; the last is a pooled one"
     )
@@ -32,10 +32,10 @@ class Preset(BaseModel):
     )
     canonical_size: float = Field(gt=0, description="RoIs of this side (px) and up to twice it are read from level 4")
     sampling_ratio: int = Field(ge=1, description="RoIAlign samples per bin and axis")
-    box_head_width: int = Field(ge=8)
-    keypoint_head_layers: int = Field(ge=1)
-    keypoint_head_width: int = Field(ge=8)
-    lifter_width: int = Field(ge=8)
+    box_head_width: int = Field(ge=8, description="units of the box head's two fully connected layers")
+    keypoint_head_layers: int = Field(ge=1, description="3x3 convolutions of the keypoint head")
+    keypoint_head_width: int = Field(ge=8, description="channels of these convolutions")
+    lifter_width: int = Field(ge=8, description="units of the lifters' linear layers")
     proposals_per_level: int = Field(ge=1, description="best anchors of each level that enter the NMS, inference")
     proposals: int = Field(ge=1, description="proposals after NMS that reach the box head, inference")
     max_persons: int = Field(ge=1, description="people per image, the best ones")

@@ -47,7 +47,7 @@ class TrainConfig(Settings):
     name: str = Field(description="name of the run and of the weights' card")
     preset: str = Field("lite", description="network preset")
     initial_weights: Path | None = Field(None, description="safetensors file to start from; none: from scratch")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of weights, sampling and augmentation")
     sources: tuple[SourceConfig, ...] = Field(min_length=1, description="training label files and image folders")
     labels: LabelConfig = LabelConfig()
     augment: AugmentConfig = AugmentConfig()
@@ -58,6 +58,9 @@ class TrainConfig(Settings):
     ema_decay: float = Field(0.998, ge=0, lt=1, description="moving average of the weights that is kept; 0: none")
     keypoint_rois_per_image: int = Field(16, ge=1, description="boxes of people per image in the keypoint loss")
     hard_3d_target: Literal["s3d", "h3d"] = Field("s3d", description="3D label of the hard branch (paper.md)")
+    lifter_iterations: int = Field(
+        0, ge=0, description="after training, fit the lifters alone for so many batches of 256 people; 0: not"
+    )
     loss_weights: dict[str, float] = Field({}, description="factors of single losses; 1 where not named (the paper's)")
     validation: ValidationConfig = ValidationConfig()
     num_workers: int = Field(1, ge=0, description="processes that prepare batches")

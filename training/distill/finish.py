@@ -1,4 +1,4 @@
-"""The end of a run: calibrate the averaged weights, measure them, write them with their card."""
+"""The end of a run: fit the lifters, calibrate the averaged weights, measure them, write them with their card."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 
 from orpose_models.network.weights import save_weights
 from training.distill.calibrate import calibrate
+from training.distill.lifters import fit_lifters
 from training.distill.schedule import batch_shape
 from training.distill.trainer import Trainer
 
@@ -22,6 +23,8 @@ def finish(trainer: Trainer) -> dict[str, Any]:
     config = trainer.config
     student = trainer.average.model
     size = batch_shape(config.stages, 1.0).size
+    if config.lifter_iterations:
+        fit_lifters(student, trainer.dataset.items, config.labels, config.lifter_iterations, config.seed)
     joints = calibrate(student, trainer.validation_items, size, config.validation.downsample)
     metrics = trainer.validate()
     card = {

@@ -1,0 +1,63 @@
+"""The lifters learn poses that 2D alone determines, and only they change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orpose_models.annotations import LabelledImage, PersonLabel
+from orpose_models.skeleton import h36m17_from_coco17
+
+torch = pytest.importorskip("torch")
+
+from orpose_models.network import build_student  # noqa: E402
+from orpose_models.network.lifter import lifter_input, with_pelvis  # noqa: E402
+from training.data.dataset import Item, LabelConfig  # noqa: E402
+from training.distill.lifters import fit_lifters  # noqa: E402
+from training.distill.statistics import set_lifter_statistics  # noqa: E402
+
+
+def flat_people(count: int) -> list[Item]:
+    """People who stand flat before the camera: 3D is 2D times 5 mm, z is 0."""
+    rng = np.random.default_rng(0)
+    items = []
+    for number in range(count):
+        joints = rng.normal((320, 240), 60, (17, 2))
+        points = np.zeros((17, 4))
+        points[:, :2], points[:, 2], points[:, 3] = h36m17_from_coco17(joints) * 5.0, 3000.0, 2
+        low, high = joints.min(0), joints.max(0)
+        person = PersonLabel(
+            number, number, np.r_[low, high - low], np.column_stack([joints, np.full(17, 2)]), keypoints_3d=points
+        )
+        items.append(Item(Path("none.png"), LabelledImage(number, "none.png", 640, 480), [person]))
+    return items
+
+
+def mean_error_mm(student, items) -> float:
+    joints = torch.tensor(np.stack([item.persons[0].keypoints[:, :2] for item in items]), dtype=torch.float32)
+    truth = torch.tensor(np.stack([item.persons[0].keypoints_3d[:, :3] for item in items]), dtype=torch.float32)
+    student.eval()
+    with torch.no_grad():
+        entering = student.heads.lifter_stats.standardise_2d(lifter_input(joints, 1.0))
+        lifted = with_pelvis(student.heads.lifter_stats.restore_3d(student.heads.lifter_soft(entering)))
+    return float((lifted - (truth - truth[:, :1])).norm(dim=-1).mean())
+
+
+def test_fitting_halves_the_error_and_leaves_the_rest_of_the_network_alone():
+    torch.manual_seed(0)
+    items = flat_people(128)
+    student = build_student("lite")
+    set_lifter_statistics(student, items, LabelConfig())
+    others = {name: value.clone() for name, value in student.state_dict().items() if "lifter" not in name}
+    before = mean_error_mm(student, items)
+    assert fit_lifters(student, items, LabelConfig(), iterations=60, seed=0) == 128
+    assert mean_error_mm(student, items) < 0.5 * before
+    assert all(torch.equal(value, student.state_dict()[name]) for name, value in others.items())
+
+
+def test_without_3d_labels_nothing_is_done():
+    items = flat_people(2)
+    bare = [Item(i.path, i.image, [PersonLabel(0, 0, i.persons[0].bbox, i.persons[0].keypoints)]) for i in items]
+    assert fit_lifters(build_student("lite"), bare, LabelConfig(), iterations=1, seed=0) == 0
