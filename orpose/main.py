@@ -6,6 +6,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from orpose_models.errors import OrposeError
 
@@ -22,9 +23,16 @@ COMMANDS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """One line for a usage error, as for every other user error."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     """The parser; with `only`, other subcommands' modules are not imported."""
-    parser = argparse.ArgumentParser(prog="orpose", description="Multi-person 2D and 3D pose in the operating room.")
+    parser = _Parser(prog="orpose", description="Multi-person 2D and 3D pose in the operating room.")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in COMMANDS.items():
         sub = subparsers.add_parser(

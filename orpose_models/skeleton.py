@@ -144,7 +144,7 @@ def mvor10_from_coco17(coco: NDArray) -> NDArray:
 
 
 def flip_horizontally(keypoints: NDArray, width: float, skeleton: Skeleton = COCO17) -> NDArray:
-    """Keypoints `(..., J, D)` of the mirrored image: x becomes `width - x` (px, pixel edges at 0 and width), left and right swap.
+    """Keypoints `(..., J, D)` of the mirrored image: x becomes `width - x` px (pixel edges), left and right swap.
 
     Further coordinates (y, score) go along with their joint.
     """
