@@ -94,8 +94,9 @@ def as_bag(source: Source, path: Path, frames_per_second: float) -> BagImages:
     """The source itself where it is a bag, else a bag made of it at `path`."""
     from orpose_models.bags import compressed_message, write_raw_bag
     from orpose_models.runtime.bags import BagImages, RawMessage
+    from orpose_models.runtime.frames import Frame
     from orpose_models.runtime.images import to_bgr8
-    from orpose_models.runtime.sources import Frame, ImageFiles
+    from orpose_models.runtime.sources import ImageFiles
 
     if isinstance(source, BagImages):
         return source

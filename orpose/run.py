@@ -20,7 +20,8 @@ from orpose_models.runtime.config import RuntimeConfig
 if TYPE_CHECKING:
     from orpose_models.draw import VideoWriter
     from orpose_models.runtime import FrameResult, PoseEstimator, PreparedImage
-    from orpose_models.runtime.sources import Frame, Source, Unreadable
+    from orpose_models.runtime.frames import Frame, Unreadable
+    from orpose_models.runtime.sources import Source
 
 #: Frames of a contact sheet, and frames a second of the overlay where the input has no rate of its own.
 SHEET_FRAMES, DEFAULT_RATE = 20, 10.0
@@ -134,8 +135,8 @@ def process(
     """
     from tqdm import tqdm
 
+    from orpose_models.runtime.frames import Unreadable
     from orpose_models.runtime.results import entries_from_persons, write_results
-    from orpose_models.runtime.sources import Unreadable
 
     summary = Summary()
     entries: list[dict[str, Any]] = []

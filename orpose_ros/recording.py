@@ -14,8 +14,8 @@ from orpose_models.bags import compressed_message, with_stamp, write_raw_bag
 from orpose_models.draw import VideoWriter, contact_sheet, overlay
 from orpose_models.runtime.bags import BagImages, RawMessage
 from orpose_models.runtime.downsample import privacy_downsample
+from orpose_models.runtime.frames import Frame
 from orpose_models.runtime.images import to_bgr8
-from orpose_models.runtime.sources import Frame
 from orpose_models.runtime.types import FrameResult
 from orpose_ros.bag_types import typestore
 from orpose_ros.recorder import Recorder

@@ -14,9 +14,9 @@ from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
 from orpose_models.errors import ImageError, InputError
+from orpose_models.runtime.frames import Frame, Unreadable
 from orpose_models.runtime.messages import bgr8_from_message
 from orpose_models.runtime.models import first_line
-from orpose_models.runtime.sources import Frame, Unreadable
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 

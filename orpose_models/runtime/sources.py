@@ -6,48 +6,19 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from orpose_models.errors import ImageError, InputError
+from orpose_models.runtime.frames import Frame, Unreadable
 from orpose_models.runtime.images import decode_image
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".jp2")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg")
 BAG_SUFFIXES = (".mcap", ".db3")
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """One decoded frame.
-
-    Attributes:
-        index: Position in the source; unreadable frames count too.
-        name: File name, `clip.mp4#000012`, or `/topic#stamp_ns`.
-        image: As decoded: see `to_bgr8` for what it can be.
-        decode_ms: How long reading and decoding took.
-        stamp_ns: The header's stamp, where the source has stamps.
-    """
-
-    index: int
-    name: str
-    image: NDArray
-    decode_ms: float
-    stamp_ns: int | None = None
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """One frame that could not be decoded, and why."""
-
-    index: int
-    name: str
-    reason: str
 
 
 class Source(Protocol):

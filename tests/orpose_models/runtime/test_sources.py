@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from orpose_models.errors import InputError
-from orpose_models.runtime.sources import Frame, Unreadable, open_source
+from orpose_models.runtime.frames import Frame, Unreadable
+from orpose_models.runtime.sources import open_source
 
 
 def save(path, value=0, shape=(4, 6, 3), dtype=np.uint8):
