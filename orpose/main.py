@@ -27,7 +27,7 @@ class _Parser(argparse.ArgumentParser):
     """One line for a usage error, as for every other user error."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
 
 
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
