@@ -17,6 +17,7 @@ from orpose_models.export.half_weights import store_weights_as_float16
 from orpose_models.export.metadata import ModelMetadata
 from orpose_models.network.static_student import StaticStudent
 from orpose_models.network.student import Student
+from orpose_models.runtime.models import REFERENCE_INPUT_SIZE
 
 #: TensorRT 10.3 (JetPack 6) parses up to 20; 18 is the dynamo exporter's own, so nothing is converted.
 OPSET = 18
@@ -29,7 +30,7 @@ WeightStorage = Literal["float16", "float32"]
 def export_onnx(
     student: Student,
     path: str | Path,
-    input_size: tuple[int, int] = (640, 480),
+    input_size: tuple[int, int] = REFERENCE_INPUT_SIZE,
     batch: int = 1,
     model_id: str = "unnamed@00000000",
     max_persons: int | None = None,
