@@ -7,13 +7,15 @@ import re
 from pathlib import Path
 
 from orpose_models.errors import BackendError, ConfigError
+from orpose_models.runtime.models import REFERENCE_INPUT_SIZE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, type=Path, help="weights, .safetensors")
     parser.add_argument("--format", choices=["onnx"], default="onnx", help="kind of graph")
     parser.add_argument("--out", required=True, type=Path, help="file to write")
-    parser.add_argument("--size", default="640x480", metavar="WxH", help="the network's input, px")
+    width, height = REFERENCE_INPUT_SIZE
+    parser.add_argument("--size", default=f"{width}x{height}", metavar="WxH", help="the network's input, px")
     parser.add_argument("--batch", type=int, default=1, help="images per call")
     parser.add_argument("--name", help="name in the model's id, the weight file's unless given")
     parser.add_argument("--max-persons", type=int, help="person slots per image, the preset's unless given")
