@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, maximum_filter
 
+from training.synthetic_or.drapes import drape_over
 from training.synthetic_or.materials import CLOTH, DRAPE_COLOURS, METAL, PLASTIC, Rng, grey, painted, vivid
 from training.synthetic_or.meshes import (
     Material,
@@ -41,39 +39,13 @@ def operating_table(rng: Rng, height: float) -> list[Mesh]:
     return parts
 
 
-def drape_over(points: NDArray, bounds: tuple[float, float, float, float], table_height: float, rng: Rng) -> list[Mesh]:
-    """A sheet over `points (N, 3)` (m, table frame: x along it), hanging down outside `bounds` (x0, x1, y0, y1)."""
-    x0, x1, y0, y1 = bounds
-    hang = rng.uniform(0.15, 0.6)
-    cell = 0.03
-    xs, ys = np.arange(x0 - hang, x1 + hang, cell), np.arange(y0 - hang, y1 + hang, cell)
-    height = np.full((len(xs), len(ys)), table_height)
-    ix = np.clip(((points[:, 0] - xs[0]) / cell).astype(int), 0, len(xs) - 1)
-    iy = np.clip(((points[:, 1] - ys[0]) / cell).astype(int), 0, len(ys) - 1)
-    inside = (points[:, 0] > x0) & (points[:, 0] < x1) & (points[:, 1] > y0 - 0.1) & (points[:, 1] < y1 + 0.1)
-    np.maximum.at(height, (ix[inside], iy[inside]), points[inside, 2] + 0.02)
-    height = gaussian_filter(maximum_filter(height, 5), 1.6)
-    gx, gy = np.meshgrid(xs, ys, indexing="ij")
-    outside = np.maximum(np.maximum(x0 - gx, gx - x1), np.maximum(y0 - gy, gy - y1)).clip(0)
-    # Outside the edge the cloth turns down: what was horizontal distance becomes drop, with folds along the edge.
-    fold = 0.03 * np.sin((gx + gy) * rng.uniform(14, 26)) + 0.02 * np.sin((gx - gy) * rng.uniform(20, 40))
-    keep = 0.12 + fold * (outside > 0)
-    px = np.clip(gx, x0, x1) + (gx - np.clip(gx, x0, x1)) * keep
-    py = np.clip(gy, y0, y1) + (gy - np.clip(gy, y0, y1)) * keep
-    px, py = px + np.sign(gx - px) * np.abs(fold) * (outside > 0), py + np.sign(gy - py) * np.abs(fold) * (outside > 0)
-    pz = height - outside + 0.05 * gaussian_filter(rng.standard_normal(height.shape), 4.0)
-    vertices = np.stack([px, py, pz], -1).reshape(-1, 3)
-    colour = linear(*(np.array(DRAPE_COLOURS[rng.integers(len(DRAPE_COLOURS))]) + rng.normal(0, 0.03, 3)))
-    return [surface(vertices, grid_faces(len(xs), len(ys)), colour, CLOTH, grid_uv(len(xs), len(ys)))]
-
-
-def instrument_table(rng: Rng, textures: Textures) -> list[Mesh]:
+def instrument_table(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
     """A draped side table with instruments, bowls and packs."""
     length, width, height = rng.uniform(0.6, 1.4), rng.uniform(0.4, 0.65), rng.uniform(0.75, 1.0)
     parts = []
     if rng.random() < 0.7:
         half = (-length / 2, length / 2, -width / 2, width / 2)
-        parts += drape_over(np.zeros((0, 3)).reshape(0, 3), half, height, rng)
+        parts += drape_over(np.zeros((0, 3)), half, height, rng)
     else:
         parts.append(box((length, width, 0.04), grey(rng, 0.5, 0.9), METAL).moved(offset=(0, 0, height - 0.04)))
         for x in (-1, 1):
@@ -88,7 +60,7 @@ def instrument_table(rng: Rng, textures: Textures) -> list[Mesh]:
     return parts
 
 
-def cart(rng: Rng, textures: Textures) -> list[Mesh]:
+def cart(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
     """A drawer cart, ventilator or ultrasound tower, often with a screen and cables."""
     width, depth, height = rng.uniform(0.4, 0.8), rng.uniform(0.35, 0.7), rng.uniform(0.7, 1.4)
     kind = "drawers" if rng.random() < 0.5 else "panel"
@@ -112,7 +84,7 @@ def cart(rng: Rng, textures: Textures) -> list[Mesh]:
     return parts
 
 
-def rack(rng: Rng, textures: Textures) -> list[Mesh]:
+def rack(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
     """An open rack or tower of devices with dozens of cables."""
     width, depth, height = rng.uniform(0.5, 1.2), rng.uniform(0.3, 0.5), rng.uniform(1.4, 2.1)
     parts = [
@@ -139,7 +111,7 @@ def _hanging_cable(start: NDArray, rng: Rng) -> Mesh:
     )
 
 
-def cabinet(rng: Rng, textures: Textures) -> list[Mesh]:
+def cabinet(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
     width, height = rng.uniform(0.8, 2.6), rng.uniform(0.8, 2.2)
     kind = str(rng.choice(["drawers", "rack", "drawers", "panel"]))
     parts = [box((width, 0.5, height), grey(rng, 0.6, 1.0, 0.04), painted(kind, textures, rng))]
@@ -155,7 +127,7 @@ def cabinet(rng: Rng, textures: Textures) -> list[Mesh]:
     return parts
 
 
-def bin_or_bucket(rng: Rng, textures: Textures) -> list[Mesh]:
+def bin_or_bucket(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
     colour = (
         linear(0.85, 0.75, 0.2) if rng.random() < 0.45 else (vivid(rng) if rng.random() < 0.6 else grey(rng, 0.05, 0.9))
     )
@@ -180,7 +152,7 @@ def bin_or_bucket(rng: Rng, textures: Textures) -> list[Mesh]:
     return [lathe(profile, colour, PLASTIC), rim]
 
 
-def stool(rng: Rng, textures: Textures) -> list[Mesh]:
+def stool(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
     height = rng.uniform(0.45, 0.7)
     parts = [
         cylinder(
@@ -199,7 +171,7 @@ def stool(rng: Rng, textures: Textures) -> list[Mesh]:
     return parts
 
 
-def pole(rng: Rng, textures: Textures) -> list[Mesh]:
+def pole(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
     height = rng.uniform(1.3, 2.1)
     parts = [cylinder(0.015, height, grey(rng, 0.5, 0.9), METAL), cylinder(0.25, 0.05, grey(rng, 0.2, 0.8), METAL)]
     parts.append(box((0.3, 0.02, 0.02), grey(rng, 0.5, 0.9), METAL).moved(offset=(0, 0, height)))
@@ -213,7 +185,7 @@ def pole(rng: Rng, textures: Textures) -> list[Mesh]:
     return parts
 
 
-def hanging_garments(rng: Rng, textures: Textures) -> list[Mesh]:
+def hanging_garments(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
     """Lead aprons or gowns on hangers: garment shapes without a head, the hardest negatives."""
     parts = [box((rng.uniform(0.8, 1.4), 0.04, 0.04), grey(rng, 0.5, 0.9), METAL).moved(offset=(0, 0, 1.75))]
     palette = (
@@ -240,7 +212,7 @@ def hanging_garments(rng: Rng, textures: Textures) -> list[Mesh]:
     return parts
 
 
-def screen_wall(rng: Rng, textures: Textures) -> list[Mesh]:
+def screen_wall(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
     """A folding screen, door or blackboard: a plain upright panel, blue or white."""
     colour = (
         linear(0.12, 0.22, 0.6) if rng.random() < 0.4 else (vivid(rng) if rng.random() < 0.4 else grey(rng, 0.5, 1.0))
@@ -248,7 +220,7 @@ def screen_wall(rng: Rng, textures: Textures) -> list[Mesh]:
     return [box((rng.uniform(0.5, 1.1), 0.05, rng.uniform(1.5, 2.1)), colour, PLASTIC)]
 
 
-def post_with_cap(rng: Rng, textures: Textures) -> list[Mesh]:
+def post_with_cap(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
     """Something upright with a round top and cloth over it: person-sized, but nobody."""
     height = rng.uniform(0.9, 1.8)
     radius = rng.uniform(0.1, 0.3)
@@ -262,9 +234,3 @@ def post_with_cap(rng: Rng, textures: Textures) -> list[Mesh]:
     )
     texture = textures.pick(str(rng.choice(["panel", "clutter", "stripes"])), rng) if rng.random() < 0.4 else -1
     return [lathe(profile, colour, Material(texture=texture, noise=0.1, folds=rng.choice([0.0, 0.5])))]
-
-
-FLOOR_THINGS: tuple[tuple[Callable[[Rng, Textures], list[Mesh]], float], ...] = (
-    (cart, 3.0), (rack, 1.5), (instrument_table, 2.0), (bin_or_bucket, 2.0), (stool, 1.5), (pole, 1.2),
-    (hanging_garments, 1.3), (screen_wall, 1.0), (post_with_cap, 1.2), (cabinet, 1.5),
-)  # fmt: skip

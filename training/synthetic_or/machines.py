@@ -47,7 +47,7 @@ def lamp(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
     return [head, tube(arm, rng.uniform(0.03, 0.06), colour, PLASTIC)]
 
 
-def c_arm(rng: Rng, textures: Textures) -> list[Mesh]:
+def c_arm(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
     """A mobile C-arm: base cart, the C, tube and detector."""
     colour = grey(rng, 0.65, 1.0, 0.04)
     radius = rng.uniform(0.65, 0.85)
@@ -68,7 +68,7 @@ def c_arm(rng: Rng, textures: Textures) -> list[Mesh]:
     return parts
 
 
-def ct_ring(rng: Rng, textures: Textures) -> list[Mesh]:
+def ct_ring(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
     """A CT gantry: a thick disc of 1.9 m with a bore of 0.75 m, standing in the y-z plane."""
     outer, inner, depth = rng.uniform(0.85, 1.0), rng.uniform(0.35, 0.42), rng.uniform(0.5, 0.9)
     half = depth / 2

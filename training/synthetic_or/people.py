@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synthetic_or.bodies import BodyBank, PosedBody
-from training.synthetic_or.furniture import drape_over, operating_table
+from training.synthetic_or.drapes import drape_colour, drape_over, screen_drape
+from training.synthetic_or.furniture import operating_table
 from training.synthetic_or.meshes import Mesh, turned
 from training.synthetic_or.outfits import OR_OUTFITS, Outfit, dress, sample_outfit
 from training.synthetic_or.poses import PoseRequest, pose_body
@@ -182,12 +183,22 @@ def _patient(bank: BodyBank, table: TableFrame, rng: np.random.Generator) -> Per
 
 
 def _patient_drape(patient: Person, table: TableFrame, rng: np.random.Generator) -> list[Mesh]:
-    """A sheet from the chest or below to the feet or above; sometimes over the head as well."""
+    """A sheet from the chest or below to the feet or above, sometimes over the head as well; in some rooms another
+    one held up before the face."""
     body = table.from_room(patient.body.vertices)
     head_x = float(table.from_room(patient.body.coco[:1])[0, 0])
     feet_x = float(body[:, 0].min() if head_x > 0 else body[:, 0].max())
-    to_feet = np.sign(feet_x - head_x)
-    upper = head_x + to_feet * (rng.uniform(0.22, 0.55) if rng.random() < 0.75 else -0.2)
-    lower = feet_x + to_feet * 0.1 if rng.random() < 0.75 else feet_x - to_feet * rng.uniform(0.2, 0.7)
-    bounds = (min(upper, lower), max(upper, lower), -0.32, 0.32)
-    return turned(drape_over(body, bounds, table.height + 0.02, rng), table.heading, table.foot)
+    to_feet = float(np.sign(feet_x - head_x))
+    over_head, over_feet = rng.random() < 0.2, rng.random() < 0.65
+    upper = head_x + to_feet * (-0.2 if over_head else rng.uniform(0.22, 0.55))
+    lower = feet_x + to_feet * (rng.uniform(0.03, 0.15) if over_feet else -rng.uniform(0.3, 0.75))
+    sides = rng.uniform(0.2, 0.7)
+    ends = (rng.uniform(0.1, 0.5) if over_head else 0.0, rng.uniform(0.1, 0.6) if over_feet else 0.0)
+    half, colour = rng.uniform(0.31, 0.36), drape_colour(rng)
+    low, high = (upper, lower) if upper < lower else (lower, upper)
+    bounds, hang = (low, high, -half, half), (*(ends if upper < lower else ends[::-1]), sides, sides)
+    drapes = drape_over(body, bounds, table.height + 0.01, rng, hang, colour)
+    if not over_head and rng.random() < 0.35:
+        top = table.height + rng.uniform(0.5, 0.8)
+        drapes += screen_drape(upper, rng.uniform(0.8, 1.2), table.height + 0.15, top, colour, rng)
+    return turned(drapes, table.heading, table.foot)

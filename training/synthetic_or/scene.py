@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.synthetic_or import machines
 from training.synthetic_or.bodies import BodyBank
-from training.synthetic_or.furniture import FLOOR_THINGS
+from training.synthetic_or.catalogue import FLOOR_THINGS, MACHINES
 from training.synthetic_or.meshes import Mesh, turned
 from training.synthetic_or.people import Floor, Person, TableFrame, everyday, operation
 from training.synthetic_or.room import curtain, floor_cables, room_shell
@@ -90,24 +89,25 @@ def _machines(
     if kind < 0.22:
         x, y = table.to_room(rng.choice([-1.0, 1.0]) * rng.uniform(1.2, 1.6), 0.0)
         if floor.free(x, y, 0.3):
-            meshes += turned(machines.ct_ring(rng, textures), table.heading, (x, y, 0.0))
+            meshes += turned(MACHINES["ct_ring"].make(rng, textures, room[2]), table.heading, (x, y, 0.0))
             floor.take(x, y, 0.8)
     elif kind < 0.6:
-        arm = machines.c_arm(rng, textures)
+        arm = MACHINES["c_arm"].make(rng, textures, room[2])
         meshes += turned(arm, table.heading + 90.0 * rng.choice([-1, 1]) + rng.normal(0, 15), table.foot)
     for _ in range(rng.integers(0, 3)):
         x, y = table.to_room(rng.uniform(-1.2, 1.2), rng.choice([-1, 1]) * rng.uniform(0.3, 1.5))
-        meshes += turned(machines.monitor_bank(rng, textures, room[2]), rng.uniform(0, 360), (x, y, 0.0))
+        meshes += turned(MACHINES["monitor_bank"].make(rng, textures, room[2]), rng.uniform(0, 360), (x, y, 0.0))
     for _ in range(rng.choice([0, 1, 2], p=[0.5, 0.35, 0.15])):
         x, y = table.to_room(rng.normal(0, 0.6), rng.normal(0, 0.5))
-        meshes += turned(machines.lamp(rng, textures, room[2]), rng.uniform(0, 360), (x, y, 0.0))
+        meshes += turned(MACHINES["surgical_lamp"].make(rng, textures, room[2]), rng.uniform(0, 360), (x, y, 0.0))
     return meshes
 
 
 def _clutter(textures: Textures, floor: Floor, room: NDArray, rng: np.random.Generator) -> list[Mesh]:
     """Carts, racks, bins and so on, most of them along the walls; sometimes a curtain."""
     meshes: list[Mesh] = []
-    weights = np.array([weight for _, weight in FLOOR_THINGS])
+    things = list(FLOOR_THINGS.values())
+    weights = np.array([thing.weight for thing in things])
     for _ in range(rng.integers(4, 15)):
         near_wall = rng.random() < 0.6
         x, y = rng.uniform(-0.46, 0.46, 2) * room[:2]
@@ -118,9 +118,9 @@ def _clutter(textures: Textures, floor: Floor, room: NDArray, rng: np.random.Gen
         if not floor.free(x, y, 0.3):
             continue
         floor.take(x, y, 0.38)
-        make, _ = FLOOR_THINGS[rng.choice(len(FLOOR_THINGS), p=weights / weights.sum())]
+        thing = things[rng.choice(len(things), p=weights / weights.sum())]
         toward_middle = np.degrees(np.arctan2(-y, -x)) + 90.0
-        meshes += turned(make(rng, textures), toward_middle + rng.normal(0, 20), (x, y, 0.0))
+        meshes += turned(thing.make(rng, textures, room[2]), toward_middle + rng.normal(0, 20), (x, y, 0.0))
     if rng.random() < 0.3:
         cloth, heading = curtain(rng, textures), rng.choice([0, 90])
         place = (rng.uniform(-0.4, 0.4) * room[0], rng.choice([-1, 1]) * (room[1] / 2 - 0.3), 0.0)
