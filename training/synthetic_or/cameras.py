@@ -1,4 +1,4 @@
-"""Cameras of the synthetic room: intrinsics with lens distortion, poses, and the families seen in real rooms."""
+"""Cameras of the synthetic room: lenses, poses, and the families seen in real rooms."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-#: Fixed-point steps that bend a pixel ray back through a lens with tangential distortion.
-_TANGENTIAL_STEPS = 10
-#: Radii of the table that inverts radial distortion; linear between them, an error below 1e-4 px.
-_TABLE_SIZE = 4096
+from orpose_models.lens import Lens
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera with plumb_bob distortion.
+    """A camera in the room.
 
     Attributes:
         image_size: Width, height in px.
         fx, fy, cx, cy: Intrinsics in px.
-        distortion: k1, k2, p1, p2, k3 (OpenCV's order).
+        distortion: Coefficients of `model`, in the order of ROS' CameraInfo.
         room_from_camera: `(4, 4)` pose in metres; camera axes x right, y down, z forward.
+        model: `plumb_bob`, `rational_polynomial` or `equidistant`.
     """
 
     image_size: tuple[int, int]
@@ -30,8 +28,13 @@ class Camera:
     fy: float
     cx: float
     cy: float
-    distortion: tuple[float, float, float, float, float]
+    distortion: tuple[float, ...]
     room_from_camera: NDArray
+    model: str = "plumb_bob"
+
+    @cached_property
+    def lens(self) -> Lens:
+        return Lens(self.model, self.fx, self.fy, self.cx, self.cy, self.distortion)
 
     def camera_points_from_room(self, points_in_room: NDArray) -> NDArray:
         """`(N, 3)` m in the camera frame."""
@@ -39,55 +42,28 @@ class Camera:
         return (np.asarray(points_in_room) - position) @ rotation
 
     def project(self, points_in_camera: NDArray) -> NDArray:
-        """`(N, 2)` px of camera-frame points; NaN behind the camera (z < 5 cm)."""
-        depth = np.where(points_in_camera[:, 2] > 0.05, points_in_camera[:, 2], np.nan)
-        normalised = self._distort(points_in_camera[:, :2] / depth[:, None])
-        return normalised * (self.fx, self.fy) + (self.cx, self.cy)
-
-    def _distort(self, xy: NDArray) -> NDArray:
-        return xy * self._radial((xy * xy).sum(1))[:, None] + self._tangential(xy)
-
-    def _radial(self, r2: NDArray) -> NDArray:
-        k1, k2, _, _, k3 = self.distortion
-        # Beyond the radius where the polynomial turns back, real lenses show nothing: hold it there.
-        r2 = np.minimum(r2, self._largest_r2)
-        return 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
-
-    def _tangential(self, xy: NDArray) -> NDArray:
-        _, _, p1, p2, _ = self.distortion
-        x, y = xy[:, 0], xy[:, 1]
-        r2 = np.minimum(x * x + y * y, self._largest_r2)
-        return np.stack([2 * p1 * x * y + p2 * (r2 + 2 * x * x), p1 * (r2 + 2 * y * y) + 2 * p2 * x * y], axis=1)
+        """`(N, 2)` px of camera-frame points; NaN where the lens does not see them."""
+        return self.lens.project(points_in_camera)
 
     @cached_property
-    def _largest_r2(self) -> float:
-        k1, k2, _, _, k3 = self.distortion
-        r2 = np.linspace(0, 9, 400)
-        slope = 1 + 3 * k1 * r2 + 5 * k2 * r2**2 + 7 * k3 * r2**3
-        bad = np.flatnonzero(slope < 0.05)
-        return float(r2[bad[0]]) if len(bad) else 9.0
-
-    def pixel_rays(self) -> NDArray:
-        """`(H * W, 3)` directions in the camera frame with z = 1, through the pixel centres, row-major."""
+    def rays(self) -> Rays:
+        """The rays through the pixel centres; worked out once a camera."""
         width, height = self.image_size
-        x = (np.arange(width) + 0.5 - self.cx) / self.fx
-        y = (np.arange(height) + 0.5 - self.cy) / self.fy
-        wanted = np.stack([np.tile(x, height), np.repeat(y, width)], axis=1)
-        xy = self._undistort(wanted) if any(self.distortion) else wanted
-        return np.column_stack([xy, np.ones(len(xy))])
+        x, y = np.arange(width) + 0.5, np.arange(height) + 0.5
+        directions = self.lens.rays(np.stack([np.tile(x, height), np.repeat(y, width)], axis=1))
+        pixels = np.flatnonzero(np.isfinite(directions[:, 2]))
+        return Rays(directions[pixels].astype(np.float32), pixels)
 
-    def _undistort(self, wanted: NDArray) -> NDArray:
-        """The points that `_distort` sends to `wanted (N, 2)`: radially by a table, tangentially by iteration."""
-        xy = self._straighten(wanted)
-        for _ in range(_TANGENTIAL_STEPS if any(self.distortion[2:4]) else 0):
-            xy = self._straighten(wanted - self._tangential(xy))
-        return xy
 
-    def _straighten(self, points: NDArray) -> NDArray:
-        radius = np.append(np.linspace(0, np.sqrt(self._largest_r2), _TABLE_SIZE), 100.0)
-        r = np.sqrt(np.einsum("nc,nc->n", points, points))
-        straight = np.interp(r, radius * self._radial(radius**2), radius)
-        return points * (straight / np.maximum(r, 1e-12))[:, None]
+@dataclass(frozen=True)
+class Rays:
+    """What a camera looks along: unit `directions (M, 3)` in its frame, and the M pixels, `row * width + column`.
+
+    Pixels outside the image circle of a fisheye have no ray.
+    """
+
+    directions: NDArray[np.float32]
+    pixels: NDArray[np.int64]
 
 
 def look_at(position: NDArray, target: NDArray, roll_deg: float) -> NDArray:

@@ -65,12 +65,13 @@ def _visibility(person: Person, joints: NDArray, pixels: NDArray, camera: Camera
     width, height = camera.image_size
     visibility = np.zeros(17)
     reach = 2 if width >= 480 else 1
+    distances = np.linalg.norm(joints, axis=1)
     for j, (u, v) in enumerate(pixels):
         if not (np.isfinite(u) and np.isfinite(v) and 0 <= u < width and 0 <= v < height):
             continue
         window = np.s_[max(0, int(v) - reach) : int(v) + reach + 1, max(0, int(u) - reach) : int(u) + reach + 1]
         own = rendered.instances[window] == person.instance
-        near = rendered.depth_m[window] > joints[j, 2] - BODY_RADIUS_M[j] - _TOLERANCE_M
+        near = rendered.distance_m[window] > distances[j] - BODY_RADIUS_M[j] - _TOLERANCE_M
         visibility[j] = 2 if (own & near).mean() > _VISIBLE_SHARE else 1
     return visibility
 

@@ -27,11 +27,13 @@ class Rendered:
         linear_rgb: `(H, W, 3)` radiance.
         depth_m: `(H, W)` along the optical axis, 0 where there is nothing.
         instances: `(H, W)` instance of the person seen, 0 for everything else.
+        distance_m: `(H, W)` along the pixel's ray, 0 where there is nothing.
     """
 
     linear_rgb: NDArray[np.float32]
     depth_m: NDArray[np.float32]
     instances: NDArray[np.uint16]
+    distance_m: NDArray[np.float32]
 
 
 class Renderer:
@@ -60,24 +62,27 @@ class Renderer:
         """One view; soft shadows are sampled with `rng`."""
         width, height = camera.image_size
         pose = camera.room_from_camera.astype(np.float32)
-        directions = camera.pixel_rays().astype(np.float32) @ pose[:3, :3].T
+        rays = camera.rays
+        directions = rays.directions @ pose[:3, :3].T
         origins = np.broadcast_to(pose[:3, 3], directions.shape)
         hit = self._embree.run(np.ascontiguousarray(origins), directions, output=True)
-        seen = np.flatnonzero(hit["primID"] >= 0)
-        # The rays have z = 1 in the camera frame, so their length parameter is the depth.
-        distance = hit["tfar"][seen]
+        hits = np.flatnonzero(hit["primID"] >= 0)
+        seen, length = rays.pixels[hits], hit["tfar"][hits]
         surface = self._surface(
-            hit["primID"][seen], hit["u"][seen], hit["v"][seen], directions[seen].T, distance, pose[:3, 3]
+            hit["primID"][hits], hit["u"][hits], hit["v"][hits], directions[hits].T, length, pose[:3, 3]
         )
-        depth, instances = np.zeros(width * height, np.float32), np.zeros(width * height, np.uint16)
-        depth[seen], instances[seen] = distance, self._instance_of_mesh[surface.mesh]
+        depth, distance = np.zeros((2, width * height), np.float32)
+        instances = np.zeros(width * height, np.uint16)
+        depth[seen], distance[seen] = length * rays.directions[hits, 2], length
+        instances[seen] = self._instance_of_mesh[surface.mesh]
         radiance = np.zeros((width * height, 3), np.float32)
         radiance[seen] = shade(
             surface, self._materials, self._textures, self._noise, self._scene.lights, self._scene.ambient,
             self._embree, seen, (height, width), rng,
         ).T  # fmt: skip
+        shape = (height, width)
         return Rendered(
-            radiance.reshape(height, width, 3), depth.reshape(height, width), instances.reshape(height, width)
+            radiance.reshape(*shape, 3), depth.reshape(shape), instances.reshape(shape), distance.reshape(shape)
         )
 
     def _surface(
@@ -88,14 +93,9 @@ class Renderer:
         attributes = np.ascontiguousarray(attributes.T)
         return Surface(
             points=np.ascontiguousarray(directions * distance + origin[:, None]),
-            view=_normalised(-directions),
+            view=np.ascontiguousarray(-directions),
             albedo=attributes[:3],
             normals=attributes[3:6],
             uv=attributes[6:],
             mesh=self._mesh_of_face[face],
         )
-
-
-def _normalised(vectors: NDArray) -> NDArray:
-    """Unit vectors of `(3, N)`."""
-    return np.ascontiguousarray(vectors / np.sqrt(np.einsum("cn,cn->n", vectors, vectors)))

@@ -85,7 +85,7 @@ def _write_view(config: SynthConfig, out: Path, index: int, frame: int, number: 
 
 def _camera_entry(camera_id: str, camera: Camera) -> ann.Camera:
     return ann.Camera(
-        camera_id, "plumb_bob", camera.image_size, camera.fx, camera.fy, camera.cx, camera.cy, camera.distortion,
+        camera_id, camera.model, camera.image_size, camera.fx, camera.fy, camera.cx, camera.cy, camera.distortion,
         camera.room_from_camera,
     )  # fmt: skip
 

@@ -107,5 +107,5 @@ def _free_cameras(config: SynthConfig, scene: Scene, renderer: Renderer, rng: np
 
 
 def _blocked(rendered: Rendered) -> bool:
-    near = (rendered.depth_m > 0) & (rendered.depth_m < _NEAR_M)
+    near = (rendered.distance_m > 0) & (rendered.distance_m < _NEAR_M)
     return float((near & (rendered.instances == 0)).mean()) > _MAX_BLOCKED or float(near.mean()) > _MAX_NEAR
