@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, grey_closing, map_coordinates
+from scipy.ndimage import gaussian_filter, grey_closing, map_coordinates, maximum_filter
 
 from training.synthetic_or.cloth import creases, pleats
 from training.synthetic_or.materials import METAL, Rng, grey
@@ -18,14 +18,14 @@ _COLOURS = (
 _CELL_M = 0.035  # of the lying part
 _PLEAT_CELL_M = 0.026  # along the hanging part's edge
 _RINGS = 11
-_THICKNESS_M = 0.012
+_THICKNESS_M = 0.02
 _CORNER_M = 0.3  # of cloth's edge that is gathered at each corner
 
 
 def drape_material(rng: Rng) -> Material:
     """Non-woven paper or cotton: fine wrinkles, a faint sheen on some."""
     return Material(
-        noise=0.05, folds=rng.uniform(0.2, 0.45), fold_scale=(5.0, 5.0, 2.5), gloss=float(rng.uniform(0.02, 0.1))
+        noise=0.05, folds=rng.uniform(0.25, 0.5), fold_scale=(7.0, 7.0, 2.0), gloss=float(rng.uniform(0.02, 0.1))
     )
 
 
@@ -73,10 +73,9 @@ def _lying(
     ix = np.searchsorted(xs, points[inside, 0]).clip(0, len(xs) - 1)
     iy = np.searchsorted(ys, points[inside, 1]).clip(0, len(ys) - 1)
     np.maximum.at(height, (ix, iy), points[inside, 2])
-    raised = grey_closing(height, (5, 7), mode="nearest")
-    # Smoothing alone would let the body through, so it is lifted to its own highest places again.
-    smooth = gaussian_filter(raised, 1.2, mode="nearest")
-    height = np.maximum(smooth, gaussian_filter(np.maximum(raised, smooth), 0.6, mode="nearest")) + _THICKNESS_M
+    # Widened before it is smoothed, so that what lies under it does not come through.
+    raised = maximum_filter(grey_closing(height, (5, 7), mode="nearest"), 3, mode="nearest")
+    height = gaussian_filter(raised, 0.9, mode="nearest") + _THICKNESS_M
     ruffled = gaussian_filter(rng.standard_normal(height.shape), (rng.uniform(1, 3), rng.uniform(1, 3)))
     height += 0.006 * np.abs(ruffled) / max(float(ruffled.std()), 1e-9)
     if rng.random() < 0.5:
@@ -93,9 +92,9 @@ def _hanging(
     step = np.maximum(np.linalg.norm(np.roll(edge, -1, axis=0) - edge, axis=1), _CORNER_M / 13)
     around = np.cumsum(step) - step
     down = np.linspace(0, 1, _RINGS) ** 0.8
-    wave = pleats(around, down, rng.uniform(0.09, 0.17), rng, period=float(step.sum()))
+    wave = pleats(around, down, rng.uniform(0.08, 0.15), rng, period=float(step.sum()))
     depth = down[:, None] * length
-    swing = 0.05 + 0.06 * gathered + (0.11 + 0.10 * gathered) * wave
+    swing = 0.08 + 0.03 * gathered + (rng.uniform(0.2, 0.36) - 0.04 * gathered) * wave
     out = _THICKNESS_M * np.minimum(depth / 0.03, 1) + depth * swing
     out = np.maximum(out, np.minimum(0.004 + 0.01 * down[:, None], 0.3 * depth + 0.002))
     ix = np.interp(edge[:, 0], xs, np.arange(len(xs)))
@@ -128,7 +127,7 @@ def _outline(
         parts.append((straight, np.broadcast_to(normals[side], straight.shape), flat + hangs[side], flat))
         direction = np.cos(turn)[:, None] * normals[side] + np.sin(turn)[:, None] * normals[after]
         length = np.cos(turn) ** 2 * hangs[side] + np.sin(turn) ** 2 * hangs[after]
-        length = length + 0.35 * min(hangs[side], hangs[after]) * np.sin(2 * turn)
+        length = length + 0.25 * min(hangs[side], hangs[after]) * np.sin(2 * turn)
         parts.append((np.repeat(stop[None], len(turn), axis=0), direction, length, np.sin(2 * turn)))
     points, outward, length, gathered = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return points, outward, length, gathered
