@@ -42,3 +42,8 @@ class MaterialTable:
         self.fold_scale = np.array([m.fold_scale for m in materials], np.float32)
         self.gloss = np.array([m.gloss for m in materials], np.float32)
         self.emission = np.array([m.emission for m in materials], np.float32)
+        self.alpha = np.array([m.alpha for m in materials], np.float32)
+        self.sheen = np.array([m.sheen for m in materials], np.float32)
+        self.wrinkle = np.array([m.wrinkle for m in materials], np.float32)
+        self.wrinkle_scale = np.array([m.wrinkle_scale for m in materials], np.float32)
+        self.mirror = np.array([m.mirror for m in materials], np.float32)

@@ -20,6 +20,13 @@ class Material:
         fold_scale: `(3,)` cycles per metre of the folds along the room axes.
         gloss: Strength of the highlight, 0 to 1.
         emission: Light the surface gives off itself, as a share of its albedo.
+        alpha: Opacity. Below 1 what lies behind shows through (one layer) and the surface casts no shadow; below 0.5
+            it counts as glass: depth and instance ids are those of what lies behind.
+        sheen: Strength of the pale rim that fibres show at grazing angles (non-woven gowns about 0.3), 0 for none.
+        wrinkle: Strength of fine, sharp creases in the shading (crumpled non-woven cloth about 0.4), 0 for smooth.
+        wrinkle_scale: Their cycles per metre.
+        mirror: Share of the room's reflection seen when looking straight at the surface; more at grazing angles.
+            For level surfaces (polished floors about 0.04, steel trays 0.3), 0 for none.
     """
 
     texture: int = -1
@@ -29,6 +36,11 @@ class Material:
     fold_scale: tuple[float, float, float] = (6.0, 6.0, 2.0)
     gloss: float = 0.05
     emission: float = 0.0
+    alpha: float = 1.0
+    sheen: float = 0.0
+    wrinkle: float = 0.0
+    wrinkle_scale: float = 12.0
+    mirror: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,8 @@ class Mesh:
     """A surface in room coordinates: `vertices (V, 3)` m, `faces (F, 3)`, linear `colours (V, 3)`, `uv (V, 2)`.
 
     `instance` is the person it belongs to, 0 for everything else. Edges that should look sharp have doubled vertices.
+    `pattern (V, 3)` m are the coordinates in which noise, folds and wrinkles are looked up, None for the vertices: give
+    moving people their rest pose, or the cloth swims through a pattern that stands still in the room.
     """
 
     vertices: NDArray
@@ -44,6 +58,12 @@ class Mesh:
     uv: NDArray
     material: Material = field(default_factory=Material)
     instance: int = 0
+    pattern: NDArray | None = None
+
+    @property
+    def patterned(self) -> NDArray:
+        """`(V, 3)` m: where noise, folds and wrinkles are looked up."""
+        return self.vertices if self.pattern is None else self.pattern
 
     def moved(self, rotation: NDArray | None = None, offset: NDArray | tuple[float, float, float] = (0, 0, 0)) -> Mesh:
         vertices = self.vertices if rotation is None else self.vertices @ np.asarray(rotation).T
@@ -78,6 +98,7 @@ def merged(meshes: list[Mesh]) -> Mesh:
         faces=np.concatenate([mesh.faces + offset for mesh, offset in zip(meshes, offsets, strict=True)]),
         colours=np.concatenate([mesh.colours for mesh in meshes]),
         uv=np.concatenate([mesh.uv for mesh in meshes]),
+        pattern=None if all(mesh.pattern is None for mesh in meshes) else np.concatenate([m.patterned for m in meshes]),
     )
 
 
