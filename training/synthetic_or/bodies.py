@@ -1,13 +1,14 @@
-"""Bodies: the exported bank of adults, posed by 19 simplified bones, and their labelled joints."""
+"""Bodies: the exported bank of adults, posed by 23 simplified bones, and their labelled joints."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_matrix, csr_matrix
 from scipy.spatial.transform import Rotation
 
 from orpose_models.skeleton import h36m17_from_coco17
@@ -24,7 +25,7 @@ FACE, HAIR, MASK, NECK, TORSO, UPPER_ARM, FOREARM, HAND, HIP, SHIN, FOOT, EYE = 
 
 _REGION_OF_BONE = {
     "pelvis": HIP, "spine": TORSO, "chest": TORSO, "neck": NECK, "head": FACE,
-    "clavicle": TORSO, "upper_arm": UPPER_ARM, "forearm": FOREARM, "hand": HAND,
+    "clavicle": TORSO, "upper_arm": UPPER_ARM, "forearm": FOREARM, "hand": HAND, "fingers": HAND, "fingertips": HAND,
     "thigh": HIP, "shin": SHIN, "foot": FOOT,
 }  # fmt: skip
 
@@ -34,18 +35,33 @@ class PosedBody:
     """One person in the room frame.
 
     Attributes:
+        shape: Which of the bank's bodies it is.
         vertices: `(V, 3)` m, undressed.
-        bone_rotations: `(19, 3, 3)` rotation of each bone from the rest pose, room axes.
-        bone_heads: `(19, 3)` m, where each bone starts.
+        bone_rotations: `(B, 3, 3)` rotation of each bone from the rest pose, room axes.
+        bone_heads: `(B, 3)` m, where each bone starts.
+        bone_motions: `(B, 3, 4)` what each bone does to a point of the rest pose.
         coco: `(17, 3)` m, COCO-17 joints.
         h36m: `(17, 3)` m, Human3.6M-17 joints.
     """
 
+    shape: int
     vertices: NDArray
     bone_rotations: NDArray
     bone_heads: NDArray
+    bone_motions: NDArray
     coco: NDArray
     h36m: NDArray
+
+    def moved(self, offset: NDArray) -> PosedBody:
+        """The same body elsewhere, `offset (3,)` m."""
+        return replace(
+            self,
+            vertices=self.vertices + offset.astype(np.float32),
+            bone_heads=self.bone_heads + offset,
+            bone_motions=self.bone_motions + np.pad(offset[:, None], ((0, 0), (3, 0))),
+            coco=self.coco + offset,
+            h36m=self.h36m + offset,
+        )
 
 
 class BodyBank:
@@ -58,10 +74,13 @@ class BodyBank:
             self.bone_heads = bank["bone_heads"].astype(np.float64)
             self.parents = bank["bone_parents"].astype(int)
             self.weight_bones = bank["weight_bones"].astype(int)
-            self.weights = bank["weights"].astype(np.float32)
+            #: `(V, B)` share of each bone in a vertex' motion.
+            self.weights = _dense(self.weight_bones, bank["weights"].astype(np.float32), len(self.parents))
             self.coco_rest = bank["coco_joints"].astype(np.float64)
             self.is_eye = bank["is_eye"]
-            self._coco = (bank["coco_joint"], bank["coco_vertex"].astype(int), bank["coco_weight"])
+            self.curl_axes = bank["curl_axes"].astype(np.float64)
+            self._coco_points = bank["coco_bone_points"].astype(np.float64)
+            self._coco_weights = bank["coco_bone_weights"].astype(np.float64)
 
     @property
     def num_shapes(self) -> int:
@@ -92,7 +111,7 @@ class BodyBank:
 
         Args:
             shape: Index of the rest body.
-            local_rotations: `(19, 3, 3)`; each bone turns by it about its own start, in the axes of its parent.
+            local_rotations: `(B, 3, 3)`; each bone turns by it about its own start, in the axes of its parent.
                 The pelvis' entry is its rotation in the room.
             pelvis_position: `(3,)` m, room frame.
         """
@@ -105,21 +124,29 @@ class BodyBank:
             else:
                 rotations[bone] = rotations[parent] @ local_rotations[bone]
                 positions[bone] = positions[parent] + rotations[parent] @ (heads[bone] - heads[parent])
-        vertices = self.skin(shape, rotations, positions)
-        return self._with_joints(vertices, rotations, positions)
+        offsets = positions - np.einsum("bij,bj->bi", rotations, heads)
+        motions = np.concatenate([rotations, offsets[:, :, None]], axis=2)
+        vertices = skinned(self.rest_vertices[shape], self.weights, motions)
+        points, weights = self._coco_points[shape], self._coco_weights
+        coco = np.einsum("bij,kbj->ki", rotations, points, optimize=True) + weights @ offsets
+        return PosedBody(shape, vertices, rotations, positions, motions, coco, self._h36m(rotations, coco))
 
-    def skin(self, shape: int, rotations: NDArray, positions: NDArray) -> NDArray:
-        """`(V, 3)` m: every vertex moved by the weighted mean of its bones' motions."""
-        offsets = positions - np.einsum("bij,bj->bi", rotations, self.bone_heads[shape])
-        motion = np.concatenate([rotations, offsets[:, :, None]], axis=2).astype(np.float32)
-        blended = np.einsum("vk,vkij->vij", self.weights, motion[self.weight_bones])
-        return np.einsum("vij,vj->vi", blended[:, :, :3], self.rest_vertices[shape]) + blended[:, :, 3]
+    @cached_property
+    def _neighbours(self) -> csr_matrix:
+        """`(V, V)` takes the mean over each vertex' neighbours."""
+        a, b = np.concatenate([self.faces[:, [0, 1]], self.faces[:, [1, 2]], self.faces[:, [2, 0]]]).T
+        size = len(self.is_eye)
+        joined = coo_matrix((np.ones(2 * len(a)), (np.r_[a, b], np.r_[b, a])), (size, size)).tocsr()
+        joined.data[:] = 1.0
+        return joined.multiply(1.0 / np.maximum(joined.sum(1), 1)).tocsr()
 
-    def _with_joints(self, vertices: NDArray, rotations: NDArray, positions: NDArray) -> PosedBody:
-        joint, vertex, weight = self._coco
-        coco = np.zeros((17, 3))
-        np.add.at(coco, joint, weight[:, None] * vertices[vertex])
-        return PosedBody(vertices, rotations, positions, coco, self._h36m(rotations, coco))
+    @lru_cache(maxsize=128)  # noqa: B019 one bank a process
+    def smooth_rest(self, shape: int, rounds: int) -> NDArray:
+        """`(V, 3)` m: the rest body without its details, what loose cloth sees of it."""
+        vertices = self.rest_vertices[shape].astype(np.float64)
+        for _ in range(rounds):
+            vertices = 0.4 * vertices + 0.6 * (self._neighbours @ vertices)
+        return vertices
 
     @staticmethod
     def _h36m(rotations: NDArray, coco: NDArray) -> NDArray:
@@ -127,6 +154,18 @@ class BodyBank:
         h36m = h36m17_from_coco17(coco)
         h36m[10] = h36m[9] + rotations[BONE["head"]] @ np.array([0.0, 0.0, _CROWN_M])
         return h36m
+
+
+def skinned(rest_vertices: NDArray, weights: NDArray, motions: NDArray) -> NDArray:
+    """`(V, 3)` m: vertices `(V, 3)` moved by the mean of their bones' motions `(B, 3, 4)`, weighted by `(V, B)`."""
+    blended = (weights @ motions.reshape(len(motions), 12).astype(np.float32)).reshape(-1, 3, 4)
+    return np.einsum("vij,vj->vi", blended[:, :, :3], rest_vertices) + blended[:, :, 3]
+
+
+def _dense(bones: NDArray, weights: NDArray, num_bones: int) -> NDArray[np.float32]:
+    dense = np.zeros((len(bones), num_bones), np.float32)
+    np.put_along_axis(dense, bones, weights, axis=1)
+    return dense
 
 
 def rotation_about(axis: str, degrees: float) -> NDArray:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from training.synthetic_or.bodies import BONE, BodyBank, PosedBody, frame_from, rotation_about
 
@@ -55,17 +56,7 @@ def pose_body(bank: BodyBank, shape: int, request: PoseRequest, rng: np.random.G
 
 def standing_on(body: PosedBody, height: float) -> PosedBody:
     """The body moved up or down until its lowest point is at `height` (m)."""
-    return _moved(body, np.array([0.0, 0.0, height - body.vertices[:, 2].min()]))
-
-
-def _moved(body: PosedBody, offset: NDArray) -> PosedBody:
-    return PosedBody(
-        body.vertices + offset.astype(np.float32),
-        body.bone_rotations,
-        body.bone_heads + offset,
-        body.coco + offset,
-        body.h36m + offset,
-    )
+    return body.moved(np.array([0.0, 0.0, height - body.vertices[:, 2].min()]))
 
 
 def _bend_trunk(local: NDArray, kind: str, rng: np.random.Generator) -> NDArray:
@@ -215,6 +206,10 @@ def _reach(
         parent = _global_rotation(bank, local, int(bank.parents[BONE[bone]]))
         local[BONE[bone]] = parent.T @ rotation
     local[BONE[f"{side}_hand"]] = rotation_about("x", rng.normal(0, 12)) @ rotation_about("y", rng.normal(0, 12))
+    curl = rng.choice([rng.uniform(0, 25), rng.uniform(25, 70)])
+    axis = bank.curl_axes[0 if side == "left" else 1]
+    for bone, share in ((f"{side}_fingers", 1.0), (f"{side}_fingertips", 1.3)):
+        local[BONE[bone]] = Rotation.from_rotvec(axis * np.radians(curl * share)).as_matrix()
 
 
 def _lie(bank: BodyBank, shape: int, request: PoseRequest, rng: np.random.Generator) -> PosedBody:
@@ -236,4 +231,4 @@ def _lie(bank: BodyBank, shape: int, request: PoseRequest, rng: np.random.Genera
         hand = shoulder + axes @ np.array([sign * spread, -0.02, -0.5 + spread * 0.7])
         _reach(bank, shape, local, shoulder, hand, side, sign, axes, rng)
     body = bank.pose(shape, local, pelvis)
-    return _moved(body, np.array([0.0, 0.0, request.position[2] - np.quantile(body.vertices[:, 2], 0.02)]))
+    return body.moved(np.array([0.0, 0.0, request.position[2] - np.quantile(body.vertices[:, 2], 0.02)]))

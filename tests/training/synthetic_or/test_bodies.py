@@ -21,8 +21,8 @@ def test_the_bank_is_small_enough_to_track():
 
 def test_bodies_are_adults(bank):
     heights = np.ptp(bank.rest_vertices[:, :, 2].astype(float), axis=1)  # feet point down a little: 1 to 2 cm more
-    assert len(heights) == 32
-    assert 1.48 < heights.min() < 1.6 and 1.9 < heights.max() < 2.02
+    assert len(heights) == 64
+    assert 1.45 < heights.min() < 1.6 and 1.9 < heights.max() < 2.05
     assert 1.65 < np.median(heights) < 1.8
 
 
