@@ -1,135 +1,281 @@
-"""Motion: people of a scene move between key poses, at a walking or working pace."""
+"""Motion: what the people of a scene do one after the other, planned so that nobody walks through anything."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation, Slerp
 
-from training.synthetic_or.bodies import BONE, BodyBank, PosedBody
-from training.synthetic_or.people import Floor, Person, clothed
-from training.synthetic_or.poses import pose_body, standing_on
+from training.synthetic_or.actors import Actor, Posture
+from training.synthetic_or.bodies import BONE, BodyBank, rotation_about
+from training.synthetic_or.gait import Walk, steps_along
+from training.synthetic_or.ground import Ground
+from training.synthetic_or.materials import PLASTIC
+from training.synthetic_or.meshes import box, linear, turned
 from training.synthetic_or.scene import Scene
 
-_WALK_M_S = 0.75
-_CLEARANCE_M = 0.22  # a walker's half width
-_HOLD_S = (0.3, 1.8)  # how long a posture is kept
-_SPEED_M_S = 0.55  # mean speed of the fastest joint between postures; easing makes it 1.5 times as fast in the middle
-_SHORTEST_S = 0.5
+#: Walkers keep this far from others, pelvis to pelvis (m).
+_APART_M = 0.55
+_DOOR_M = (0.95, 0.03, 2.08)
+_OUTSIDE_M = 0.9  # how far beyond the wall people go who leave
+_HAND_OVER_M = (0.4, 1.15)
+_WALK_TRIES = 6
+_LEAVE, _VISIT = 0.15, 0.4  # shares of walks: out of the room; to somebody at the table
+_STANDING = {"stand": 0.3, "hands_folded": 0.3, "reach": 0.18, "bend": 0.12, "arm_up": 0.1}
 
 
-@dataclass(frozen=True)
-class KeyPose:
-    """Where a person is at one time (s from the start)."""
+class Motion:
+    """Plans ahead as far as it is asked; what happens until a time never depends on how much longer it goes on."""
 
-    time_s: float
-    body: PosedBody
+    def __init__(self, scene: Scene, bank: BodyBank, seed: int) -> None:
+        self._scene, self._seed = scene, seed
+        self.actors = [
+            None if person.role == "patient" else Actor(bank, person, [seed, index])
+            for index, person in enumerate(scene.people)
+        ]
+        self._acting = [actor for actor in self.actors if actor is not None]
 
+    def at(self, seconds: float) -> Scene:
+        """The room with everybody where they are at `seconds`. Furniture and patients are the same objects always."""
+        self.plan_until(seconds)
+        people = [
+            actor.person_at(seconds) if actor else person
+            for actor, person in zip(self.actors, self._scene.people, strict=True)
+        ]
+        return replace(self.room, people=people)
 
-class Track:
-    """One person's motion: key poses and the way between them, eased unless the person walks."""
+    @cached_property
+    def room(self) -> Scene:
+        """The scene with a doorway for those who leave."""
+        if self._door is None or not any(self._is_mobile(actor) for actor in self._acting):
+            return self._scene
+        place, outward = self._door
+        heading = float(np.degrees(np.arctan2(-outward[0], outward[1])))
+        middle = np.r_[place - outward * _DOOR_M[1] / 2, 0.0]
+        doorway = turned([box(_DOOR_M, linear(0.12, 0.13, 0.15), PLASTIC)], heading, middle)
+        return replace(self._scene, furniture=self._scene.furniture + doorway)
 
-    def __init__(self, bank: BodyBank, person: Person, keys: Sequence[KeyPose]) -> None:
-        self._bank, self._person = bank, person
-        self._times = np.array([key.time_s for key in keys])
-        self._pelvis = np.stack([key.body.bone_heads[BONE["pelvis"]] for key in keys])
-        local = np.stack([_local_rotations(bank, key.body) for key in keys])
-        self._slerps = [Slerp(np.arange(len(keys)), Rotation.from_matrix(local[:, bone])) for bone in range(len(BONE))]
+    def plan_until(self, seconds: float) -> None:
+        """Whoever is done first decides first what to do next."""
+        while self._acting:
+            actor = min(self._acting, key=lambda one: one.end_s)
+            if actor.end_s > seconds:
+                return
+            self._next(actor)
 
-    def at(self, seconds: float) -> Person:
-        """The person, dressed, at `seconds` from the start."""
-        p = self._person
-        return clothed(self._bank, p.shape, self._body_at(seconds), p.request, p.outfit, p.role, p.instance)
+    def _next(self, actor: Actor) -> None:
+        rng = actor.rng
+        if actor.seat is not None:
+            _sit_or_stand(actor)
+            return
+        is_walker = actor.person.request.kind == "walk"  # such people walk first of all
+        wants_walk = rng.random() < ((0.95 if actor.end_s == 0 else 0.6) if is_walker else 0.35)
+        if self._is_outside(actor) or (self._is_mobile(actor) and wants_walk):
+            if self._walk(actor):
+                return
+        elif rng.random() < 0.35 and self._hand_over(actor):
+            return
+        self._stay(actor)
 
-    def _body_at(self, seconds: float) -> PosedBody:
-        place = float(np.interp(seconds, self._times, np.arange(len(self._times))))
-        if self._person.request.kind != "walk":
-            whole, part = divmod(place, 1.0)
-            place = whole + part * part * (3 - 2 * part)
-        local = np.stack([slerp(place).as_matrix() for slerp in self._slerps])
-        keys = np.arange(len(self._times))
-        pelvis = np.array([np.interp(place, keys, self._pelvis[:, axis]) for axis in range(3)])
-        body = self._bank.pose(self._person.shape, local, pelvis)
-        return standing_on(body, float(self._person.request.position[2]))
+    def _is_mobile(self, actor: Actor) -> bool:
+        request = actor.person.request
+        return request.reach_to is None and request.kind != "sit" and actor.floor_m < 0.01 and (
+            actor.person.role not in ("surgeon", "assistant")
+        )  # fmt: skip
 
+    def _is_outside(self, actor: Actor) -> bool:
+        return bool((np.abs(actor.stance.place) > self._ground.half).any())
 
-def tracks_of(scene: Scene, bank: BodyBank, seconds: float, rng: np.random.Generator) -> list[Track | None]:
-    """The motion of each of the scene's people for `seconds`; None for patients, who lie still."""
-    return [_track(scene, bank, person, seconds, rng) for person in scene.people]
+    @cached_property
+    def _ground(self) -> Ground:
+        return Ground(self._scene.furniture, self._scene.room)
 
+    @cached_property
+    def _door(self) -> tuple[NDArray, NDArray] | None:
+        return self._ground.doorway(np.random.default_rng([self._seed, 1 << 20]))
 
-def _track(scene: Scene, bank: BodyBank, person: Person, seconds: float, rng: np.random.Generator) -> Track | None:
-    if person.role == "patient":
+    # ------------------------------------------------------------------------------------------------- on the spot
+
+    def _stay(self, actor: Actor) -> None:
+        rng, request = actor.rng, actor.person.request
+        if self._is_outside(actor):
+            actor.hold_until(actor.end_s + rng.uniform(0.5, 2.0))
+            return
+        kind = request.kind
+        if kind == "walk" or rng.random() < (0.6 if self._is_mobile(actor) else 0.2):
+            kind = str(rng.choice(list(_STANDING), p=list(_STANDING.values())))
+        reach = request.reach_to if kind in ("reach", "bend") and not self._is_mobile(actor) else None
+        jittered = None if reach is None else reach + rng.normal(0, 0.06, (2, 3))
+        actor.change(actor.draw(kind, rng.normal(0, 6), jittered), rng.uniform(0.3, 1.8))
+
+    def _hand_over(self, giver: Actor) -> bool:
+        """Both turn to each other, the hands meet between them, and both go on as before."""
+        taker = self._partner(giver)
+        if taker is None:
+            return False
+        meeting_s = max(giver.end_s, taker.end_s)
+        middle = (giver.stance.place + taker.stance.place) / 2
+        hands = np.r_[middle, giver.floor_m + giver.rng.uniform(1.0, 1.2)]
+        before = {actor: actor.posture for actor in (giver, taker)}
+        after = {actor: _offering(actor, hands) for actor in (giver, taker)}
+        change_s = max(actor.change_s(after[actor], 0.0) for actor in (giver, taker))
+        for actor in (giver, taker):
+            actor.hold_until(meeting_s)
+            actor.change(after[actor], 0.5, at_least_s=change_s)
+            actor.change(before[actor], actor.rng.uniform(0.2, 0.8))
+        return True
+
+    def _partner(self, giver: Actor) -> Actor | None:
+        for other in self._acting:
+            gap = float(np.linalg.norm(other.stance.place - giver.stance.place))
+            if (
+                other is not giver
+                and other.seat is None
+                and _HAND_OVER_M[0] < gap < _HAND_OVER_M[1]
+                and other.end_s < giver.end_s + 4.0
+                and abs(_turn_to(giver, other.stance.place)) < 100
+                and abs(_turn_to(other, giver.stance.place)) < 100
+                and not self._is_outside(other)
+                and not self._is_outside(giver)
+            ):
+                return other
         return None
-    if person.request.kind == "walk":
-        return Track(bank, person, _walk(bank, person, seconds, scene.room, scene.floor, rng))
-    return Track(bank, person, _postures(bank, person, seconds, rng))
+
+    # ------------------------------------------------------------------------------------------------------ walking
+
+    def _walk(self, actor: Actor) -> bool:
+        """Plans a walk out of everybody's way; False if none was found in a few tries."""
+        rng = actor.rng
+        others = [other for other in self._acting if other is not actor]
+        avoid = [(other.stance.place, _APART_M) for other in others]
+        is_open = self._ground.open_cells(avoid) & self._out_of_circles(actor)
+        for _ in range(_WALK_TRIES):
+            way, yaw_deg = self._way(actor, is_open)
+            if way is None:
+                continue
+            steps = steps_along(actor.stance, way, yaw_deg, actor.legs.half_width, rng.uniform(0.9, 1.05))
+            walk = Walk(actor.stance, steps)
+            if self._is_clear(actor, walk, others):
+                actor.go(walk, actor.draw("stand" if rng.random() < 0.7 else "hands_folded"))
+                return True
+        return False
+
+    def _way(self, actor: Actor, is_open: NDArray[np.bool_]) -> tuple[NDArray | None, float]:
+        """A way `(N, 2)` from where the actor stands and the heading at its end (degrees); None if there is none."""
+        rng, start = actor.rng, actor.stance.place
+        outside = self._is_outside(actor)
+        if self._door is not None and not outside and rng.random() < _LEAVE:
+            place, outward = self._door
+            way = self._ground.path(start, place - 0.6 * outward, is_open)
+            out = place + outward * _OUTSIDE_M
+            return (None if way is None else np.vstack([way, out])), _heading(outward)
+        goal, yaw_deg = self._goal(actor, is_open)
+        if goal is None:
+            return None, 0.0
+        if outside and self._door is not None:
+            place, outward = self._door
+            way = self._ground.path(place - 0.6 * outward, goal, is_open)
+            return (None if way is None else np.vstack([start, way])), yaw_deg
+        return self._ground.path(start, goal, is_open), yaw_deg
+
+    def _goal(self, actor: Actor, is_open: NDArray[np.bool_]) -> tuple[NDArray | None, float]:
+        """Beside somebody who stays at the table, or anywhere; looking at them, the table or the nearest thing."""
+        rng, start = actor.rng, actor.stance.place
+        hosts = [other for other in self._acting if other is not actor and not self._is_mobile(other)]
+        if hosts and rng.random() < _VISIT:
+            host = hosts[int(rng.integers(len(hosts)))]
+            for angle in rng.permutation(np.arange(-150.0, 151.0, 20.0)):
+                place = host.stance.place + _direction(host.stance.yaw_deg + angle) * 0.75
+                if is_open[self._ground.cell(place)] and np.linalg.norm(place - start) > 0.6:
+                    return place, _heading(host.stance.place - place)
+        cells = np.argwhere(is_open)
+        if len(cells) == 0:
+            return None, 0.0
+        cell = tuple(cells[int(rng.integers(len(cells)))])
+        goal = self._ground.centres[cell]
+        if np.linalg.norm(goal - start) < 1.0:
+            return None, 0.0
+        uphill = np.array([np.gradient(self._ground.clearance, axis=axis)[cell] for axis in (0, 1)])
+        looks_at_thing = rng.random() < 0.5 and np.linalg.norm(uphill) > 1e-3
+        return goal, _heading(-uphill if looks_at_thing else self._scene.table[:2] - goal)
+
+    def _out_of_circles(self, actor: Actor) -> NDArray[np.bool_]:
+        """Cells that the scene's own plan of the floor leaves free, except around where the person began."""
+        ground, request = self._ground, actor.person.request
+        floor = self._scene.floor.without(float(request.position[0]), float(request.position[1]))
+        free = [floor.free(float(x), float(y), 0.05) for x, y in ground.centres.reshape(-1, 2)]
+        return np.array(free).reshape(ground.shape)
+
+    def _is_clear(self, actor: Actor, walk: Walk, others: list[Actor]) -> bool:
+        """Whether the walker comes near nobody, now and until all present plans end."""
+        start_s = actor.end_s
+        until_s = max([start_s + walk.duration_s, *(other.end_s for other in others)])
+        here = actor.stance.place
+        for seconds in np.arange(start_s, until_s + 0.1, 0.15):
+            place = walk.at(seconds - start_s).place
+            for other in others:
+                there = other.place_at(seconds)
+                allowed = min(_APART_M, float(np.linalg.norm(here - other.place_at(start_s))) - 0.03)
+                if np.hypot(*(place - there)) < allowed:
+                    return False
+        return True
 
 
-def scene_at(scene: Scene, tracks: Sequence[Track | None], seconds: float) -> Scene:
-    """The same room with everybody where they are at `seconds`."""
-    people = [track.at(seconds) if track else p for track, p in zip(tracks, scene.people, strict=True)]
-    return replace(scene, people=people)
+def _sit_or_stand(actor: Actor) -> None:
+    """Who sits shifts about; in clothes without a skirt also stands up for a while and sits down again."""
+    rng = actor.rng
+    if not actor.is_seated:
+        leaning = _leaning(actor.draw("stand"))
+        actor.change(leaning, 0.0, at_least_s=1.2, seated=1.0)
+        actor.change(actor.draw("sit"), rng.uniform(1.0, 3.0))
+    elif rng.random() < 0.35 and actor.person.outfit.kind in ("scrubs", "street"):
+        actor.change(_leaning(actor.posture), 0.0)
+        actor.change(actor.draw("stand"), rng.uniform(1.0, 3.0), at_least_s=1.3, seated=0.0)
+    else:
+        actor.change(actor.draw("sit", rng.normal(0, 4)), rng.uniform(0.5, 2.0))
 
 
-def _local_rotations(bank: BodyBank, body: PosedBody) -> NDArray:
-    rotations = body.bone_rotations
-    return np.stack(
-        [r if parent < 0 else rotations[parent].T @ r for r, parent in zip(rotations, bank.parents, strict=True)]
-    )
+def _leaning(posture: Posture) -> Posture:
+    """The same with the trunk bent forward over the feet, the head up."""
+    local = posture.local.copy()
+    for bone, degrees in (("pelvis", 22.0), ("spine", 14.0), ("neck", -16.0)):
+        local[BONE[bone]] = local[BONE[bone]] @ rotation_about("x", degrees)
+    return Posture(local, posture.arms_hang)
 
 
-def _walk(
-    bank: BodyBank, person: Person, seconds: float, room: NDArray, floor: Floor, rng: np.random.Generator
-) -> list[KeyPose]:
-    """Step after step, left and right in turn, around what stands in the way."""
-    request = person.request
-    position, heading = request.position.copy(), request.heading_deg
-    floor = floor.without(position[0], position[1])
-    seed = int(rng.integers(1 << 30))  # the same for every step: gait and posture stay
-    keys: list[KeyPose] = []
-    side, time_s = 1.0, 0.0
-    while not keys or keys[-1].time_s < seconds:
-        asked = replace(request, position=position, heading_deg=heading, leading=side)
-        body = pose_body(bank, person.shape, asked, np.random.default_rng(seed))
-        keys.append(KeyPose(time_s, body))
-        # As long as the feet are apart: then the foot that stands does not slide.
-        step_m = float(np.linalg.norm((body.coco[15] - body.coco[16])[:2]))
-        heading, free = _turn(position, heading + rng.normal(0, 8), step_m, room, floor)
-        position = position + _forward(heading) * (step_m if free else 0.0)
-        side, time_s = -side, time_s + step_m / _WALK_M_S
-    return keys
+def _offering(actor: Actor, meeting: NDArray) -> Posture:
+    """The nearer hand at `meeting (3,)` m, the other one beside the body."""
+    turn = float(np.clip(_turn_to(actor, meeting[:2]), -35, 35))
+    heading = rotation_about("z", actor.stance.yaw_deg + turn)
+    side = 0 if (meeting[:2] - actor.stance.place) @ heading[:2, 0] > 0 else 1
+    hands = np.stack([np.r_[actor.stance.place, actor.floor_m + 0.85]] * 2)
+    for index, sign in ((0, 1.0), (1, -1.0)):
+        hands[index] += heading @ np.array([sign * 0.24, -0.12, 0.0])
+    hands[side] = meeting
+    return actor.draw("reach", turn, hands)
 
 
-def _turn(position: NDArray, heading: float, step_m: float, room: NDArray, floor: Floor) -> tuple[float, bool]:
-    """The heading nearest to `heading` (degrees) with two free steps ahead, and True; else a turn on the spot."""
-    for turn in (0, 20, -20, 40, -40, 60, -60):
-        ahead = [position + _forward(heading + turn) * step_m * steps for steps in (1, 2)]
-        if all(_inside(place, room) and floor.free(place[0], place[1], _CLEARANCE_M) for place in ahead):
-            return heading + turn, True
-    return heading + 60.0, False
+def _turn_to(actor: Actor, place: NDArray) -> float:
+    """Degrees from the actor's heading to a place `(2,)`, -180 to 180."""
+    return (_heading(place - actor.stance.place) - actor.stance.yaw_deg + 180.0) % 360.0 - 180.0
 
 
-def _inside(place: NDArray, room: NDArray) -> bool:
-    return bool(np.all(np.abs(place[:2]) < room[:2] / 2 - 0.4))
+def _heading(direction: NDArray) -> float:
+    """Degrees about z; 0 looks along -y."""
+    return float(np.degrees(np.arctan2(direction[0], -direction[1])))
 
 
-def _forward(heading_deg: float) -> NDArray:
-    return np.array([np.sin(np.radians(heading_deg)), -np.cos(np.radians(heading_deg)), 0.0])
+def _direction(heading_deg: float) -> NDArray:
+    return np.array([np.sin(np.radians(heading_deg)), -np.cos(np.radians(heading_deg))])
 
 
-def _postures(bank: BodyBank, person: Person, seconds: float, rng: np.random.Generator) -> list[KeyPose]:
-    """Postures of the person's kind, each held for a while, on the same spot."""
-    request = person.request
-    keys = [KeyPose(0.0, person.body)]
-    while keys[-1].time_s < seconds:
-        keys.append(KeyPose(keys[-1].time_s + rng.uniform(*_HOLD_S), keys[-1].body))
-        reach = None if request.reach_to is None else request.reach_to + rng.normal(0, 0.06, (2, 3))
-        asked = replace(request, heading_deg=request.heading_deg + rng.normal(0, 6), reach_to=reach)
-        body = pose_body(bank, person.shape, asked, rng)
-        farthest = float(np.linalg.norm(body.coco - keys[-1].body.coco, axis=1).max())
-        keys.append(KeyPose(keys[-1].time_s + max(_SHORTEST_S, farthest / _SPEED_M_S), body))
-    return keys
+def tracks_of(scene: Scene, bank: BodyBank, rng: np.random.Generator) -> Motion:
+    """The motion of the scene's people; patients lie still. Takes one number from `rng`, whatever happens then."""
+    return Motion(scene, bank, int(rng.integers(1 << 62)))
+
+
+def scene_at(motion: Motion, seconds: float) -> Scene:
+    """The room with everybody where they are at `seconds`."""
+    return motion.at(seconds)

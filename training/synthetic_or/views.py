@@ -79,11 +79,11 @@ def render_sequence(config: SynthConfig, index: int, assets: Assets) -> Iterator
     """Moment after moment of scene `index`, the same cameras and sensors all the time."""
     rng = scene_generator(config, index)
     scene = sample_scene(config.domain, assets.bank, assets.textures, rng)
-    tracks = tracks_of(scene, assets.bank, config.seconds, rng)
+    motion = tracks_of(scene, assets.bank, rng)
     cameras = _free_cameras(config, scene, assets.renderer(scene), rng)
     sensor_seeds = rng.integers(1 << 30, size=config.views)
     for frame in range(config.frames):
-        moment = scene_at(scene, tracks, frame / config.fps)
+        moment = scene_at(motion, frame / config.fps)
         renderer = assets.renderer(moment)
         views = []
         for camera, sensor_seed in zip(cameras, sensor_seeds, strict=False):

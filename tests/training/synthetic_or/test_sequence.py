@@ -6,11 +6,6 @@ import numpy as np
 import pytest
 
 from orpose_models.annotations import AnnotationSet, read_annotations
-from training.synthetic_or.motion import scene_at, tracks_of
-from training.synthetic_or.noise import Noise
-from training.synthetic_or.scene import sample_scene
-from training.synthetic_or.textures import make_textures
-from training.synthetic_or.views import Assets
 
 LEGS = [2, 3, 5, 6]  # Human3.6M knees and ankles
 
@@ -61,22 +56,3 @@ def test_bones_keep_their_length(tracks):
     for frames in tracks.values():
         thigh = [np.linalg.norm(joints[1] - joints[2]) for joints in frames.values()]
         assert np.ptp(thigh) < 0.06 * np.mean(thigh)  # joints come from the skin, which stretches a little
-
-
-@pytest.mark.parametrize("seed", [4, 9, 20])
-def test_walkers_keep_out_of_things_and_patients_lie_still(bank, seed):
-    rng = np.random.default_rng(seed)
-    assets = Assets(bank, make_textures(per_kind=1), Noise())
-    scene = sample_scene("or", assets.bank, assets.textures, rng)
-    tracks = tracks_of(scene, bank, 8.0, rng)
-    for seconds in np.arange(0.0, 8.0, 1.0):
-        for start, person in zip(scene.people, scene_at(scene, tracks, seconds).people, strict=True):
-            pelvis = person.body.h36m[0]
-            assert (np.abs(pelvis[:2]) < scene.room[:2] / 2).all()
-            if person.role == "patient":
-                assert person is start
-            elif person.request.kind == "walk":
-                others = scene.floor.without(*start.request.position[:2])
-                assert others.free(pelvis[0], pelvis[1], 0.0)
-            if person.role != "patient":
-                assert person.body.vertices[:, 2].min() == pytest.approx(start.request.position[2], abs=1e-3)
