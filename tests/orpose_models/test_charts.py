@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from orpose_ros.charts import Line, line_chart, nice_step
+from orpose_models.charts import Line, line_chart, nice_step
 
 
 @pytest.mark.parametrize(
