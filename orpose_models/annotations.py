@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orpose_models.errors import AnnotationError
+from orpose_models.lens import COEFFICIENTS, Lens
 from orpose_models.skeleton import COCO17, MVOR10, Skeleton
 
 FORMAT = "orpose-1"
-CAMERA_MODELS = ("plumb_bob", "rational_polynomial", "equidistant")
+CAMERA_MODELS = tuple(COEFFICIENTS)
 ROLES = ("surgeon", "assistant", "nurse", "anaesthetist", "visitor", "patient")
 
 
@@ -46,6 +48,11 @@ class Camera:
     distortion: tuple[float, ...] = ()
     room_from_camera: NDArray[np.float64] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def lens(self) -> Lens:
+        """Projects camera-frame points to pixels and back."""
+        return Lens(self.model, self.fx, self.fy, self.cx, self.cy, self.distortion)
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,7 +271,7 @@ def _camera(name: str, entry: Any, source: str) -> Camera:
     width, height = _array(entry, "image_size", (2,), where)
     pose = entry.get("room_from_camera")
     known = {"model", "image_size", "fx", "fy", "cx", "cy", "distortion", "room_from_camera"}
-    return Camera(
+    camera = Camera(
         camera_id=name,
         model=model,
         image_size=(int(width), int(height)),
@@ -273,6 +280,11 @@ def _camera(name: str, entry: Any, source: str) -> Camera:
         room_from_camera=None if pose is None else _array(entry, "room_from_camera", (4, 4), where),
         extra={key: value for key, value in entry.items() if key not in known},
     )
+    try:
+        camera.lens  # noqa: B018 - a wrong number of coefficients is noticed here, not when somebody projects
+    except ValueError as error:
+        raise AnnotationError(f"{where}: {error}") from None
+    return camera
 
 
 def _list(root: Mapping[str, Any], key: str, source: str) -> list[Any]:

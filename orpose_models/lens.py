@@ -70,6 +70,11 @@ class Lens:
         straight = np.column_stack([self._straight_pinhole(bent), np.ones(len(bent))])
         return straight / np.sqrt(np.einsum("nc,nc->n", straight, straight))[:, None]
 
+    @property
+    def widest_radius(self) -> float:
+        """How far from the principal point this lens shows something, in focal lengths."""
+        return float(self._table[1][-1])
+
     # ------------------------------------------------------------------------------------------------------- fisheye
 
     def _bend_fisheye(self, points: NDArray) -> NDArray:

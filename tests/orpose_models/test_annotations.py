@@ -98,6 +98,11 @@ def _broken(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         (lambda r: r["annotations"].append(5), "annotation 2: expected an object, got int"),
         (lambda r: r["cameras"]["cam1"].update(model="fisheye"), "camera cam1: model: expected one of plumb_bob"),
         (lambda r: r["cameras"]["cam1"].pop("fx"), "camera cam1: fx: missing"),
+        (
+            lambda r: r["cameras"]["cam1"].update(model="equidistant"),
+            "camera cam1: distortion: expected 0 or 4",
+        ),
+        (lambda r: r["cameras"]["cam1"].update(fx=-1), "camera cam1: fx, fy: expected focal lengths above 0"),
         (lambda r: r["categories"][0]["keypoints"].pop(), r"categories\[0\].keypoints: expected 17 .* got 16"),
     ],
 )
@@ -138,3 +143,13 @@ def test_mvor() -> None:
 def test_plain_coco() -> None:
     frames = read_annotations(OR_1X)
     assert (len(frames.images), len(frames.persons), frames.skeleton.name) == (2, 7, "coco17")
+
+
+def test_a_fisheye_survives_a_round_trip_and_projects(tmp_path: Path) -> None:
+    fisheye = Camera("top", "equidistant", (640, 480), 150.0, 151.0, 321.0, 239.0, (0.02, -0.01, 0.0, 0.0), np.eye(4))
+    write_annotations(tmp_path / "labels.json", AnnotationSet((), (), {"top": fisheye}))
+    back = read_annotations(tmp_path / "labels.json").cameras["top"]
+    assert (back.model, back.image_size, back.distortion) == ("equidistant", (640, 480), fisheye.distortion)
+    angle = np.pi / 4  # one metre right, one metre ahead
+    radius = angle * (1 + 0.02 * angle**2 - 0.01 * angle**4)
+    np.testing.assert_allclose(back.lens.project(np.array([[1.0, 0.0, 1.0]])), [[321 + 150 * radius, 239]], atol=1e-9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,6 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orpose_models.lens import Lens
+
+#: How often the cameras of an operating room are of each family: MVOR's, wide lenses at the ceiling, overhead
+#: fisheyes, and between the first two.
+_SHARES = {"mvor": 0.38, "ceiling": 0.38, "fisheye": 0.1, "between": 0.14}
 
 
 @dataclass(frozen=True)
@@ -83,21 +88,54 @@ def look_at(position: NDArray, target: NDArray, roll_deg: float) -> NDArray:
     return pose
 
 
+def sample_families(cameras: str, domain: str, views: int, rng: np.random.Generator) -> list[str]:
+    """The family of each of a scene's `views` cameras, where `cameras` asks for one of them or for a mixture."""
+    if cameras != "mixed":
+        return [cameras] * views
+    if domain == "everyday":
+        return ["eye"] * views
+    family = str(rng.choice(list(_SHARES), p=list(_SHARES.values())))
+    if family != "fisheye":
+        return [family] * views
+    # A fisheye on the ceiling mostly supplements ordinary cameras.
+    return [family] + [str(rng.choice(["fisheye", "ceiling"])) for _ in range(views - 1)]
+
+
 def sample_cameras(
-    domain: str, views: int, image_size: tuple[int, int], table: NDArray, room_size: NDArray, rng: np.random.Generator
+    families: Sequence[str], image_size: tuple[int, int], table: NDArray, room_size: NDArray, rng: np.random.Generator
 ) -> list[Camera]:
-    """Cameras around `table (3,)` in a room of `room_size (3,)` m: MVOR's family, wide ceiling lenses, or eye level."""
-    family = "eye" if domain == "everyday" else str(rng.choice(["mvor", "wide", "mixed"], p=[0.42, 0.40, 0.18]))
+    """One camera of each of `families`, all around `table (3,)` in a room of `room_size (3,)` m."""
     start = rng.uniform(0, 360)
-    return [
-        _sample_camera(
-            family, start + 360.0 * view / max(views, 3) + rng.normal(0, 20), image_size, table, room_size, rng
-        )
-        for view in range(views)
-    ]
+    cameras = []
+    for view, family in enumerate(families):
+        azimuth_deg = start + 360.0 * view / max(len(families), 3) + rng.normal(0, 20)
+        if family == "fisheye":
+            cameras.append(_sample_fisheye(image_size, table, room_size, rng))
+        else:
+            cameras.append(_sample_pinhole(family, azimuth_deg, image_size, table, room_size, rng))
+    return cameras
 
 
-def _sample_camera(
+def _sample_fisheye(
+    image_size: tuple[int, int], table: NDArray, room_size: NDArray, rng: np.random.Generator
+) -> Camera:
+    """An equidistant lens of nearly 180 degrees at the ceiling, looking down; its image round or cut by the frame."""
+    width, height = image_size
+    short = min(width, height)
+    radius = short * (rng.uniform(0.46, 0.52) if rng.random() < 0.4 else rng.uniform(0.6, 0.95))
+    distortion = (rng.uniform(-0.04, 0.03), rng.uniform(-0.004, 0.004), 0.0, 0.0)
+    focal = radius / Lens("equidistant", 1.0, 1.0, 0.0, 0.0, distortion).widest_radius
+    away, around = 1.8 * np.sqrt(rng.random()), rng.uniform(0, 2 * np.pi)
+    position = np.array([table[0] + away * np.cos(around), table[1] + away * np.sin(around), 0.0])
+    position[:2] = np.clip(position[:2], -room_size[:2] / 2 + 0.6, room_size[:2] / 2 - 0.6)
+    position[2] = room_size[2] - rng.uniform(0.05, 0.2)
+    tilt = np.tan(np.radians(np.clip(rng.normal(0, 4, 2), -10, 10)))
+    pose = look_at(position, position + np.array([*tilt, -1.0]), rng.uniform(0, 360))
+    cx, cy = np.array([width, height]) / 2 + rng.normal(0, 0.01 * short, 2)
+    return Camera(image_size, focal, focal * rng.uniform(0.995, 1.005), cx, cy, distortion, pose, "equidistant")
+
+
+def _sample_pinhole(
     family: str, azimuth_deg: float, image_size: tuple[int, int], table: NDArray, room_size: NDArray,
     rng: np.random.Generator,
 ) -> Camera:  # fmt: skip
@@ -109,7 +147,9 @@ def _sample_camera(
     margin = 0.15
     position[:2] = np.clip(position[:2], -room_size[:2] / 2 + margin, room_size[:2] / 2 - margin)
     position[2] = min(position[2], room_size[2] - 0.1)
-    heading = np.arctan2(table[1] - position[1], table[0] - position[0]) + np.radians(rng.normal(0, 12))
+    heading = np.arctan2(table[1] - position[1], table[0] - position[0]) + np.radians(
+        rng.normal(0, 8 if family == "mvor" else 12)
+    )
     direction = np.array([np.cos(heading), np.sin(heading), -np.tan(np.radians(pitch))])
     pose = look_at(position, position + direction, rng.normal(0, 4))
     scale = width / 640.0
@@ -123,8 +163,8 @@ def _sample_family(family: str, rng: np.random.Generator) -> tuple[float, float,
     """Focal length (px at 640x480), height and distance from the table (m), pitch (degrees), k1, k2."""
     if family == "mvor":
         focal, camera_height = rng.uniform(520, 555), rng.uniform(2.05, 2.5)
-        return focal, camera_height, rng.uniform(1.9, 3.2), rng.uniform(24, 42), 0.0, 0.0
-    if family == "wide":
+        return focal, camera_height, rng.uniform(1.9, 3.2), rng.uniform(26, 40), 0.0, 0.0
+    if family == "ceiling":
         focal, camera_height = rng.uniform(300, 340), rng.uniform(2.45, 3.2)
         pitch = rng.uniform(28, 80)
         distance = (camera_height - 1.0) / np.tan(np.radians(pitch)) + rng.normal(0, 0.4)
@@ -134,5 +174,7 @@ def _sample_family(family: str, rng: np.random.Generator) -> tuple[float, float,
     if family == "eye":
         focal, camera_height = rng.uniform(450, 750), rng.uniform(1.2, 1.9)
         return focal, camera_height, rng.uniform(2.5, 4.5), rng.uniform(-3, 14), 0.0, 0.0
+    if family != "between":
+        raise ValueError(f"family: expected mvor, ceiling, fisheye, between or eye, got {family!r}")
     focal, camera_height = rng.uniform(320, 620), rng.uniform(1.6, 3.0)
     return focal, camera_height, rng.uniform(1.5, 3.6), rng.uniform(10, 55), rng.uniform(-0.08, 0.02), 0.0

@@ -23,6 +23,11 @@ class SynthConfig(Settings):
         "640x480", pattern=r"^\d+x\d+$", description=f"image size, WIDTHxHEIGHT px, {_SMALLEST_PX} to {_LARGEST_PX}"
     )
     views: int = Field(2, ge=1, le=6, description="synchronized cameras a scene")
+    cameras: Literal["mvor", "ceiling", "fisheye", "mixed"] = Field(
+        "mixed",
+        description="family of cameras: MVOR's, wide ceiling lenses, overhead fisheyes (in everyday rooms as well), or "
+        "a mixture (everyday: eye level)",
+    )
     depth: bool = Field(False, description="also write depth (16 bit, mm) and instance ids as PNG")
     seconds: float = Field(0.0, ge=0, le=3600, description="length of each scene's sequence (s); 0: single moments")
     fps: float = Field(10.0, gt=0, le=240, description="frames a second of a sequence")

@@ -42,6 +42,7 @@ def _label(person: Person, camera: Camera, rendered: Rendered) -> PersonLabel | 
     joints_3d = camera.camera_points_from_room(person.body.h36m) * 1000.0
     outline = camera.project(camera.camera_points_from_room(person.body.vertices[::20]))
     outline = outline[np.isfinite(outline).all(1)]
+    outline = outline if len(outline) else np.stack([bbox[:2], bbox[:2] + bbox[2:]])
     low, high = outline.min(0), outline.max(0)
     scale = width * height / (640.0 * 480.0)
     return PersonLabel(

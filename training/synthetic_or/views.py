@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from orpose_models.annotations import PersonLabel
 from training.synthetic_or.bodies import BodyBank
-from training.synthetic_or.cameras import Camera, sample_cameras
+from training.synthetic_or.cameras import Camera, sample_cameras, sample_families
 from training.synthetic_or.config import SynthConfig
 from training.synthetic_or.labels import label_people
 from training.synthetic_or.motion import scene_at, tracks_of
@@ -63,14 +63,15 @@ def render_scene(config: SynthConfig, index: int, assets: Assets) -> list[View]:
     rng = scene_generator(config, index)
     scene = sample_scene(config.domain, assets.bank, assets.textures, rng)
     renderer = assets.renderer(scene)
+    families = sample_families(config.cameras, config.domain, config.views, rng)
     views: list[View] = []
     for _ in range(_MAX_TRIES):
-        for camera in sample_cameras(config.domain, config.views, config.image_size, scene.table, scene.room, rng):
+        for camera in sample_cameras(families[len(views) :], config.image_size, scene.table, scene.room, rng):
             if len(views) == config.views:
                 return views
             rendered = renderer.render(camera, rng)
             if not _blocked(rendered):
-                picture = expose(rendered.linear_rgb, rng)
+                picture = _picture(rendered, camera, rng)
                 views.append(View(picture, rendered, camera, label_people(scene, camera, rendered)))
     return views
 
@@ -89,7 +90,7 @@ def render_sequence(config: SynthConfig, index: int, assets: Assets) -> Iterator
         for camera, sensor_seed in zip(cameras, sensor_seeds, strict=False):
             rendered = renderer.render(camera, np.random.default_rng(sensor_seed))
             noise_rng = np.random.default_rng([sensor_seed, frame])
-            picture = expose(rendered.linear_rgb, np.random.default_rng(sensor_seed), noise_rng)
+            picture = _picture(rendered, camera, np.random.default_rng(sensor_seed), noise_rng)
             labels = [replace(label, track_id=label.person_id) for label in label_people(moment, camera, rendered)]
             views.append(View(picture, rendered, camera, labels))
         yield views
@@ -97,13 +98,28 @@ def render_sequence(config: SynthConfig, index: int, assets: Assets) -> Iterator
 
 def _free_cameras(config: SynthConfig, scene: Scene, renderer: Renderer, rng: np.random.Generator) -> list[Camera]:
     """Cameras with a free view at the sequence's start; fewer than wanted if there are none."""
+    families = sample_families(config.cameras, config.domain, config.views, rng)
     cameras: list[Camera] = []
     for _ in range(_MAX_TRIES):
-        found = sample_cameras(config.domain, config.views, config.image_size, scene.table, scene.room, rng)
+        found = sample_cameras(families[len(cameras) :], config.image_size, scene.table, scene.room, rng)
         cameras += [camera for camera in found if not _blocked(renderer.render(camera, rng))]
         if len(cameras) >= config.views:
             break
     return cameras[: config.views]
+
+
+def _picture(
+    rendered: Rendered, camera: Camera, rng: np.random.Generator, noise_rng: np.random.Generator | None = None
+) -> NDArray[np.uint8]:
+    """What the camera's electronics make of the render; outside the image circle black, which exposure ignores."""
+    dark = np.ones(rendered.depth_m.shape, bool)
+    dark.ravel()[camera.rays.pixels] = False
+    linear_rgb = rendered.linear_rgb
+    if dark.any():
+        linear_rgb = np.where(dark[:, :, None], linear_rgb[~dark].mean(0), linear_rgb)
+    picture = expose(linear_rgb, rng, noise_rng)
+    picture[dark] = 0
+    return picture
 
 
 def _blocked(rendered: Rendered) -> bool:
