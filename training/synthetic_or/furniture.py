@@ -6,17 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synthetic_or.drapes import drape_over
-from training.synthetic_or.materials import CLOTH, DRAPE_COLOURS, METAL, PLASTIC, Rng, grey, painted, vivid
+from training.synthetic_or.materials import METAL, PLASTIC, Rng, grey, painted, vivid
 from training.synthetic_or.meshes import (
     Material,
     Mesh,
     box,
     cylinder,
-    grid_faces,
-    grid_uv,
     lathe,
     linear,
-    surface,
     tube,
     turned,
 )
@@ -185,52 +182,9 @@ def pole(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
     return parts
 
 
-def hanging_garments(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
-    """Lead aprons or gowns on hangers: garment shapes without a head, the hardest negatives."""
-    parts = [box((rng.uniform(0.8, 1.4), 0.04, 0.04), grey(rng, 0.5, 0.9), METAL).moved(offset=(0, 0, 1.75))]
-    palette = (
-        (0.15, 0.22, 0.5),
-        (0.5, 0.1, 0.15),
-        (0.15, 0.4, 0.3),
-        (0.5, 0.68, 0.9),
-        (0.3, 0.45, 0.8),
-        (0.1, 0.12, 0.3),
-    )
-    for i in range(rng.integers(1, 6)):
-        colour = linear(*(np.array(palette[rng.integers(len(palette))]) + rng.normal(0, 0.04, 3)))
-        length, half = rng.uniform(0.8, 1.25), rng.uniform(0.2, 0.3)
-        t = np.linspace(0, 1, 14)
-        width = np.interp(t, [0, 0.08, 0.3, 1], [0.06, half, half * 0.85, half * 1.15])
-        angle = np.linspace(0, 2 * np.pi, 20, endpoint=False)
-        thickness = rng.uniform(0.04, 0.12)
-        ripple = 1 + 0.25 * np.sin(angle * rng.integers(3, 7) + rng.uniform(0, 6))[None] * t[:, None]
-        x, y = width[:, None] * np.cos(angle), thickness * np.sin(angle)[None] * ripple
-        z = np.broadcast_to((1.72 - t * length)[:, None], x.shape)
-        vertices = np.stack([x, y, z], -1).reshape(-1, 3)
-        garment = surface(vertices, grid_faces(14, 20, closed=True), colour, CLOTH, grid_uv(14, 20))
-        parts += turned([garment], rng.uniform(-60, 60), (-0.5 + 0.25 * i, 0, 0))
-    return parts
-
-
 def screen_wall(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
     """A folding screen, door or blackboard: a plain upright panel, blue or white."""
     colour = (
         linear(0.12, 0.22, 0.6) if rng.random() < 0.4 else (vivid(rng) if rng.random() < 0.4 else grey(rng, 0.5, 1.0))
     )
     return [box((rng.uniform(0.5, 1.1), 0.05, rng.uniform(1.5, 2.1)), colour, PLASTIC)]
-
-
-def post_with_cap(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
-    """Something upright with a round top and cloth over it: person-sized, but nobody."""
-    height = rng.uniform(0.9, 1.8)
-    radius = rng.uniform(0.1, 0.3)
-    z = np.linspace(0, height, 12)
-    profile = np.column_stack([radius * (1 + 0.3 * np.sin(z * rng.uniform(2, 6) + rng.uniform(0, 6))), z])
-    profile = np.concatenate([profile, [(radius * 0.6, height + 0.05), (0, height + 0.08)]])
-    colour = (
-        linear(*(np.array(DRAPE_COLOURS[rng.integers(len(DRAPE_COLOURS))])))
-        if rng.random() < 0.4
-        else grey(rng, 0.05, 1.0)
-    )
-    texture = textures.pick(str(rng.choice(["panel", "clutter", "stripes"])), rng) if rng.random() < 0.4 else -1
-    return [lathe(profile, colour, Material(texture=texture, noise=0.1, folds=rng.choice([0.0, 0.5])))]

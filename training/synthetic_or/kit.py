@@ -148,7 +148,7 @@ def _bevel_faces(sides: NDArray, fixed: NDArray, faces: NDArray) -> NDArray:
                 for third, a in ((-1, first), (1, first), (1, second), (-1, second)):
                     sign = [0, 0, 0]
                     sign[first], sign[second], sign[along] = one, two, third
-                    corners.append(index[(*sign, a)])
+                    corners.append(index[(sign[0], sign[1], sign[2], a)])
                 more += [(corners[0], corners[1], corners[2]), (corners[0], corners[2], corners[3])]
     for x in (-1, 1):
         for y in (-1, 1):

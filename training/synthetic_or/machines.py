@@ -34,7 +34,9 @@ def lamp(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
     height, radius = rng.uniform(1.85, 2.3), rng.uniform(0.22, 0.42)
     colour = grey(rng, 0.7, 1.0)
     profile = np.array([(0, 0.0), (radius * 0.95, 0.0), (radius, 0.05), (radius * 0.6, 0.14), (0, 0.18)])
-    head = lathe(profile, colour, Material(emission=rng.choice([0.0, 0.5]), gloss=0.2)).moved(offset=(0, 0, height))
+    head = lathe(profile, colour, Material(emission=float(rng.choice([0.0, 2.0])), gloss=0.2)).moved(
+        offset=(0, 0, height)
+    )
     reach = rng.uniform(0.3, 1.0)
     arm = np.array(
         [

@@ -8,21 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synthetic_or.bodies import BodyBank
-from training.synthetic_or.catalogue import FLOOR_THINGS, MACHINES
+from training.synthetic_or.drapes import drape_over
+from training.synthetic_or.furniture import operating_table
+from training.synthetic_or.lights import Light, ambient_light, ceiling_lights
 from training.synthetic_or.meshes import Mesh, turned
 from training.synthetic_or.people import Floor, Person, TableFrame, everyday, operation
-from training.synthetic_or.room import curtain, floor_cables, room_shell
+from training.synthetic_or.placing import place_furniture, place_machines
+from training.synthetic_or.room import room_shell
 from training.synthetic_or.textures import Textures
 
-
-@dataclass(frozen=True)
-class Light:
-    """A rectangular area light: centre and half extents `(3,)` m; `power` relative; `colour (3,)`."""
-
-    centre: NDArray
-    half: NDArray
-    power: float
-    colour: NDArray
+__all__ = ["Light", "Scene", "sample_scene"]
+#: Share of operating rooms that nobody is in.
+_EMPTY_ROOMS = 0.1
 
 
 @dataclass(frozen=True)
@@ -53,76 +50,31 @@ def sample_scene(domain: str, bank: BodyBank, textures: Textures, rng: np.random
     centre = np.array([rng.normal(0, 0.4), rng.normal(0, 0.4), rng.uniform(0.8, 1.05)])
     table = TableFrame(centre, rng.uniform(0, 360))
     floor = Floor()
-    meshes = room_shell(rng, textures, room) + floor_cables(rng, room)
+    meshes = room_shell(rng, textures, room, domain)
+    lights, lamps = ceiling_lights(room, rng)
+    meshes += lamps
     if domain == "or":
-        people, table_meshes = operation(bank, table, floor, room, rng)
-        meshes += table_meshes + _machines(textures, table, floor, room, rng)
+        empty = rng.random() < _EMPTY_ROOMS
+        people, table_meshes = _nobody(table, floor, rng) if empty else operation(bank, table, floor, room, rng)
+        meshes += table_meshes
+        if table_meshes:
+            machines, lamp_lights = place_machines(textures, table, floor, room, rng)
+            meshes += machines
+            lights += lamp_lights
     else:
         people = everyday(bank, floor, room, rng)
-    meshes += _clutter(textures, floor, room, rng)
-    return Scene(meshes, people, _lights(room, centre, rng), _ambient(rng), room, centre, floor)
+    meshes += place_furniture(textures, floor, room, rng, domain)
+    return Scene(meshes, people, lights, ambient_light(rng), room, centre, floor)
 
 
-def _lights(room: NDArray, table: NDArray, rng: np.random.Generator) -> list[Light]:
-    """Two ceiling panels and, in half of the rooms, a surgical lamp above the table."""
-    tint = 1 + rng.normal(0, 0.05, 3)
-    first = np.array([rng.uniform(-1, 1), rng.uniform(-1, 1), room[2] - 0.05])
-    lights = [Light(first, np.array([0.9, 0.5, 0.0]), rng.uniform(0.7, 1.3), tint)]
-    second = np.array([rng.uniform(-2, 2), rng.uniform(-2, 2), room[2] - 0.05])
-    lights.append(Light(second, np.array([0.4, 0.9, 0.0]), rng.uniform(0.2, 0.8), tint))
+def _nobody(table: TableFrame, floor: Floor, rng: np.random.Generator) -> tuple[list[Person], list[Mesh]]:
+    """A room that nobody is in, half of them without the operating table: what must not be taken for people."""
     if rng.random() < 0.5:
-        lamp = table + np.array([rng.normal(0, 0.3), rng.normal(0, 0.3), rng.uniform(1.0, 1.3)])
-        lights.append(Light(lamp, np.array([0.2, 0.2, 0.0]), rng.uniform(0.1, 0.6), np.ones(3)))
-    return lights
-
-
-def _ambient(rng: np.random.Generator) -> NDArray:
-    return rng.uniform(0.3, 0.6) * (1 + rng.normal(0, 0.04, 3))
-
-
-def _machines(
-    textures: Textures, table: TableFrame, floor: Floor, room: NDArray, rng: np.random.Generator
-) -> list[Mesh]:
-    """A CT ring or a C-arm or neither, monitors and lamps."""
-    meshes: list[Mesh] = []
-    kind = rng.random()
-    if kind < 0.22:
-        x, y = table.to_room(rng.choice([-1.0, 1.0]) * rng.uniform(1.2, 1.6), 0.0)
-        if floor.free(x, y, 0.3):
-            meshes += turned(MACHINES["ct_ring"].make(rng, textures, room[2]), table.heading, (x, y, 0.0))
-            floor.take(x, y, 0.8)
-    elif kind < 0.6:
-        arm = MACHINES["c_arm"].make(rng, textures, room[2])
-        meshes += turned(arm, table.heading + 90.0 * rng.choice([-1, 1]) + rng.normal(0, 15), table.foot)
-    for _ in range(rng.integers(0, 3)):
-        x, y = table.to_room(rng.uniform(-1.2, 1.2), rng.choice([-1, 1]) * rng.uniform(0.3, 1.5))
-        meshes += turned(MACHINES["monitor_bank"].make(rng, textures, room[2]), rng.uniform(0, 360), (x, y, 0.0))
-    for _ in range(rng.choice([0, 1, 2], p=[0.5, 0.35, 0.15])):
-        x, y = table.to_room(rng.normal(0, 0.6), rng.normal(0, 0.5))
-        meshes += turned(MACHINES["surgical_lamp"].make(rng, textures, room[2]), rng.uniform(0, 360), (x, y, 0.0))
-    return meshes
-
-
-def _clutter(textures: Textures, floor: Floor, room: NDArray, rng: np.random.Generator) -> list[Mesh]:
-    """Carts, racks, bins and so on, most of them along the walls; sometimes a curtain."""
-    meshes: list[Mesh] = []
-    things = list(FLOOR_THINGS.values())
-    weights = np.array([thing.weight for thing in things])
-    for _ in range(rng.integers(4, 15)):
-        near_wall = rng.random() < 0.6
-        x, y = rng.uniform(-0.46, 0.46, 2) * room[:2]
-        if near_wall:
-            axis = rng.integers(2)
-            side = rng.choice([-1.0, 1.0]) * (room[axis] / 2 - 0.35)
-            x, y = (side, y) if axis == 0 else (x, side)
-        if not floor.free(x, y, 0.3):
-            continue
-        floor.take(x, y, 0.38)
-        thing = things[rng.choice(len(things), p=weights / weights.sum())]
-        toward_middle = np.degrees(np.arctan2(-y, -x)) + 90.0
-        meshes += turned(thing.make(rng, textures, room[2]), toward_middle + rng.normal(0, 20), (x, y, 0.0))
-    if rng.random() < 0.3:
-        cloth, heading = curtain(rng, textures), rng.choice([0, 90])
-        place = (rng.uniform(-0.4, 0.4) * room[0], rng.choice([-1, 1]) * (room[1] / 2 - 0.3), 0.0)
-        meshes += turned(cloth, heading, place)
-    return meshes
+        return [], []
+    for x in (-0.7, 0.0, 0.7):
+        floor.take(*table.to_room(x, 0.0), 0.33)
+    meshes = operating_table(rng, table.height)
+    if rng.random() < 0.4:
+        bounds = (rng.uniform(-1.0, -0.6), rng.uniform(0.5, 1.0), -0.3, 0.3)
+        meshes += drape_over(np.zeros((0, 3)), bounds, table.height + 0.02, rng)
+    return [], turned(meshes, table.heading, table.foot)
