@@ -25,6 +25,10 @@ class BackendError(OrposeError):
     """A requested backend, device or precision that is not there."""
 
 
+class WorkerError(OrposeError):
+    """Worker processes or machines that are not there or were lost."""
+
+
 class AnnotationError(OrposeError):
     """A label file with a missing key, a wrong count or a value out of range."""
 
