@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from training.synthetic_or.bodies import BodyBank, PosedBody
 from training.synthetic_or.drapes import drape_colour, drape_over, screen_drape
+from training.synthetic_or.dressing import dress
 from training.synthetic_or.furniture import operating_table
 from training.synthetic_or.meshes import Mesh, turned
-from training.synthetic_or.outfits import OR_OUTFITS, Outfit, dress, sample_outfit
+from training.synthetic_or.outfits import OR_OUTFITS, Outfit, sample_outfit
 from training.synthetic_or.poses import PoseRequest, pose_body
 
 #: Number of staff in an operating room and how often.
