@@ -14,7 +14,7 @@ pytest.importorskip("embreex", reason="rendering needs the extra 'synth'")
 
 def test_writes_a_set_a_bag_and_a_sheet(tmp_path, capsys):
     out, bag, sheet = tmp_path / "set", tmp_path / "bag", tmp_path / "sheet.jpg"
-    options = "--images 2 --views 1 --size 64x64 --seconds 0.2 --workers 1"
+    options = "--images 2 --views 1 --size 64x64 --sequence 0.2 --workers 1"
     arguments = ["synth", "--out", str(out), "--bag", str(bag), "--contact-sheet", str(sheet), *options.split()]
     assert main(arguments) == 0
     printed = capsys.readouterr().out.splitlines()
@@ -37,8 +37,8 @@ def test_writes_a_set_a_bag_and_a_sheet(tmp_path, capsys):
     ("--images many", "images: got 'many'"),
     ("--views 7", "views: got '7'"),
     ("--seed -1", "seed: got '-1'"),
-    ("--seconds -1", "seconds: got '-1'"),
-    ("--seconds nan", "seconds: got 'nan'"),
+    ("--sequence -1", "sequence: got '-1'"),
+    ("--sequence nan", "sequence: got 'nan'"),
     ("--fps 0", "fps: got '0'"),
     ("--jpeg-quality 101", "jpeg_quality: got '101'"),
     ("--domain mars", "domain: got 'mars'"),
@@ -61,7 +61,7 @@ def test_an_out_that_cannot_be_a_folder(tmp_path, capsys):
 
 def test_an_existing_bag_is_noticed_before_the_work(tmp_path, capsys):
     (tmp_path / "bag").mkdir()
-    arguments = ["--bag", str(tmp_path / "bag"), "--seconds", "1", "--images", "10", "--views", "1"]
+    arguments = ["--bag", str(tmp_path / "bag"), "--sequence", "1", "--images", "10", "--views", "1"]
     assert main(["synth", "--out", str(tmp_path / "set"), *arguments]) == 2
     assert "exists already" in capsys.readouterr().err
     assert not (tmp_path / "set").exists()

@@ -25,8 +25,8 @@ def bag_paths(config: SynthConfig, bag: Path) -> list[Path]:
         ConfigError: The settings ask for single moments, which are no recording.
         InputError: One of the folders exists already.
     """
-    if config.seconds == 0:
-        raise ConfigError("command line: bag: only sequences can be written as a bag; give --seconds as well")
+    if config.sequence == 0:
+        raise ConfigError("command line: bag: only sequences can be written as a bag; give --sequence as well")
     paths = [bag] if config.num_scenes == 1 else [bag / f"scene{index:07d}" for index in range(config.num_scenes)]
     for path in paths:
         if path.exists():

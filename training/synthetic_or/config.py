@@ -29,7 +29,13 @@ class SynthConfig(Settings):
         "a mixture (everyday: eye level)",
     )
     depth: bool = Field(False, description="also write depth (16 bit, mm) and instance ids as PNG")
-    seconds: float = Field(0.0, ge=0, le=3600, description="length of each scene's sequence (s); 0: single moments")
+    sequence: float = Field(
+        0.0,
+        ge=0,
+        le=3600,
+        description="length of each scene's sequence (s); 0: single moments",
+        json_schema_extra={"metavar": "SECONDS"},
+    )
     fps: float = Field(10.0, gt=0, le=240, description="frames a second of a sequence")
     jpeg_quality: int = Field(92, ge=30, le=100, description="quality of the stored images")
 
@@ -48,7 +54,7 @@ class SynthConfig(Settings):
     @property
     def frames(self) -> int:
         """Moments a scene."""
-        return max(1, round(self.seconds * self.fps))
+        return max(1, round(self.sequence * self.fps))
 
     @property
     def num_scenes(self) -> int:

@@ -47,7 +47,7 @@ def write_scene(config: SynthConfig, out: Path, index: int, assets: Assets) -> N
     images: list[ann.LabelledImage] = []
     persons: list[ann.PersonLabel] = []
     cameras: dict[str, ann.Camera] = {}
-    moments = render_sequence(config, index, assets) if config.seconds else [render_scene(config, index, assets)]
+    moments = render_sequence(config, index, assets) if config.sequence else [render_scene(config, index, assets)]
     for frame, views in enumerate(moments):
         for number, view in enumerate(views):
             image = _write_view(config, out, index, frame, number, view)
@@ -62,7 +62,7 @@ def write_scene(config: SynthConfig, out: Path, index: int, assets: Assets) -> N
 
 
 def _write_view(config: SynthConfig, out: Path, index: int, frame: int, number: int, view: View) -> ann.LabelledImage:
-    stem = f"images/{index:07d}_{number}" + (f"_{frame:05d}" if config.seconds else "")
+    stem = f"images/{index:07d}_{number}" + (f"_{frame:05d}" if config.sequence else "")
     _write_image(out / f"{stem}.jpg", view.picture, [cv2.IMWRITE_JPEG_QUALITY, config.jpeg_quality])
     if config.depth:
         depth_mm = (view.rendered.depth_m * 1000 + 0.5).clip(0, 65535).astype(np.uint16)
@@ -76,8 +76,8 @@ def _write_view(config: SynthConfig, out: Path, index: int, frame: int, number: 
         camera_id=f"scene{index:07d}_cam{number}",
         sequence=f"scene{index:07d}",
         frame_index=frame,
-        stamp_ns=stamp_ns(config, index, frame) if config.seconds else None,
-        topic=topic_of(config, number) if config.seconds else None,
+        stamp_ns=stamp_ns(config, index, frame) if config.sequence else None,
+        topic=topic_of(config, number) if config.sequence else None,
         depth_file_name=f"{stem}_depth.png" if config.depth else None,
         instances_file_name=f"{stem}_instances.png" if config.depth else None,
     )

@@ -22,7 +22,7 @@ def moments(tmp_path_factory) -> Path:
 
 
 #: 1.5 s at 10 frames/s of a scene in which somebody walks.
-SEQUENCE = SynthConfig(images=15, views=1, size="160x120", seconds=1.5, seed=4)
+SEQUENCE = SynthConfig(images=15, views=1, size="160x120", sequence=1.5, seed=4)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from training.synthetic_or.bag import bag_paths, write_bags
 from training.synthetic_or.config import SynthConfig
 from training.synthetic_or.generate import generate
 
-TWO_SCENES = SynthConfig(images=8, views=2, size="64x64", seconds=0.2, seed=3)
+TWO_SCENES = SynthConfig(images=8, views=2, size="64x64", sequence=0.2, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_an_existing_bag_is_not_overwritten(recorded):
 
 
 def test_single_moments_are_no_recording(tmp_path):
-    with pytest.raises(ConfigError, match="give --seconds"):
+    with pytest.raises(ConfigError, match="give --sequence"):
         bag_paths(SynthConfig(), tmp_path / "bag")
 
 
