@@ -16,7 +16,7 @@ _WIDTH, _HEIGHT = 480, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 8, 30, 40
 #: With more bars than this, not every one has its label.
 _MOST_LABELS = 12
-_SLANTED_FROM = 6  # characters
+_LETTER_PX = 5.6
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,13 @@ def _grid(limit: float, step: float, x_label: str, y_label: str) -> str:
 
 def _names(labels: Sequence[str]) -> str:
     every = max(1, math.ceil(len(labels) / _MOST_LABELS))
+    room = (_WIDTH - _LEFT - _RIGHT) / max(1, len(labels)) * every
+    are_slanted = max(map(len, labels), default=0) * _LETTER_PX > room
     parts = []
     for index in range(0, len(labels), every):
         x, width = _place(index, len(labels), 0, 1)
         x, y = round(x + width / 2, 1), _HEIGHT - _BOTTOM + 14
-        slanted = f' transform="rotate(-25 {x} {y})"' if len(labels[index]) >= _SLANTED_FROM else ""
+        slanted = f' transform="rotate(-25 {x} {y})"' if are_slanted else ""
         parts.append(f'<text x="{x}" y="{y}" text-anchor="middle"{slanted}>{escape(labels[index])}</text>')
     return "".join(parts)
 
