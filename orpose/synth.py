@@ -7,6 +7,7 @@ import importlib
 from pathlib import Path
 
 from orpose.options import add_options, settings_from_args
+from orpose_models.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to write; an unfinished one is continued")
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--bag", type=Path, help="also write sequences as rosbag2 (MCAP) into this new folder")
-    parser.add_argument("--contact-sheet", type=Path, help="also write a picture of the first images with their labels")
+    parser.add_argument("--contact-sheet", type=Path, help="also write a picture of images and their labels")
+    parser.add_argument(
+        "--compare", type=Path, nargs="+", metavar="PATH",
+        help="with --contact-sheet: show the images beside these folders or pictures, at 1x and at 12x",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -24,8 +29,13 @@ def run(args: argparse.Namespace) -> int:
 
     config = settings_from_args(SynthConfig, args)
     _require_packages("embreex", "scipy")
+    from orpose_models.runtime.sources import open_source
     from training.synthetic_or.generate import generate
 
+    if args.compare and not args.contact_sheet:
+        raise ConfigError("command line: compare: needs the picture's name; give --contact-sheet as well")
+    for path in args.compare or ():
+        open_source(path)  # complains before the work, not after it
     if args.bag:
         from training.synthetic_or.bag import bag_paths, write_bags
 
@@ -38,9 +48,12 @@ def run(args: argparse.Namespace) -> int:
         for path in write_bags(config, args.out, labels, args.bag):
             print(f"bag {path}")
     if args.contact_sheet:
-        from training.synthetic_or.contact_sheet import write_contact_sheet
+        from training.synthetic_or.contact_sheet import write_comparison, write_contact_sheet
 
-        write_contact_sheet(args.out, args.contact_sheet)
+        if args.compare:
+            write_comparison(args.out, args.compare, args.contact_sheet)
+        else:
+            write_contact_sheet(args.out, args.contact_sheet)
         print(f"contact sheet {args.contact_sheet}")
     return 0
 

@@ -43,6 +43,8 @@ def test_writes_a_set_a_bag_and_a_sheet(tmp_path, capsys):
     ("--jpeg-quality 101", "jpeg_quality: got '101'"),
     ("--domain mars", "domain: got 'mars'"),
     ("--workers 0", "workers: got 0"),
+    ("--compare x.png", "give --contact-sheet as well"),
+    ("--contact-sheet s.png --compare nowhere", "nowhere: no such file or folder"),
     ("--bag BAG", "only sequences can be written as a bag"),
 ])  # fmt: skip
 def test_bad_values_are_one_line_and_exit_2(tmp_path, capsys, options, message):
