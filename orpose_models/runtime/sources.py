@@ -62,7 +62,7 @@ def open_source(path: str | Path, topic: str | None = None) -> Source:
     if topic is not None:
         raise InputError(f"{path}: a topic ('{topic}') can be chosen only in a bag")
     if path.is_dir():
-        return ImageFiles(path, _images_in(path))
+        return ImageFiles(path, images_in(path))
     if suffix in IMAGE_SUFFIXES:
         return ImageFiles(path, [path])
     if suffix in VIDEO_SUFFIXES:
@@ -138,7 +138,8 @@ class VideoFile:
         return capture
 
 
-def _images_in(folder: Path) -> list[Path]:
+def images_in(folder: Path) -> list[Path]:
+    """The image files of a folder, in natural order: `frame2` before `frame10`. Raises: InputError, if none."""
     files = sorted(
         (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()), key=_natural_key
     )
