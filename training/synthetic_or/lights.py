@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,6 @@ class Light:
 def ceiling_lights(room: NDArray, rng: Rng) -> tuple[list[Light], list[Mesh]]:
     """Two lights, each a block of panels or tubes at the ceiling."""
     tint = 1 + rng.normal(0, 0.04, 3)
-    kit = Kit()
     lights = []
     for power in (rng.uniform(0.7, 1.3), rng.uniform(0.3, 0.9)):
         half = np.array([rng.uniform(0.5, 1.1), rng.uniform(0.3, 0.9), 0.0])
@@ -35,8 +35,15 @@ def ceiling_lights(room: NDArray, rng: Rng) -> tuple[list[Light], list[Mesh]]:
             half = half[[1, 0, 2]]
         centre = np.array([*rng.uniform(-0.25, 0.25, 2) * room[:2], room[2] - 0.05])
         lights.append(Light(centre, half, power, tint))
-        _panels(kit, rng, centre, half)
-    return lights, kit.meshes()
+    return lights, lamps_of(lights, rng)
+
+
+def lamps_of(lights: Sequence[Light], rng: Rng) -> list[Mesh]:
+    """Panels or tubes at the places of ceiling lights."""
+    kit = Kit()
+    for light in lights:
+        _panels(kit, rng, light.centre, light.half)
+    return kit.meshes()
 
 
 def _panels(kit: Kit, rng: Rng, centre: NDArray, half: NDArray) -> None:

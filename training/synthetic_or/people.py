@@ -12,11 +12,10 @@ from training.synthetic_or.drapes import drape_colour, drape_over, screen_drape
 from training.synthetic_or.dressing import dress
 from training.synthetic_or.furniture import operating_table
 from training.synthetic_or.meshes import Mesh, turned
-from training.synthetic_or.outfits import OR_OUTFITS, Outfit, sample_outfit
+from training.synthetic_or.outfits import Outfit, sample_outfit
 from training.synthetic_or.poses import PoseRequest, pose_body
+from training.synthetic_or.staffing import AS_USUAL, Staffing
 
-#: Number of staff in an operating room and how often.
-_STAFF = {0: 0.04, 1: 0.12, 2: 0.2, 3: 0.24, 4: 0.2, 5: 0.12, 6: 0.08}
 _AT_TABLE = {"reach": 0.5, "bend": 0.17, "hands_folded": 0.15, "stand": 0.1, "arm_up": 0.08}
 _ELSEWHERE = {
     "stand": 0.28, "hands_folded": 0.24, "walk": 0.2, "reach": 0.1, "sit": 0.06, "arm_up": 0.06, "bend": 0.06,
@@ -81,14 +80,15 @@ class TableFrame:
 
 
 def operation(
-    bank: BodyBank, table: TableFrame, floor: Floor, room: NDArray, rng: np.random.Generator
-) -> tuple[list[Person], list[Mesh]]:
+    bank: BodyBank, table: TableFrame, floor: Floor, room: NDArray, rng: np.random.Generator,
+    staffing: Staffing = AS_USUAL,
+) -> tuple[list[Person], list[Mesh]]:  # fmt: skip
     """The table with a patient or without, drapes, and the staff: half of it at the table."""
     meshes = turned(operating_table(rng, table.height), table.heading, table.foot)
     for x in (-0.7, 0.0, 0.7):
         floor.take(*table.to_room(x, 0.0), 0.33)
     people: list[Person] = []
-    if rng.random() < 0.6:
+    if staffing.sample_patient(rng):
         patient = _patient(bank, table, rng)
         people.append(patient)
         if rng.random() < 0.88:
@@ -97,25 +97,25 @@ def operation(
         bounds = (rng.uniform(-1.0, -0.6), rng.uniform(0.5, 1.0), -0.3, 0.3)
         drape = drape_over(np.zeros((0, 3)), bounds, table.height + 0.02, rng)
         meshes += turned(drape, table.heading, table.foot)
-    return people + _staff(bank, table, floor, room, rng, first=len(people) + 1), meshes
+    return people + _staff(bank, table, floor, room, rng, len(people) + 1, staffing), meshes
 
 
 def _staff(
-    bank: BodyBank, table: TableFrame, floor: Floor, room: NDArray, rng: np.random.Generator, first: int
-) -> list[Person]:
+    bank: BodyBank, table: TableFrame, floor: Floor, room: NDArray, rng: np.random.Generator, first: int,
+    staffing: Staffing,
+) -> list[Person]:  # fmt: skip
     staff: list[Person] = []
     team: Outfit | None = None
-    for _ in range(int(rng.choice(list(_STAFF), p=list(_STAFF.values())))):
+    for _ in range(staffing.sample_number(rng)):
         at_table = rng.random() < 0.5
         request = _at_table(table, floor, rng) if at_table else _somewhere(floor, room, rng)
         if request is None:
             continue
-        weights = np.array(list(OR_OUTFITS.values()))
-        kind = str(rng.choice(list(OR_OUTFITS), p=weights / weights.sum()))
-        outfit = sample_outfit(kind, rng, team)
-        team = team or outfit
         roles = ["surgeon", "assistant", "nurse"] if at_table else ["nurse", "anaesthetist", "visitor"]
-        staff.append(_person(bank, request, outfit, str(rng.choice(roles)), rng, first + len(staff)))
+        role = str(rng.choice(roles))
+        outfit = staffing.sample_outfit(role, rng, team)
+        team = team or outfit
+        staff.append(_person(bank, request, outfit, role, rng, first + len(staff)))
     return staff
 
 

@@ -25,10 +25,14 @@ _FLOORS = (
 _ODD_COLOUR = 0.06
 
 
-def room_shell(rng: Rng, textures: Textures, room: NDArray, domain: str = "or") -> list[Mesh]:
-    """Floor, walls and ceiling of `room (3,)` m with what belongs to them."""
+def room_shell(
+    rng: Rng, textures: Textures, room: NDArray, domain: str = "or", wall_colour: NDArray | None = None,
+    floor_colour: NDArray | None = None,
+) -> list[Mesh]:  # fmt: skip
+    """Floor, walls and ceiling of `room (3,)` m with what belongs to them; linear colours `(3,)` or random ones."""
     kit = Kit()
-    wall_colour, dado = _paint(_WALLS, rng), _paint(_WALLS, rng)
+    wall_colour = _paint(_WALLS, rng) if wall_colour is None else wall_colour
+    dado = _paint(_WALLS, rng)
     tiled = rng.random() < (0.4 if domain == "or" else 0.08)
     dado_height = rng.uniform(0.9, 1.3) if rng.random() < 0.3 else 0.0
     for i in range(4):
@@ -42,7 +46,7 @@ def room_shell(rng: Rng, textures: Textures, room: NDArray, domain: str = "or") 
         _hang_things(wall, rng, textures, length)
         kit.put(wall.meshes(), 90.0 * i, _turn(90.0 * i) @ (0, distance / 2, 0))
     _ceiling(kit, rng, room)
-    return [_floor(rng, textures, room, domain), *kit.meshes()]
+    return [_floor(rng, textures, room, domain, floor_colour), *kit.meshes()]
 
 
 def _turn(degrees: float) -> NDArray:
@@ -58,13 +62,14 @@ def _paint(palette: tuple[tuple[tuple[float, float, float], float], ...], rng: R
     return linear(*(colour + rng.normal(0, 0.012, 3) + rng.normal(0, 0.05)))
 
 
-def _floor(rng: Rng, textures: Textures, room: NDArray, domain: str) -> Mesh:
+def _floor(rng: Rng, textures: Textures, room: NDArray, domain: str, colour: NDArray | None) -> Mesh:
     texture, tile = -1, 1.0
     if domain != "or" and rng.random() < 0.6:
         texture, tile = textures.pick("wood", rng), 0.9
     elif rng.random() < 0.2:
         texture, tile = textures.pick("tiles", rng), 4 * rng.uniform(0.2, 0.6)
-    colour = linear(1, 1, 1) * rng.uniform(0.7, 1.1) if domain != "or" and texture >= 0 else _paint(_FLOORS, rng)
+    if colour is None:
+        colour = linear(1, 1, 1) * rng.uniform(0.7, 1.1) if domain != "or" and texture >= 0 else _paint(_FLOORS, rng)
     polish = rng.random() ** 2
     material = Material(
         texture=texture, noise=0.05, noise_frequency=0.8, gloss=0.05 + 0.4 * polish, mirror=float(0.07 * polish)
