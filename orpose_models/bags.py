@@ -11,7 +11,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from rosbags.interfaces import Connection
+from rosbags.interfaces import Connection, Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
@@ -22,6 +22,19 @@ from orpose_models.runtime.bags import RawMessage
 NANOSECONDS_PER_SECOND = 1_000_000_000
 #: A serialised message: four bytes that tell the byte order, then the header with the stamp first of all.
 _STAMP_OFFSET = 4
+_FOREVER = QosTime(2147483647, 4294967295)
+#: Of topics whose last message every new listener gets.
+_LATCHED = Qos(
+    history=QosHistory.KEEP_LAST,
+    depth=1,
+    reliability=QosReliability.RELIABLE,
+    durability=QosDurability.TRANSIENT_LOCAL,
+    deadline=_FOREVER,
+    lifespan=_FOREVER,
+    liveliness=QosLiveliness.AUTOMATIC,
+    liveliness_lease_duration=_FOREVER,
+    avoid_ros_namespace_conventions=False,
+)
 
 
 def write_image_bag(
@@ -84,7 +97,7 @@ def write_raw_bag(path: str | Path, messages: Iterable[RawMessage], typestore: T
 
     Args:
         path: The folder to create.
-        messages: In order of recording.
+        messages: In order of recording; /tf_static is marked as latched, so that a player offers it to late listeners.
         typestore: Knows their types, by default those of ROS 2 itself; the definitions go into the file.
 
     Raises:
@@ -97,7 +110,10 @@ def write_raw_bag(path: str | Path, messages: Iterable[RawMessage], typestore: T
         for message in messages:
             key = (message.topic, message.msgtype)
             if key not in connections:
-                connections[key] = writer.add_connection(*key, typestore=typestore or _store())
+                qos = [_LATCHED] if message.topic == "/tf_static" else []
+                connections[key] = writer.add_connection(
+                    *key, typestore=typestore or _store(), offered_qos_profiles=qos
+                )
             writer.write(connections[key], message.recorded_ns, message.cdr)
 
 

@@ -127,6 +127,7 @@ def _choose_topic(path: Path, connections: list[Connection], wanted: str | None)
         if wanted not in topics:
             raise InputError(f"{path}: no image topic '{wanted}' in the bag, it has {', '.join(topics)}")
         return wanted
+    topics = [topic for topic in topics if "/depth/" not in topic] or topics  # depth is no picture to find people in
     if len(topics) > 1:
         raise InputError(f"{path}: the bag has several image topics, choose one with --topic: {', '.join(topics)}")
     return topics[0]

@@ -143,11 +143,18 @@ def images_in(folder: Path) -> list[Path]:
     files = sorted(
         (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()), key=_natural_key
     )
+    stems = {file.stem for file in files}
+    files = [file for file in files if not _is_label_of(file.stem, stems)]
     if not files:
         below = sorted({p.parent.name for p in folder.glob("*/*") if p.suffix.lower() in IMAGE_SUFFIXES})
         hint = f"; there are some in its folders {', '.join(below)}" if below else ""
         raise InputError(f"{folder}: no images ({' '.join(IMAGE_SUFFIXES)}) in this folder{hint}")
     return files
+
+
+def _is_label_of(stem: str, stems: set[str]) -> bool:
+    """Whether a file is the depth or instance image that `orpose synth --depth` puts beside an image."""
+    return any(stem.endswith(end) and stem.removesuffix(end) in stems for end in ("_depth", "_instances"))
 
 
 def _natural_key(path: Path) -> list[tuple[int, str]]:

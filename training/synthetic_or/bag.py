@@ -1,4 +1,4 @@
-"""Sequences as rosbag2 recordings (MCAP): compressed images and camera infos, written without ROS."""
+"""Sequences as rosbag2 recordings (MCAP): images, depth, calibration and camera poses, written without ROS."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from rosbags.typesys import Stores, get_typestore
+from scipy.spatial.transform import Rotation
 
 from orpose_models.annotations import AnnotationSet, Camera, LabelledImage
 from orpose_models.bags import write_raw_bag
@@ -15,6 +17,8 @@ from orpose_models.errors import ConfigError, InputError
 from orpose_models.runtime.bags import RawMessage
 from training.synthetic_or.config import SynthConfig
 
+#: The frame of /tf_static that cameras are placed in: x and y on the floor from its middle, z up.
+ROOM_FRAME = "room"
 _STORE = get_typestore(Stores.LATEST)
 
 
@@ -37,8 +41,10 @@ def bag_paths(config: SynthConfig, bag: Path) -> list[Path]:
 def write_bags(config: SynthConfig, dataset: Path, labels: AnnotationSet, bag: Path) -> list[Path]:
     """Writes one bag a scene with all its cameras; the JPEG files of `dataset` go into it as they are.
 
-    Topics are those of the labels, `/{camera}/image_raw/compressed`, and `/{camera}/camera_info` beside. Stamps are
-    the labels' stamps, so that a recorded image finds its annotations.
+    Topics are those of the labels, `/{camera}/image_raw/compressed`, beside them `/{camera}/camera_info`, with depth
+    `/{camera}/depth/image_raw` (16UC1, mm, 0 where there is nothing) and `/{camera}/depth/camera_info`, and once
+    `/tf_static` with every `{camera}_optical_frame` in the frame `room`. Stamps are the labels' stamps, so that a
+    recorded image finds its annotations.
 
     Raises:
         ConfigError: The settings ask for single moments.
@@ -57,12 +63,28 @@ def write_bags(config: SynthConfig, dataset: Path, labels: AnnotationSet, bag: P
 
 
 def _messages(dataset: Path, images: list[LabelledImage], labels: AnnotationSet) -> Iterator[RawMessage]:
+    cameras = {_base(image): labels.cameras[str(image.camera_id)] for image in images}
+    started_ns = int(images[0].stamp_ns or 0)
+    poses = [_transform(started_ns, _frame_id(base), camera) for base, camera in sorted(cameras.items())]
+    yield _raw(_STORE.types["tf2_msgs/msg/TFMessage"](transforms=poses), "/tf_static", started_ns)
     for image in images:
-        topic, stamp_ns = str(image.topic), int(image.stamp_ns or 0)
-        base = topic.removesuffix("/image_raw/compressed")
-        header = _header(stamp_ns, f"{base.strip('/')}_optical_frame")
-        yield _raw(_camera_info(header, labels.cameras[str(image.camera_id)]), f"{base}/camera_info", stamp_ns)
-        yield _raw(_compressed_image(header, dataset / image.file_name), topic, stamp_ns)
+        base, stamp_ns = _base(image), int(image.stamp_ns or 0)
+        header = _header(stamp_ns, _frame_id(base))
+        info = _camera_info(header, cameras[base])
+        yield _raw(info, f"{base}/camera_info", stamp_ns)
+        yield _raw(_compressed_image(header, dataset / image.file_name), str(image.topic), stamp_ns)
+        if image.depth_file_name:
+            yield _raw(info, f"{base}/depth/camera_info", stamp_ns)
+            yield _raw(_depth_image(header, dataset / image.depth_file_name), f"{base}/depth/image_raw", stamp_ns)
+
+
+def _base(image: LabelledImage) -> str:
+    """`/camera0` of `/camera0/image_raw/compressed`."""
+    return str(image.topic).removesuffix("/image_raw/compressed")
+
+
+def _frame_id(base: str) -> str:
+    return f"{base.strip('/')}_optical_frame"
 
 
 def _raw(message: Any, topic: str, stamp_ns: int) -> RawMessage:
@@ -73,6 +95,34 @@ def _header(stamp_ns: int, frame_id: str) -> Any:
     seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
     stamp = _STORE.types["builtin_interfaces/msg/Time"](sec=seconds, nanosec=nanoseconds)
     return _STORE.types["std_msgs/msg/Header"](stamp=stamp, frame_id=frame_id)
+
+
+def _transform(stamp_ns: int, frame_id: str, camera: Camera) -> Any:
+    """A camera's pose in the room."""
+    if camera.room_from_camera is None:
+        raise InputError(f"annotations.json: camera {camera.camera_id}: room_from_camera: missing; render again")
+    x, y, z, w = Rotation.from_matrix(camera.room_from_camera[:3, :3]).as_quat()
+    position = camera.room_from_camera[:3, 3]
+    types = _STORE.types
+    return types["geometry_msgs/msg/TransformStamped"](
+        header=_header(stamp_ns, ROOM_FRAME),
+        child_frame_id=frame_id,
+        transform=types["geometry_msgs/msg/Transform"](
+            translation=types["geometry_msgs/msg/Vector3"](*(float(value) for value in position)),
+            rotation=types["geometry_msgs/msg/Quaternion"](float(x), float(y), float(z), float(w)),
+        ),
+    )
+
+
+def _depth_image(header: Any, path: Path) -> Any:
+    depth_mm = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if depth_mm is None or depth_mm.dtype != np.uint16 or depth_mm.ndim != 2:
+        raise InputError(f"{path}: not a 16-bit depth image; use an empty --out and render again")
+    height, width = depth_mm.shape
+    return _STORE.types["sensor_msgs/msg/Image"](
+        header=header, height=height, width=width, encoding="16UC1", is_bigendian=0, step=2 * width,
+        data=np.ascontiguousarray(depth_mm, "<u2").view(np.uint8).reshape(-1),
+    )  # fmt: skip
 
 
 def _compressed_image(header: Any, path: Path) -> Any:

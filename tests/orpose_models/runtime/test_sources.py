@@ -25,6 +25,14 @@ def test_folder_in_natural_order(tmp_path):
     assert [f.index for f in source] == [0, 1, 2]  # again from the beginning
 
 
+def test_depth_and_instances_beside_an_image_are_no_frames(tmp_path):
+    for name in ("a.jpg", "b.jpg"):
+        save(tmp_path / name)
+    for name in ("a_depth.png", "a_instances.png", "seen_in_depth.png"):
+        save(tmp_path / name, 1000, (4, 6), np.uint16)
+    assert [frame.name for frame in open_source(tmp_path)] == ["a.jpg", "b.jpg", "seen_in_depth.png"]
+
+
 def test_depth_and_colour_of_files_are_kept(tmp_path):
     save(tmp_path / "a.png", 40000, (4, 6), np.uint16)
     (frame,) = open_source(tmp_path / "a.png")
