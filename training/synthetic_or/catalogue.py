@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from training.synthetic_or import furniture, garments, machines
+from training.synthetic_or import clutter, devices, furniture, garments, machines, office
 from training.synthetic_or.materials import Rng
 from training.synthetic_or.meshes import Mesh
 from training.synthetic_or.textures import Textures
@@ -39,16 +39,45 @@ class Thing:
 
 #: What stands on the floor away from the operating table.
 FLOOR_THINGS: dict[str, Thing] = {
-    "cart": Thing(furniture.cart, 0.7, 0.6, 3.0, everyday=1.0),
-    "rack": Thing(furniture.rack, 1.0, 0.5, 1.5, at_wall=True),
-    "instrument_table": Thing(furniture.instrument_table, 1.2, 0.7, 2.0),
-    "bin": Thing(furniture.bin_or_bucket, 0.5, 0.5, 2.0),
-    "stool": Thing(furniture.stool, 0.5, 0.5, 1.5),
-    "iv_pole": Thing(furniture.pole, 0.5, 0.5, 1.2),
-    "apron_rack": Thing(garments.apron_rack, 1.3, 0.5, 1.3, at_wall=True),
-    "folding_screen": Thing(furniture.screen_wall, 1.0, 0.3, 1.0, at_wall=True),
-    "draped_post": Thing(garments.post_with_cap, 0.5, 0.5, 1.2),
-    "cabinet": Thing(furniture.cabinet, 2.0, 0.55, 1.5, at_wall=True, everyday=1.0),
+    # Medical, free-standing.
+    "cart": Thing(furniture.cart, 0.65, 0.6, 2.5),
+    "instrument_table": Thing(furniture.instrument_table, 1.2, 0.7, 2.2),
+    "bin": Thing(furniture.bin_or_bucket, 0.5, 0.5, 2.0, everyday=0.8),
+    "stool": Thing(furniture.stool, 0.55, 0.55, 1.5, everyday=0.5),
+    "iv_pole": Thing(furniture.pole, 0.55, 0.55, 1.6),
+    "lead_shield": Thing(furniture.lead_shield, 0.9, 0.6, 0.8),
+    "draped_post": Thing(garments.post_with_cap, 0.5, 0.5, 0.9, everyday=0.3),
+    "draped_machine": Thing(devices.draped_machine, 0.8, 0.7, 0.8),
+    "microscope": Thing(devices.microscope, 0.8, 1.4, 0.5),
+    "control_console": Thing(devices.control_console, 0.8, 0.9, 0.7),
+    "step_stool": Thing(devices.step_stool, 0.5, 0.35, 0.7),
+    "wheelchair": Thing(devices.wheelchair, 0.65, 0.9, 0.5),
+    "swivel_chair": Thing(office.swivel_chair, 0.6, 0.6, 1.2, everyday=1.2),
+    "draped_chair": Thing(garments.draped_chair, 0.6, 0.6, 0.5, everyday=0.8),
+    # Medical, along the walls.
+    "rack": Thing(furniture.rack, 1.2, 0.5, 1.3, at_wall=True),
+    "device_rack": Thing(furniture.device_rack, 1.2, 0.55, 1.8, at_wall=True),
+    "apron_rack": Thing(garments.apron_rack, 1.3, 0.5, 1.5, at_wall=True),
+    "folding_screen": Thing(furniture.folding_screen, 1.2, 0.45, 1.2, at_wall=True),
+    "cabinet": Thing(furniture.cabinet, 1.6, 0.5, 2.6, at_wall=True, everyday=1.0),
+    "anaesthesia_machine": Thing(devices.anaesthesia_machine, 1.0, 0.9, 1.0, at_wall=True),
+    "ultrasound": Thing(devices.ultrasound, 0.6, 0.8, 1.0, at_wall=True),
+    "stretcher": Thing(devices.stretcher, 2.1, 0.85, 0.7, at_wall=True),
+    "gas_bottles": Thing(devices.gas_bottles, 0.8, 0.35, 0.6, at_wall=True),
+    "pile": Thing(clutter.pile, 0.9, 0.6, 1.6, at_wall=True, everyday=1.0),
+    "desk": Thing(office.desk, 1.5, 0.9, 1.3, at_wall=True, everyday=1.5),
+    # Offices and homes.
+    "chair": Thing(office.chair, 0.5, 0.5, 0.3, everyday=1.5),
+    "plant": Thing(office.plant, 0.6, 0.6, everyday=1.0),
+    "floor_lamp": Thing(office.floor_lamp, 0.4, 0.4, everyday=1.0),
+    "dining_table": Thing(office.dining_table, 1.8, 1.8, everyday=1.0),
+    "sofa": Thing(office.sofa, 2.0, 0.9, everyday=1.2, at_wall=True),
+    "bookshelf": Thing(office.bookshelf, 1.2, 0.35, 0.3, everyday=1.5, at_wall=True),
+    "kitchen": Thing(office.kitchen, 2.0, 0.6, everyday=0.8, at_wall=True),
+    "fridge": Thing(office.fridge, 0.7, 0.65, 0.2, everyday=0.6, at_wall=True),
+    "bed": Thing(office.bed, 1.5, 2.0, everyday=0.6, at_wall=True),
+    "television": Thing(office.television, 1.4, 0.45, everyday=0.8, at_wall=True),
+    "shop_shelf": Thing(office.counter, 1.8, 0.5, everyday=0.8, at_wall=True),
 }
 
 #: What belongs to the operating table: it stands or hangs beside, around or over it.

@@ -33,7 +33,7 @@ def garment(
     material: Material = CLOTH,
 ) -> None:  # fmt: skip
     """A garment whose collar hangs at `place`: shoulders, wider hem, folds; flat as on a hanger."""
-    length, half = rng.uniform(0.75, 1.3), rng.uniform(0.19, 0.27)
+    length, half = min(rng.uniform(0.75, 1.3), place[2] - 0.05), rng.uniform(0.19, 0.27)
     t, angle = np.linspace(0, 1, 13), np.linspace(0, 2 * np.pi, 22, endpoint=False)
     width = np.interp(t, [0, 0.03, 0.09, 0.35, 1], [0.05, 0.1, half, half * 0.88, half * rng.uniform(0.95, 1.3)])
     thickness = np.interp(t, [0, 0.1, 1], [0.03, 0.055, rng.uniform(0.04, 0.13)])

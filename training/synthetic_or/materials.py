@@ -21,8 +21,8 @@ def grey(rng: Rng, low: float = 0.3, high: float = 0.95, tint: float = 0.02) -> 
 
 
 def vivid(rng: Rng) -> NDArray:
-    colour = rng.uniform(0.05, 0.9, 3)
-    colour[rng.integers(3)] *= 0.2
+    colour = rng.uniform(0.08, 0.85, 3)
+    colour[rng.integers(3)] *= rng.uniform(0.15, 0.6)
     return linear(*colour)
 
 
