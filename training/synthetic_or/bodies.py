@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from orpose_models.skeleton import h36m17_from_coco17
 from training.synthetic_or.build_bodies import BONE_NAMES
+from training.synthetic_or.meshes import vertex_normals
 
 BANK_PATH = Path(__file__).with_name("bodies.npz")
 BONE = {name: index for index, name in enumerate(BONE_NAMES)}
@@ -126,10 +127,14 @@ class BodyBank:
                 positions[bone] = positions[parent] + rotations[parent] @ (heads[bone] - heads[parent])
         offsets = positions - np.einsum("bij,bj->bi", rotations, heads)
         motions = np.concatenate([rotations, offsets[:, :, None]], axis=2)
-        vertices = skinned(self.rest_vertices[shape], self.weights, motions)
+        vertices = skinned(self.rest_vertices[shape], self._sparse_weights, motions)
         points, weights = self._coco_points[shape], self._coco_weights
         coco = np.einsum("bij,kbj->ki", rotations, points, optimize=True) + weights @ offsets
         return PosedBody(shape, vertices, rotations, positions, motions, coco, self._h36m(rotations, coco))
+
+    @cached_property
+    def _sparse_weights(self) -> csr_matrix:
+        return csr_matrix(self.weights)
 
     @cached_property
     def _neighbours(self) -> csr_matrix:
@@ -138,15 +143,15 @@ class BodyBank:
         size = len(self.is_eye)
         joined = coo_matrix((np.ones(2 * len(a)), (np.r_[a, b], np.r_[b, a])), (size, size)).tocsr()
         joined.data[:] = 1.0
-        return joined.multiply(1.0 / np.maximum(joined.sum(1), 1)).tocsr()
+        return joined.multiply(1.0 / np.maximum(joined.sum(1), 1)).tocsr().astype(np.float32)
 
-    @lru_cache(maxsize=128)  # noqa: B019 one bank a process
-    def smooth_rest(self, shape: int, rounds: int) -> NDArray:
-        """`(V, 3)` m: the rest body without its details, what loose cloth sees of it."""
-        vertices = self.rest_vertices[shape].astype(np.float64)
+    @lru_cache(maxsize=256)  # noqa: B019 one bank a process
+    def smooth_rest(self, shape: int, rounds: int) -> tuple[NDArray, NDArray]:
+        """`(V, 3)` m: the rest body without its details, what loose cloth sees of it, and its normals."""
+        vertices = self.rest_vertices[shape]
         for _ in range(rounds):
-            vertices = 0.4 * vertices + 0.6 * (self._neighbours @ vertices)
-        return vertices
+            vertices = np.float32(0.4) * vertices + np.float32(0.6) * (self._neighbours @ vertices)
+        return vertices, vertex_normals(vertices, self.faces).astype(np.float32)
 
     @staticmethod
     def _h36m(rotations: NDArray, coco: NDArray) -> NDArray:
@@ -156,10 +161,18 @@ class BodyBank:
         return h36m
 
 
-def skinned(rest_vertices: NDArray, weights: NDArray, motions: NDArray) -> NDArray:
-    """`(V, 3)` m: vertices `(V, 3)` moved by the mean of their bones' motions `(B, 3, 4)`, weighted by `(V, B)`."""
-    blended = (weights @ motions.reshape(len(motions), 12).astype(np.float32)).reshape(-1, 3, 4)
-    return np.einsum("vij,vj->vi", blended[:, :, :3], rest_vertices) + blended[:, :, 3]
+def skinned(rest_vertices: NDArray, weights: csr_matrix, motions: NDArray) -> NDArray:
+    """`(V, 3)` m: vertices `(V, 3)` moved by the mean of their bones' motions `(B, 3, 4)`, weighted by `(V, B)`.
+
+    The weights are sparse: four bones a vertex, and no threads of a linear algebra library, which would cost more
+    than they give where each core has its own worker."""
+    x, y, z = np.ascontiguousarray(rest_vertices.T, np.float32)
+    blended = np.ascontiguousarray((weights @ motions.reshape(len(motions), 12).astype(np.float32)).T)
+    moved = np.empty((len(x), 3), np.float32)
+    for axis in range(3):  # rows of 12: what each vertex' x, y, z and 1 count for in this axis
+        row = blended[4 * axis : 4 * axis + 4]
+        moved[:, axis] = row[0] * x + row[1] * y + row[2] * z + row[3]
+    return moved
 
 
 def _dense(bones: NDArray, weights: NDArray, num_bones: int) -> NDArray[np.float32]:

@@ -6,13 +6,14 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from training.synthetic_or import bodies as b
 from training.synthetic_or.gowns import loft
 from training.synthetic_or.headwear import headwear
 from training.synthetic_or.meshes import Material, Mesh, linear
 from training.synthetic_or.outfits import Outfit
-from training.synthetic_or.tailor import Cut, Measures, Piece, bunches, cut_piece, ridges, visible_skin
+from training.synthetic_or.tailor import Cut, Measures, Piece, bunches, cut_piece, measures_of, ridges, visible_skin
 
 _SKIN = Material(noise=0.05, noise_frequency=6.0, gloss=0.06)
 _GLOVE = Material(noise=0.03, folds=0.2, fold_scale=(18.0, 18.0, 18.0), gloss=0.2)
@@ -28,7 +29,8 @@ def dress(bank: b.BodyBank, body: b.PosedBody, outfit: Outfit, instance: int, sk
         Mesh(body.vertices, wardrobe.skin_faces, wardrobe.skin_colours, np.zeros((len(body.vertices), 2)), _SKIN,
              instance, pattern=bank.rest_vertices[body.shape])
     ]  # fmt: skip
-    meshes += [piece.worn(body, instance) for piece in wardrobe.pieces]
+    moved = b.skinned(wardrobe.vertices, wardrobe.weights, body.bone_motions)
+    meshes += [piece.worn(part, instance) for piece, part in zip(wardrobe.pieces, wardrobe.split(moved), strict=True)]
     if skirt:
         rng = np.random.default_rng([outfit.fold_phase, 1])
         if outfit.kind == "gown":
@@ -57,16 +59,24 @@ def cloth_material(outfit: Outfit) -> Material:
 
 
 class _Wardrobe:
-    """The pieces and the skin they leave to see; `colours (V, 3)` and `faces (F, 3)` of the bank's vertices."""
+    """The pieces and the skin they leave to see; `colours (V, 3)` and `faces (F, 3)` of the bank's vertices.
+
+    `vertices` and `weights` are those of all pieces, to be moved at once."""
 
     def __init__(self, pieces: list[Piece], skin_faces: NDArray, skin_colours: NDArray) -> None:
         self.pieces, self.skin_faces, self.skin_colours = pieces, skin_faces, skin_colours
+        self.vertices = np.concatenate([piece.vertices for piece in pieces])
+        self.weights = csr_matrix(np.concatenate([piece.weights for piece in pieces]))
+        self._ends = np.cumsum([len(piece.vertices) for piece in pieces])[:-1]
+
+    def split(self, values: NDArray) -> list[NDArray]:
+        return np.split(values, self._ends)
 
 
 @lru_cache(maxsize=64)
 def _wardrobe(bank: b.BodyBank, shape: int, outfit: Outfit, skirt: bool) -> _Wardrobe:
     rng = np.random.default_rng(outfit.fold_phase)
-    measures = Measures(bank, shape)
+    measures = measures_of(bank, shape)
     cutter = _Cutter(measures, outfit, rng, hanging=skirt)
     cutter.legs()
     cutter.top()
@@ -144,25 +154,25 @@ class _Cutter:
         wide = outfit.looseness * {"gown": 1.25, "street": 0.75, "patient": 0.9}.get(outfit.kind, 1.0)
         hem = m.hip_z + self.rng.uniform(-0.07, -0.03)
         if gown and self.hanging:  # goes on in the hanging part
-            hem = m.shoulder_z - 0.42 * (m.shoulder_z - m.hip_z)
+            hem = m.shoulder_z - 0.62 * (m.shoulder_z - m.hip_z)
         if outfit.legwear == "skirt":
             hem = m.hip_z + 0.09
         self._add(
             [m.collar(outfit.collar_m, 0.07), m.arm_cut(outfit.sleeve), m.below(hem), _no_legs(m)],
             self._top_ease(wide, hem), self._printed(outfit.main), self.cloth, folds=self._top_folds(wide),
-            rounds=14, sag=0.028 * wide if gown else 0.01 * wide,
+            rounds=12, sag=0.028 * wide if gown else 0.01 * wide,
         )  # fmt: skip
         if outfit.jacket is not None:
             self._add(
                 [m.collar(self.rng.uniform(0.1, 0.25), 0.06), m.arm_cut(1.93), m.below(hem - 0.02), _no_legs(m)],
                 self._top_ease(wide, hem) + 0.02, outfit.jacket, self.cloth,
-                folds=self._top_folds(wide), rounds=14, sag=0.012,
+                folds=self._top_folds(wide), rounds=12, sag=0.012,
             )  # fmt: skip
         if outfit.apron is not None:
             bottom = m.hip_z + (0.12 if self.hanging else 0.02)
             self._add(
                 [m.collar(0.05, 0.08), m.arm_cut(0.12), m.below(bottom), _no_legs(m)],
-                0.05, outfit.apron, _APRON, rounds=30, fine=False,
+                0.05, outfit.apron, _APRON, rounds=24,
             )  # fmt: skip
 
     def _top_ease(self, wide: float, hem: float) -> NDArray:
@@ -202,18 +212,18 @@ class _Cutter:
         outfit, m = self.outfit, self.m
         if outfit.legwear != "none":
             shoe = Cut(np.where(m.leg >= -0.5, (1.93 - m.leg) * m.limb_m, 1.0), m.limb_axis)
-            self._add([shoe], 0.014, outfit.shoes, _SHOE, rounds=9, fine=False)
+            self._add([shoe], 0.014, outfit.shoes, _SHOE, rounds=5)
         if outfit.cuffs is not None:
             wrist = Cut(np.where(m.arm >= -0.5, (1.76 - m.arm) * m.limb_m, 1.0), m.limb_axis)
-            self._add([wrist, m.arm_cut(2.02)], 0.005, outfit.cuffs, _KNIT, rounds=3, fine=False)
+            self._add([wrist, m.arm_cut(2.02)], 0.005, outfit.cuffs, _KNIT, rounds=5)
         if outfit.gloves is not None:
             start = 1.86 if outfit.cuffs is not None else 1.95
             hand = Cut(np.where(m.arm >= -0.5, (start - m.arm) * m.limb_m, 1.0), m.limb_axis)
             ease = 0.002 + (0.006 if outfit.cuffs is not None else 0.0) * np.clip((2.0 - m.arm) * 10, 0, 1)
-            self._add([hand], ease, outfit.gloves, _GLOVE, rounds=0, fine=False)
+            self._add([hand], ease, outfit.gloves, _GLOVE, rounds=0)
         if outfit.apron is not None and outfit.thyroid:
             neck = [m.above(m.neck_z + 0.055), m.below(m.neck_z - 0.01), _no_legs(m)]
-            self._add(neck, 0.016, outfit.apron, _APRON, rounds=6, fine=False)
+            self._add(neck, 0.016, outfit.apron, _APRON, rounds=5)
 
 
 def _no_legs(m: Measures) -> Cut:

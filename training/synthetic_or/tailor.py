@@ -6,7 +6,8 @@ A piece is cut along lines (hem, collar, sleeve's end), made wider and folded on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,9 +51,8 @@ class Piece:
     material: Material
     sag: NDArray
 
-    def worn(self, body: b.PosedBody, instance: int) -> Mesh:
-        """The piece on the posed body."""
-        vertices = b.skinned(self.vertices, self.weights, body.bone_motions)
+    def worn(self, vertices: NDArray, instance: int) -> Mesh:
+        """The piece with its `vertices (V, 3)` moved by the body's bones, its underside hanging."""
         if self.sag.any():
             normals = vertex_normals(vertices, self.faces)
             vertices[:, 2] -= self.sag * np.clip(0.15 - normals[:, 2], 0, 1)
@@ -60,12 +60,17 @@ class Piece:
         return Mesh(vertices, self.faces, self.colours, uv, self.material, instance, pattern=self.vertices)
 
 
+@lru_cache(maxsize=64)
+def measures_of(bank: b.BodyBank, shape: int) -> Measures:
+    return Measures(bank, shape)
+
+
 class Measures:
     """Where each vertex of one rest body lies along limbs and trunk."""
 
     def __init__(self, bank: b.BodyBank, shape: int) -> None:
         self.bank, self.shape = bank, shape
-        self.rest = bank.rest_vertices[shape].astype(np.float64)
+        self.rest = bank.rest_vertices[shape]
         heads = bank.bone_heads[shape]
         self.main = bank.weight_bones[:, 0]
         self.regions = bank.regions
@@ -140,7 +145,7 @@ def outside(cuts: Sequence[Cut]) -> tuple[NDArray, NDArray]:
 
 def cut_piece(
     measures: Measures, cuts: Sequence[Cut], loose: NDArray | float, colours: NDArray, material: Material,
-    folds: NDArray | float = 0.0, rounds: int = 10, fine: bool = True, sag: float = 0.0,
+    folds: NDArray | float = 0.0, rounds: int = 12, sag: float = 0.0,
 ) -> tuple[Piece, NDArray]:  # fmt: skip
     """A piece and, for `without`, the vertices deep under it `(V,)`.
 
@@ -152,19 +157,18 @@ def cut_piece(
         material: How it looks.
         folds: `(V,)` m added to `loose`.
         rounds: How smooth the body under it is taken to be.
-        fine: Whether to halve its triangles' edges.
         sag: How far the underside of the sleeves and legs hangs down (m).
     """
     bank = measures.bank
     beyond, back = outside(cuts)
-    smooth = bank.smooth_rest(measures.shape, rounds)
-    normals = vertex_normals(smooth, bank.faces)
+    smooth, normals = bank.smooth_rest(measures.shape, rounds)
     # Nowhere under the skin: smoothing has taken off shoulders and toes.
     clear = np.einsum("vc,vc->v", measures.rest - smooth, normals) + _CLEAR_M
     offset = np.maximum(np.broadcast_to(np.asarray(loose, float), len(smooth)) + folds, clear)
     vertices = smooth + normals * offset[:, None] + back * beyond.clip(0, _LONGEST_TRIM_M)[:, None]
-    corners = beyond[bank.faces]
-    mine = (corners.min(1) < 0) & (corners.max(1) < _LONGEST_TRIM_M)
+    first, second, third = (beyond[corner] for corner in bank.faces.T)
+    mine = np.minimum(np.minimum(first, second), third) < 0
+    mine &= np.maximum(np.maximum(first, second), third) < _LONGEST_TRIM_M
     used, faces = np.unique(bank.faces[mine], return_inverse=True)
     limb = np.clip(np.maximum(measures.arm, measures.leg) + 0.2, 0, 1)
     piece = Piece(
@@ -175,33 +179,15 @@ def cut_piece(
         material,
         (sag * limb)[used],
     )
-    return (halved(piece) if fine else piece), beyond < -_DEEP_M
-
-
-def halved(piece: Piece) -> Piece:
-    """The same piece with every triangle cut into four."""
-    edges = np.sort(np.concatenate([piece.faces[:, [0, 1]], piece.faces[:, [1, 2]], piece.faces[:, [2, 0]]]), axis=1)
-    size = len(piece.vertices)
-    unique, inverse = np.unique(edges[:, 0] * size + edges[:, 1], return_inverse=True)
-    first, second = unique // size, unique % size
-    ab, bc, ca = (size + part for part in np.split(inverse.ravel(), 3))
-    a, b_, c = piece.faces.T
-    faces = np.concatenate([np.stack(corners, 1) for corners in ((a, ab, ca), (ab, b_, bc), (ca, bc, c), (ab, bc, ca))])
-
-    def refined(values: NDArray) -> NDArray:
-        return np.concatenate([values, (values[first] + values[second]) * 0.5])
-
-    return replace(
-        piece, vertices=refined(piece.vertices), faces=faces, weights=refined(piece.weights),
-        colours=refined(piece.colours), sag=refined(piece.sag),
-    )  # fmt: skip
+    return piece, beyond < -_DEEP_M
 
 
 def visible_skin(bank: b.BodyBank, deep: Sequence[NDArray]) -> NDArray:
     """`(F, 3)` faces that are not wholly under one piece."""
     seen = np.ones(len(bank.faces), bool)
     for under in deep:
-        seen &= ~under[bank.faces].all(1)
+        first, second, third = (under[corner] for corner in bank.faces.T)
+        seen &= ~(first & second & third)
     return bank.faces[seen]
 
 
