@@ -14,12 +14,21 @@ from training.synthetic_or.furniture import operating_table
 from training.synthetic_or.meshes import Mesh, turned
 from training.synthetic_or.outfits import Outfit, sample_outfit
 from training.synthetic_or.poses import PoseRequest, pose_body
+from training.synthetic_or.props import held, stool_under
 from training.synthetic_or.staffing import AS_USUAL, Staffing
 
-_AT_TABLE = {"reach": 0.5, "bend": 0.17, "hands_folded": 0.15, "stand": 0.1, "arm_up": 0.08}
+_AT_TABLE = {"reach": 0.42, "lean": 0.2, "bend": 0.12, "hands_folded": 0.13, "stand": 0.08, "arm_up": 0.05}
 _ELSEWHERE = {
-    "stand": 0.28, "hands_folded": 0.24, "walk": 0.2, "reach": 0.1, "sit": 0.06, "arm_up": 0.06, "bend": 0.06,
+    "stand": 0.24, "hands_folded": 0.22, "arms_crossed": 0.06, "walk": 0.17, "reach": 0.1, "sit": 0.1, "arm_up": 0.04,
+    "bend": 0.04, "crouch": 0.03,
 }  # fmt: skip
+_EVERYDAY = {
+    "stand": 0.2, "walk": 0.24, "sit": 0.16, "hands_folded": 0.06, "arms_crossed": 0.07, "phone": 0.08, "carry": 0.07,
+    "arm_up": 0.06, "reach": 0.03, "bend": 0.04, "crouch": 0.03,
+}  # fmt: skip
+#: How often hands hold something.
+_HOLDING = {"reach": 0.4, "bend": 0.3, "stand": 0.1, "walk": 0.15, "phone": 1.0, "carry": 1.0, "hands_folded": 0.05}
+_BESIDE_M = (0.4, 0.55)  # between people shoulder to shoulder
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,8 @@ def operation(
         bounds = (rng.uniform(-1.0, -0.6), rng.uniform(0.5, 1.0), -0.3, 0.3)
         drape = drape_over(np.zeros((0, 3)), bounds, table.height + 0.02, rng)
         meshes += turned(drape, table.heading, table.foot)
-    return people + _staff(bank, table, floor, room, rng, len(people) + 1, staffing), meshes
+    people += _staff(bank, table, floor, room, rng, len(people) + 1, staffing)
+    return people, meshes + _seats(people, rng)
 
 
 def _staff(
@@ -106,9 +116,10 @@ def _staff(
 ) -> list[Person]:  # fmt: skip
     staff: list[Person] = []
     team: Outfit | None = None
+    places: list[tuple[float, float]] = []
     for _ in range(staffing.sample_number(rng)):
-        at_table = rng.random() < 0.5
-        request = _at_table(table, floor, rng) if at_table else _somewhere(floor, room, rng)
+        at_table = rng.random() < 0.58
+        request = _at_table(table, floor, places, rng) if at_table else _somewhere(floor, room, _ELSEWHERE, rng)
         if request is None:
             continue
         roles = ["surgeon", "assistant", "nurse"] if at_table else ["nurse", "anaesthetist", "visitor"]
@@ -119,14 +130,18 @@ def _staff(
     return staff
 
 
-def everyday(bank: BodyBank, floor: Floor, room: NDArray, rng: np.random.Generator) -> list[Person]:
-    """People in street clothes, anywhere in the room."""
+def _seats(people: list[Person], rng: np.random.Generator) -> list[Mesh]:
+    return [mesh for person in people if person.request.kind == "sit" for mesh in stool_under(person.body, rng)]
+
+
+def everyday(bank: BodyBank, floor: Floor, room: NDArray, rng: np.random.Generator) -> tuple[list[Person], list[Mesh]]:
+    """People in street clothes, anywhere in the room, and what they sit on."""
     people: list[Person] = []
     for _ in range(int(rng.integers(1, 7))):
-        request = _somewhere(floor, room, rng)
+        request = _somewhere(floor, room, _EVERYDAY, rng)
         if request is not None:
             people.append(_person(bank, request, sample_outfit("street", rng), "visitor", rng, len(people) + 1))
-    return people
+    return people, _seats(people, rng)
 
 
 def _person(
@@ -139,38 +154,48 @@ def _person(
 def clothed(
     bank: BodyBank, shape: int, body: PosedBody, request: PoseRequest, outfit: Outfit, role: str, instance: int
 ) -> Person:
-    """A person in a pose, with the clothes' meshes."""
-    meshes = dress(bank, body, outfit, instance, skirt=request.kind not in ("sit", "lie"))
+    """A person in a pose, with the meshes of clothes and of what is in the hand."""
+    meshes = dress(bank, body, outfit, instance, skirt=request.kind not in ("sit", "lie", "crouch"))
+    rng = np.random.default_rng([outfit.fold_phase, 3])  # the same thing at every moment
+    if rng.random() < _HOLDING.get(request.kind, 0.0):
+        meshes += held(body, "right" if rng.random() < 0.7 else "left", request.kind, outfit.kind == "street", rng)
     return Person(instance, body, role, shape, request, outfit, meshes)
 
 
-def _at_table(table: TableFrame, floor: Floor, rng: np.random.Generator) -> PoseRequest | None:
+def _at_table(
+    table: TableFrame, floor: Floor, places: list[tuple[float, float]], rng: np.random.Generator
+) -> PoseRequest | None:
+    """A place at a long side of the table, often shoulder to shoulder with one of `places` (x, side), which grow."""
     for _ in range(8):
-        x, side = rng.uniform(-0.95, 0.95), rng.choice([-1.0, 1.0])
-        px, py = table.to_room(x, side * rng.uniform(0.48, 0.72))
-        if not floor.free(px, py, 0.12):
+        x, side = rng.uniform(-0.85, 0.85), rng.choice([-1.0, 1.0])
+        if places and rng.random() < 0.65:
+            x, side = places[rng.integers(len(places))]
+            x += rng.choice([-1.0, 1.0]) * rng.uniform(*_BESIDE_M)
+        px, py = table.to_room(x, side * rng.uniform(0.44, 0.66))
+        if abs(x) > 1.1 or not floor.free(px, py, 0.1):
             continue
         floor.take(px, py, 0.16)
+        places.append((float(x), float(side)))
         facing = table.heading + (180.0 if side < 0 else 0.0) + rng.normal(0, 15)
         kind = str(rng.choice(list(_AT_TABLE), p=list(_AT_TABLE.values())))
         hands = []
+        over = (0.02, 0.1) if kind == "lean" else (0.08, 0.35)
         for sign in (-1, 1) if side > 0 else (1, -1):
             place = table.to_room(x + sign * rng.uniform(-0.05, 0.25), side * rng.uniform(-0.1, 0.2))
-            hands.append((*place, table.height + rng.uniform(0.08, 0.35)))
+            hands.append((*place, table.height + rng.uniform(*over)))
         step = rng.choice([0.0, 0.0, 0.12])
-        return PoseRequest(
-            kind, np.array([px, py, step]), facing, np.array(hands) if kind in ("reach", "bend") else None
-        )
+        reaches = kind in ("reach", "bend", "lean")
+        return PoseRequest(kind, np.array([px, py, step]), facing, np.array(hands) if reaches else None)
     return None
 
 
-def _somewhere(floor: Floor, room: NDArray, rng: np.random.Generator) -> PoseRequest | None:
+def _somewhere(floor: Floor, room: NDArray, kinds: dict[str, float], rng: np.random.Generator) -> PoseRequest | None:
     for _ in range(12):
         x, y = rng.uniform(-0.42, 0.42, 2) * room[:2]
         if not floor.free(x, y, 0.2):
             continue
         floor.take(x, y, 0.22)
-        kind = str(rng.choice(list(_ELSEWHERE), p=list(_ELSEWHERE.values())))
+        kind = str(rng.choice(list(kinds), p=list(kinds.values())))
         return PoseRequest(kind, np.array([x, y, 0.0]), rng.uniform(0, 360))
     return None
 

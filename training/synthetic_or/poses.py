@@ -1,4 +1,4 @@
-"""Poses: what people in a room do (stand, reach, bend over, walk, sit, raise an arm, lie), as bone rotations.
+"""Poses: what people in a room do (stand, reach, lean on the table, walk, sit, lie and so on), as bone rotations.
 
 A pose is built in the person's own frame (z up, facing -y), then turned by the heading and set on the floor.
 """
@@ -13,7 +13,10 @@ from scipy.spatial.transform import Rotation
 
 from training.synthetic_or.bodies import BONE, BodyBank, PosedBody, frame_from, rotation_about
 
-KINDS = ("stand", "hands_folded", "reach", "bend", "walk", "sit", "arm_up", "lie")
+KINDS = (
+    "stand", "hands_folded", "arms_crossed", "reach", "lean", "bend", "walk", "sit", "crouch", "arm_up", "phone",
+    "carry", "lie",
+)  # fmt: skip
 SIDES = (("left", 1.0), ("right", -1.0))
 
 
@@ -63,6 +66,7 @@ def _bend_trunk(local: NDArray, kind: str, rng: np.random.Generator) -> NDArray:
     """Sets spine and chest, returns the pelvis' tilt in the person's frame. Positive x rotation bends forwards."""
     bend = {
         "bend": rng.uniform(25, 60), "reach": rng.uniform(5, 25), "sit": rng.uniform(0, 20),
+        "lean": rng.uniform(18, 48), "crouch": rng.uniform(10, 40), "carry": rng.uniform(-6, 5),
         "hands_folded": rng.uniform(-3, 8), "walk": rng.uniform(0, 10),
     }.get(kind, rng.uniform(-3, 10))  # fmt: skip
     lean, twist = rng.normal(0, 4), rng.normal(0, 10)
@@ -74,7 +78,7 @@ def _bend_trunk(local: NDArray, kind: str, rng: np.random.Generator) -> NDArray:
 
 
 def _head(kind: str, rng: np.random.Generator) -> NDArray:
-    down = {"reach": 18.0, "bend": 5.0, "hands_folded": 8.0}.get(kind, 3.0)
+    down = {"reach": 20.0, "lean": 16.0, "bend": 5.0, "hands_folded": 12.0, "phone": 6.0}.get(kind, 4.0)
     return (
         rotation_about("z", rng.normal(0, 22))
         @ rotation_about("x", rng.normal(down, 10))
@@ -98,6 +102,8 @@ def _legs(bank: BodyBank, shape: int, local: NDArray, request: PoseRequest, rng:
         knee = rng.uniform(2, 12) + (max(0.0, -swing) * rng.uniform(0.5, 1.3) if kind == "walk" else 0.0)
         if kind == "sit":
             swing, knee, spread = rng.uniform(75, 95), rng.uniform(70, 100), rng.uniform(3, 16) * sign
+        if kind == "crouch":
+            swing, knee, spread = rng.uniform(70, 105), rng.uniform(95, 130), rng.uniform(4, 20) * sign
         down = rotation_about("x", -swing) @ rotation_about("y", -spread) @ np.array([0.0, 0.0, -1.0])
         shin_down = rotation_about("x", -swing + knee) @ rotation_about("y", -spread) @ np.array([0.0, 0.0, -1.0])
         upright = _heading_only(tilt)
@@ -109,7 +115,7 @@ def _legs(bank: BodyBank, shape: int, local: NDArray, request: PoseRequest, rng:
         parent = _global_rotation(bank, local, BONE[f"{side}_shin"])
         # The bank's rest feet point down a little; 12 degrees up sets the sole on the floor.
         local[BONE[f"{side}_foot"]] = parent.T @ upright @ turn_out @ rotation_about("x", -12.0)
-    return float(shin + 0.1 if kind == "sit" else thigh + shin + 0.1)
+    return float(shin + 0.1 if kind in ("sit", "crouch") else thigh + shin + 0.1)
 
 
 def _heading_only(rotation: NDArray) -> NDArray:
@@ -142,29 +148,53 @@ def _arms(
 ) -> None:
     chest = _global_rotation(bank, local, BONE["chest"])
     raised = rng.choice(["left", "right"]) if request.kind == "arm_up" else None
-    folded = request.kind == "hands_folded"
-    shared_height, shared_forward = rng.uniform(-0.42, -0.12), rng.uniform(0.18, 0.36)
+    upright = _heading_only(local[BONE["pelvis"]])
+    together = _Together(request.kind, rng)
     for index, (side, sign) in enumerate(SIDES):
         local[BONE[f"{side}_clavicle"]] = rotation_about("y", sign * rng.normal(-1, 4))
         shoulder = _bone_head(bank, shape, local, pelvis, BONE[f"{side}_upper_arm"])
         if side == raised:
             offset = np.array([sign * rng.uniform(0, 0.3), -rng.uniform(0.05, 0.35), rng.uniform(0.2, 0.5)])
             hand = shoulder + chest @ offset
-        elif folded:
-            offset = np.array([-sign * rng.uniform(0.08, 0.22), -shared_forward, shared_height + rng.normal(0, 0.03)])
-            hand = shoulder + chest @ offset
+        elif request.kind == "phone" and side == "right":
+            head = _bone_head(bank, shape, local, pelvis, BONE["head"])
+            hand = head + chest @ np.array([sign * 0.13, -rng.uniform(0.0, 0.06), rng.uniform(-0.02, 0.04)])
+        elif request.kind in _BOTH_HANDS:
+            hand = shoulder + chest @ together.offset(sign, rng)
         elif request.reach_to is not None and rng.random() < 0.9:
             hand = request.reach_to[index]
-        elif request.kind in ("reach", "bend", "sit"):
+        elif request.kind in ("reach", "bend", "lean", "sit", "crouch"):
             offset = np.array([-sign * rng.uniform(-0.05, 0.2), -rng.uniform(0.3, 0.55), -rng.uniform(0.1, 0.4)])
-            hand = shoulder + _heading_only(local[BONE["pelvis"]]) @ offset
+            hand = shoulder + upright @ offset
         else:
             swing = rng.normal(0, 0.18) if request.kind == "walk" else rng.normal(-0.04, 0.06)
             if request.leading is not None:  # the arm swings against the leg of its side
                 swing = 0.14 * sign * request.leading
             offset = np.array([sign * rng.uniform(0.02, 0.18), swing, -rng.uniform(0.42, 0.58)])
-            hand = shoulder + _heading_only(local[BONE["pelvis"]]) @ offset
+            hand = shoulder + upright @ offset
         _reach(bank, shape, local, shoulder, hand, side, sign, chest, rng)
+
+
+_BOTH_HANDS = ("hands_folded", "arms_crossed", "carry")
+
+
+class _Together:
+    """Where both hands go together, from their shoulders in the chest's axes: clasped before the body, raised and
+    kept sterile, crossed, or around something that is carried."""
+
+    def __init__(self, kind: str, rng: np.random.Generator) -> None:
+        self._kind = kind
+        self._forward, self._height = rng.uniform(0.17, 0.34), rng.uniform(-0.46, -0.16)
+        self._apart = rng.choice([rng.uniform(0.02, 0.05), rng.uniform(0.05, 0.2)])
+        if kind == "carry":
+            self._forward, self._height, self._apart = rng.uniform(0.25, 0.38), rng.uniform(-0.42, -0.2), 0.17
+
+    def offset(self, sign: float, rng: np.random.Generator) -> NDArray:
+        half_shoulders = 0.17
+        if self._kind == "arms_crossed":
+            return np.array([-sign * (half_shoulders + 0.11), -0.19 - 0.03 * sign, -0.24 + 0.03 * sign])
+        inwards = half_shoulders - self._apart
+        return np.array([-sign * inwards, -self._forward, self._height + rng.normal(0, 0.02)])
 
 
 def _bone_head(bank: BodyBank, shape: int, local: NDArray, pelvis: NDArray, bone: int) -> NDArray:

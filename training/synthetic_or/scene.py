@@ -62,7 +62,8 @@ def sample_scene(domain: str, bank: BodyBank, textures: Textures, rng: np.random
             meshes += machines
             lights += lamp_lights
     else:
-        people = everyday(bank, floor, room, rng)
+        people, seats = everyday(bank, floor, room, rng)
+        meshes += seats
     meshes += place_furniture(textures, floor, room, rng, domain)
     return Scene(meshes, people, lights, ambient_light(rng), room, centre, floor)
 
