@@ -23,7 +23,7 @@ _ELSEWHERE = {
     "bend": 0.04, "crouch": 0.03,
 }  # fmt: skip
 _EVERYDAY = {
-    "stand": 0.2, "walk": 0.24, "sit": 0.16, "hands_folded": 0.06, "arms_crossed": 0.07, "phone": 0.08, "carry": 0.07,
+    "stand": 0.2, "walk": 0.22, "sit": 0.14, "hands_folded": 0.06, "arms_crossed": 0.07, "phone": 0.08, "carry": 0.07,
     "arm_up": 0.06, "reach": 0.03, "bend": 0.04, "crouch": 0.03,
 }  # fmt: skip
 #: How often hands hold something.
@@ -195,7 +195,8 @@ def _somewhere(floor: Floor, room: NDArray, kinds: dict[str, float], rng: np.ran
         if not floor.free(x, y, 0.2):
             continue
         floor.take(x, y, 0.22)
-        kind = str(rng.choice(list(kinds), p=list(kinds.values())))
+        weights = np.array(list(kinds.values()))
+        kind = str(rng.choice(list(kinds), p=weights / weights.sum()))
         return PoseRequest(kind, np.array([x, y, 0.0]), rng.uniform(0, 360))
     return None
 
