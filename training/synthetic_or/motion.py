@@ -22,6 +22,7 @@ _DOOR_M = (0.95, 0.03, 2.08)
 _OUTSIDE_M = 0.9  # how far beyond the wall people go who leave
 _HAND_OVER_M = (0.4, 1.15)
 _WALK_TRIES = 6
+_NEAR_M = 3.0  # most walks are not longer
 _LEAVE, _VISIT = 0.15, 0.4  # shares of walks: out of the room; to somebody at the table
 _STANDING = {"stand": 0.3, "hands_folded": 0.3, "reach": 0.18, "bend": 0.12, "arm_up": 0.1}
 
@@ -191,6 +192,9 @@ class Motion:
                 if is_open[self._ground.cell(place)] and np.linalg.norm(place - start) > 0.6:
                     return place, _heading(host.stance.place - place)
         cells = np.argwhere(is_open)
+        near = np.linalg.norm(self._ground.centres[is_open] - start, axis=1) < _NEAR_M
+        if near.any() and rng.random() < 0.75:
+            cells = cells[near]
         if len(cells) == 0:
             return None, 0.0
         cell = tuple(cells[int(rng.integers(len(cells)))])

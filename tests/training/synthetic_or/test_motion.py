@@ -18,7 +18,6 @@ from training.synthetic_or.textures import make_textures
 
 SECONDS, RATE = 8.0, 16.0
 TIMES = np.arange(0, SECONDS, 1 / RATE)
-SEEDS = [4, 9, 20]
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +25,9 @@ def textures():
     return make_textures(per_kind=1)
 
 
-@pytest.fixture(scope="module", params=SEEDS)
-def motion(request, bank, textures) -> Motion:
-    rng = np.random.default_rng(request.param)
-    planned = tracks_of(sample_scene("or", bank, textures, rng), bank, rng)
+@pytest.fixture(scope="module", params=[0, 100, 200])
+def motion(request, bank, busy_scene) -> Motion:
+    planned = tracks_of(busy_scene(request.param), bank, np.random.default_rng(request.param))
     planned.plan_until(SECONDS)
     return planned
 
@@ -94,9 +92,10 @@ def test_nobody_walks_through_things(motion):
         for stretch in actor._stretches:
             if stretch.walk is None:
                 continue
-            for t in np.arange(stretch.start_s + 1.2, stretch.stop_s, 0.1):
+            for t in np.arange(stretch.start_s, stretch.stop_s, 0.1):
                 place = actor.place_at(t)
-                if (np.abs(place) < ground.half - 1.0).all():  # the doorway is in a wall
+                has_left = np.linalg.norm(place - stretch.stance.place) > 0.5  # its first place may be a tight one
+                if has_left and (np.abs(place) < ground.half - 1.0).all():  # the doorway is in a wall
                     assert ground.clearance[ground.cell(place)] > CLEARANCE_M - 0.15
 
 
