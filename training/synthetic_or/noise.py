@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 _SIZE = 48
 _PADDED = _SIZE + 1
-#: Steps in the flattened padded volume from a cell's low corner to its eight corners; z changes fastest.
-_CORNERS = [(dx * _PADDED + dy) * _PADDED + dz for dx in (0, 1) for dy in (0, 1) for dz in (0, 1)]
+#: Points a call of cv2.remap takes at most: neither side of its map may reach 32768.
+_CHUNK = 1 << 14
 
 
 class Noise:
@@ -20,40 +21,49 @@ class Noise:
         noise = gaussian_filter(raw, 2.0, mode="wrap") + 0.35 * gaussian_filter(raw[::-1], 1.0, mode="wrap")
         noise = ((noise - noise.mean()) / noise.std()).astype(np.float32)
         slopes = [(np.roll(noise, -1, axis) - np.roll(noise, 1, axis)) * 0.5 for axis in range(3)]
-        self._value = _padded(noise)
-        self._slopes = [_padded(slope) for slope in slopes]
+        # Channel pairs: each quantity in a layer and in the next one along x.
+        self._values = _layers([noise, np.roll(noise, -1, 0)])
+        self._all = [_layers([np.roll(volume, -step, 0) for volume in (noise, *slopes)]) for step in (0, 1)]
 
     def values(self, points: NDArray) -> NDArray[np.float32]:
         """`(N,)` noise at `points (3, N)`, in cells."""
-        return _trilinear([self._value], points)[0]
+        share, rows, columns = _places(points)
+        pair = _sampled(self._values, rows, columns)
+        return pair[:, 0] + share * (pair[:, 1] - pair[:, 0])
+
+    def values_and_gradients(self, points: NDArray) -> NDArray[np.float32]:
+        """`(4, N)` noise and its gradient (per cell) at `points (3, N)`, in cells."""
+        share, rows, columns = _places(points)
+        near, far = (_sampled(layers, rows, columns) for layers in self._all)
+        far -= near
+        far *= share[:, None]
+        far += near
+        return np.ascontiguousarray(far.T)
 
     def gradients(self, points: NDArray) -> NDArray[np.float32]:
         """`(3, N)` gradient of the noise (per cell) at `points (3, N)`, in cells."""
-        return np.stack(_trilinear(self._slopes, points))
+        return self.values_and_gradients(points)[1:]
 
 
-def _padded(volume: NDArray) -> NDArray:
-    """The flattened volume with its first layers repeated at the end, so that no index has to wrap."""
-    return np.pad(volume, ((0, 1),) * 3, mode="wrap").ravel()
+def _layers(volumes: list[NDArray]) -> NDArray[np.float32]:
+    """`(48 * 49, 49, C)`: the layers along x one below the other, rows and columns repeated at the end, so that
+    bilinear sampling never has to wrap."""
+    padded = np.stack([np.pad(volume, ((0, 0), (0, 1), (0, 1)), mode="wrap") for volume in volumes], axis=-1)
+    return np.ascontiguousarray(padded.reshape(_SIZE * _PADDED, _PADDED, len(volumes)), np.float32)
 
 
-def _trilinear(volumes: list[NDArray], points: NDArray) -> list[NDArray]:
-    base = np.floor(points)
-    x, y, z = (points - base).astype(np.float32)
-    i, j, k = base.astype(np.int32) % _SIZE
-    low = (i * _PADDED + j) * _PADDED + k
-    samples = []
-    for volume in volumes:
-        c = [volume.take(low + step) for step in _CORNERS]
-        near = _mix(_mix(c[0], c[1], z), _mix(c[2], c[3], z), y)
-        far = _mix(_mix(c[4], c[5], z), _mix(c[6], c[7], z), y)
-        samples.append(_mix(near, far, x))
-    return samples
+def _places(points: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """How far each point lies between its layer and the next one, and its row and column in the layers' picture."""
+    x, y, z = np.asarray(points, np.float32) * np.float32(1 / _SIZE)
+    x, y, z = (_SIZE * (axis - np.floor(axis)) for axis in (x, y, z))
+    layer = np.minimum(np.floor(x), _SIZE - 1)
+    return x - layer, layer * _PADDED + np.minimum(y, _SIZE), z
 
 
-def _mix(first: NDArray, second: NDArray, share: NDArray) -> NDArray:
-    """`first` where share is 0, `second` where it is 1; overwrites `second`."""
-    second -= first
-    second *= share
-    second += first
-    return second
+def _sampled(picture: NDArray, rows: NDArray, columns: NDArray) -> NDArray:
+    """`(N, C)` bilinear samples."""
+    parts = [np.zeros((0, picture.shape[2]), np.float32)]
+    for start in range(0, len(rows), _CHUNK):
+        chunk = np.s_[None, start : start + _CHUNK]
+        parts.append(cv2.remap(picture, columns[chunk], rows[chunk], cv2.INTER_LINEAR)[0])
+    return np.concatenate(parts)

@@ -1,22 +1,25 @@
-"""Ray-traced images of a scene: Embree for the rays, numpy for the light. No OpenGL, no GPU.
-
-Per-pixel values are kept channels first, `(3, N)` for N rays: numpy is several times faster on long last axes.
-"""
+"""Ray-traced images of a scene: Embree for the rays, numpy for the light. No OpenGL, no GPU."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from training.synthetic_or.cameras import Camera
+from training.synthetic_or.geometry import Geometry, Hits
 from training.synthetic_or.materials import MaterialTable
-from training.synthetic_or.meshes import vertex_normals
 from training.synthetic_or.noise import Noise
 from training.synthetic_or.scene import Scene
-from training.synthetic_or.shading import Surface, shade
+from training.synthetic_or.shading import Shader
+from training.synthetic_or.shadows import lit_shares
+from training.synthetic_or.surfaces import Surface
 from training.synthetic_or.textures import Textures
+
+#: Surfaces less opaque than this are glass: depth and instance ids are those of what lies behind.
+_GLASS = 0.5
 
 
 @dataclass(frozen=True)
@@ -40,62 +43,90 @@ class Renderer:
     """A scene's geometry in Embree, to be rendered from any number of cameras."""
 
     def __init__(self, scene: Scene, textures: Textures, noise: Noise) -> None:
-        from embreex.mesh_construction import TriangleMesh
-        from embreex.rtcore_scene import EmbreeScene
-
-        self._scene, self._textures, self._noise = scene, textures, noise
         meshes = scene.meshes
-        offsets = np.cumsum([0] + [len(mesh.vertices) for mesh in meshes[:-1]])
-        vertices = np.concatenate([mesh.vertices for mesh in meshes]).astype(np.float32)
-        self._faces = np.concatenate([mesh.faces + o for mesh, o in zip(meshes, offsets, strict=True)]).astype(np.int32)
-        colours = np.concatenate([mesh.colours for mesh in meshes])
-        uv = np.concatenate([mesh.uv for mesh in meshes])
-        #: `(V, 8)`: colour, normal and uv, what is interpolated over a face.
-        self._attributes = np.hstack([colours, vertex_normals(vertices, self._faces), uv]).astype(np.float32)
-        self._mesh_of_face = np.repeat(np.arange(len(meshes)), [len(mesh.faces) for mesh in meshes])
-        self._instance_of_mesh = np.array([mesh.instance for mesh in meshes], np.uint16)
+        self._instances = np.array([mesh.instance for mesh in meshes], np.uint16)
+        self._patterned = np.array([mesh.pattern is not None for mesh in meshes])
         self._materials = MaterialTable([mesh.material for mesh in meshes])
-        self._embree = EmbreeScene()
-        TriangleMesh(self._embree, vertices, self._faces)
+        self._shader = Shader(self._materials, textures, noise, scene.lights, scene.ambient)
+        solid, clear = np.flatnonzero(self._materials.alpha >= 1), np.flatnonzero(self._materials.alpha < 1)
+        self._solid = Geometry([meshes[k] for k in solid], solid)
+        self._clear = Geometry([meshes[k] for k in clear], clear) if len(clear) else None
 
     def render(self, camera: Camera, rng: np.random.Generator) -> Rendered:
         """One view; soft shadows are sampled with `rng`."""
-        width, height = camera.image_size
-        pose = camera.room_from_camera.astype(np.float32)
-        rays = camera.rays
-        directions = rays.directions @ pose[:3, :3].T
-        origins = np.broadcast_to(pose[:3, 3], directions.shape)
-        hit = self._embree.run(np.ascontiguousarray(origins), directions, output=True)
-        hits = np.flatnonzero(hit["primID"] >= 0)
-        seen, length = rays.pixels[hits], hit["tfar"][hits]
-        surface = self._surface(
-            hit["primID"][hits], hit["u"][hits], hit["v"][hits], directions[hits].T, length, pose[:3, 3]
-        )
-        depth, distance = np.zeros((2, width * height), np.float32)
-        instances = np.zeros(width * height, np.uint16)
-        depth[seen], distance[seen] = length * rays.directions[hits, 2], length
-        instances[seen] = self._instance_of_mesh[surface.mesh]
-        radiance = np.zeros((width * height, 3), np.float32)
-        radiance[seen] = shade(
-            surface, self._materials, self._textures, self._noise, self._scene.lights, self._scene.ambient,
-            self._embree, seen, (height, width), rng,
-        ).T  # fmt: skip
-        shape = (height, width)
-        return Rendered(
-            radiance.reshape(*shape, 3), depth.reshape(shape), instances.reshape(shape), distance.reshape(shape)
+        view = _View(camera)
+        hits = self._solid.trace(view.origins(slice(None)), view.directions)
+        pixels = camera.rays.pixels[hits.rays]
+        surface = self._surface(self._solid, hits, view)
+        view.lengths[pixels], view.meshes[pixels] = hits.length, surface.mesh
+        view.radiance[pixels] = self._shaded(surface, pixels, camera, rng).T
+        if self._clear is not None:
+            self._add_clear(self._clear, view, rng)
+        return view.finished(self._instances)
+
+    def _surface(self, geometry: Geometry, hits: Hits, view: _View) -> Surface:
+        directions = np.ascontiguousarray(view.directions[hits.rays].T)
+        return Surface.at(
+            geometry, hits, self._materials, view.origin[:, None], directions, 1 / view.camera.fx, self._patterned
         )
 
-    def _surface(
-        self, face: NDArray, u: NDArray, v: NDArray, directions: NDArray, distance: NDArray, origin: NDArray
-    ) -> Surface:
-        barycentric = np.stack([1 - u - v, u, v], axis=1)
-        attributes = np.einsum("nk,nkc->nc", barycentric, self._attributes[self._faces[face]])
-        attributes = np.ascontiguousarray(attributes.T)
-        return Surface(
-            points=np.ascontiguousarray(directions * distance + origin[:, None]),
-            view=np.ascontiguousarray(-directions),
-            albedo=attributes[:3],
-            normals=attributes[3:6],
-            uv=attributes[6:],
-            mesh=self._mesh_of_face[face],
+    def _shaded(self, surface: Surface, pixels: NDArray, camera: Camera, rng: np.random.Generator) -> NDArray:
+        lit = lit_shares(self._solid, surface, self._shader.lights, pixels, camera.image_size, rng)
+        return self._shader.shade(surface, lit)
+
+    def _add_clear(self, geometry: Geometry, view: _View, rng: np.random.Generator) -> None:
+        """Lays the nearest see-through surface over what is behind it."""
+        rays = view.rays_at(geometry.vertices)
+        hits = geometry.trace(view.origins(rays), view.directions[rays])
+        hits = Hits(rays[hits.rays], hits.face, hits.weights, hits.length)
+        pixels = view.camera.rays.pixels[hits.rays]
+        behind = view.lengths[pixels]
+        nearer = np.flatnonzero((hits.length < behind) | (behind == 0))
+        hits, pixels = hits[nearer], pixels[nearer]
+        surface = self._surface(geometry, hits, view)
+        alpha = self._materials.alpha.take(surface.mesh)
+        # Glass reflects the more the flatter one looks at it.
+        cosine = np.abs(np.einsum("cn,cn->n", surface.normals, surface.view))
+        opacity = alpha + (1 - alpha) * (1 - np.minimum(cosine, 1)) ** 4
+        shown = self._shaded(surface, pixels, view.camera, rng).T * opacity[:, None]
+        view.radiance[pixels] = view.radiance[pixels] * (1 - opacity[:, None]) + shown
+        seen = np.flatnonzero(alpha >= _GLASS)
+        view.lengths[pixels[seen]], view.meshes[pixels[seen]] = hits.length[seen], surface.mesh[seen]
+
+
+class _View:
+    """The picture in the making: per pixel the radiance, the length of the ray and the mesh it hits, -1 for none."""
+
+    def __init__(self, camera: Camera) -> None:
+        self.camera = camera
+        pose = camera.room_from_camera.astype(np.float32)
+        self.origin = np.ascontiguousarray(pose[:3, 3])
+        # cv2.transform instead of a matrix product, which wakes and spins the threads of the linear algebra library.
+        self.directions = cv2.transform(camera.rays.directions[None], pose[:3, :3])[0]
+        pixels = camera.image_size[0] * camera.image_size[1]
+        self.radiance = np.zeros((pixels, 3), np.float32)
+        self.lengths, self.meshes = np.zeros(pixels, np.float32), np.full(pixels, -1, np.int32)
+
+    def origins(self, rays: NDArray | slice) -> NDArray:
+        return np.broadcast_to(self.origin, self.directions[rays].shape)
+
+    def rays_at(self, points: NDArray) -> NDArray[np.int64]:
+        """The rays whose pixels lie in the rectangle around `points (N, 3)`; all of them if some are out of sight."""
+        width = self.camera.image_size[0]
+        spots = self.camera.project(self.camera.camera_points_from_room(points))
+        if not np.isfinite(spots).all():
+            return np.arange(len(self.directions))
+        low, high = np.floor(spots.min(0)) - 1, np.ceil(spots.max(0)) + 1
+        row, column = self.camera.rays.pixels // width, self.camera.rays.pixels % width
+        return np.flatnonzero((column >= low[0]) & (column <= high[0]) & (row >= low[1]) & (row <= high[1]))
+
+    def finished(self, instances: NDArray[np.uint16]) -> Rendered:
+        """The render, where mesh k belongs to `instances[k]`."""
+        width, height = self.camera.image_size
+        shape, rays = (height, width), self.camera.rays
+        depth = np.zeros(height * width, np.float32)
+        depth[rays.pixels] = self.lengths[rays.pixels] * rays.directions[:, 2]
+        found = np.append(instances, np.uint16(0)).take(self.meshes)  # mesh -1 takes the last one
+        return Rendered(
+            self.radiance.reshape(*shape, 3), depth.reshape(shape), found.reshape(shape), self.lengths.reshape(shape)
         )

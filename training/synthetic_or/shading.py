@@ -1,141 +1,104 @@
-"""Light on surfaces: textures, folds of cloth, soft shadows of area lights, highlights. All arrays `(C, N)`, N rays."""
+"""Light on surfaces: textures, folds and wrinkles of cloth, lamps, highlights, sheen. All arrays `(C, N)`, N rays."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.synthetic_or.lights import Light
 from training.synthetic_or.materials import MaterialTable
 from training.synthetic_or.noise import Noise
-from training.synthetic_or.scene import Light
+from training.synthetic_or.surfaces import Surface, dot, towards, unit
 from training.synthetic_or.textures import Textures
 
-_OFFSET = 2e-3  # shadow rays start this far off the surface (m)
-_LAMP_THICKNESS = 0.06  # and end this far before the lamp (m), so that its own housing does not block it
-_TINY = 1e-6
+#: Rays shaded at a time: their arrays fit into the processor's cache.
+_PART = 1 << 14
+#: Of the light, how much grazing fibres throw back, and which share of it has the cloth's own colour.
+_SHEEN_COLOUR = 0.5
 
 
 @dataclass(frozen=True)
-class Surface:
-    """What N rays hit.
+class Shader:
+    """What the light on a scene's surfaces depends on; `ambient (3,)` comes from everywhere."""
 
-    Attributes:
-        points: `(3, N)` m, room frame.
-        view: `(3, N)` unit vectors towards the camera.
-        albedo: `(3, N)` vertex colours, linear.
-        normals: `(3, N)` interpolated, not yet of unit length.
-        uv: `(2, N)` texture coordinates.
-        mesh: `(N,)` index of the mesh, and so of its material.
-    """
+    materials: MaterialTable
+    textures: Textures
+    noise: Noise
+    lights: Sequence[Light]
+    ambient: NDArray
 
-    points: NDArray[np.float32]
-    view: NDArray[np.float32]
-    albedo: NDArray[np.float32]
-    normals: NDArray[np.float32]
-    uv: NDArray[np.float32]
-    mesh: NDArray[np.int64]
+    def shade(self, surface: Surface, lit: NDArray) -> NDArray[np.float32]:
+        """`(3, N)` radiance towards the camera, where the points see the shares `lit (L, N)` of the lights."""
+        radiance = np.empty_like(surface.points)
+        for start in range(0, radiance.shape[1], _PART):
+            part = surface.part(start, start + _PART)
+            radiance[:, start : start + _PART] = self._shade(part, lit[:, start : start + _PART])
+        return radiance
 
+    def _shade(self, surface: Surface, lit: NDArray) -> NDArray:
+        materials = self.materials
+        albedo = self._painted(surface)
+        normals = self._bent(surface)
+        light = self.ambient.astype(np.float32)[:, None] * (0.72 + 0.28 * normals[2])
+        highlight = np.zeros_like(light)
+        for source, share in zip(self.lights, lit, strict=True):
+            # Shadow rays go to random points of the lamp, the shading to its middle: soft edges without grain.
+            to_light, distance = towards(source.centre.astype(np.float32)[:, None], surface.points)
+            falloff = np.maximum(to_light[2], 0) / (1.0 + distance * distance)
+            received = (share * falloff) * source.colour.astype(np.float32)[:, None] * np.float32(source.power * 6.0)
+            light += received * np.maximum(dot(normals, to_light), 0)
+            halfway = unit(to_light + surface.view)
+            highlight += received * _power_40(np.maximum(dot(normals, halfway), 0))
+        sheen = materials.sheen.take(surface.mesh)
+        if sheen.any():
+            rim = sheen * (1 - np.abs(dot(normals, surface.view))) ** 3
+            albedo = albedo + rim * (_SHEEN_COLOUR * albedo + (1 - _SHEEN_COLOUR) * (1 - albedo))
+        highlight *= materials.gloss.take(surface.mesh) * np.float32(0.6)
+        return albedo * (light + materials.emission.take(surface.mesh)) + highlight
 
-def shade(
-    surface: Surface, materials: MaterialTable, textures: Textures, noise: Noise, lights: Sequence[Light],
-    ambient: NDArray, embree: Any, seen: NDArray, shape: tuple[int, int], rng: np.random.Generator,
-) -> NDArray[np.float32]:  # fmt: skip
-    """`(3, N)` radiance towards the camera. `seen (N,)` are the rays' pixels in an image of `shape` (rows, columns)."""
-    albedo = _textured(surface, materials, textures, noise)
-    normals = _folded(surface, materials, noise)
-    away = _dot(normals, surface.view) < 0
-    normals[:, away] *= -1
-    light = ambient.astype(np.float32)[:, None] * (0.72 + 0.28 * normals[2])
-    highlight = np.zeros_like(light)
-    gloss = materials.gloss[surface.mesh]
-    start = surface.points + (normals + surface.view) * _OFFSET
-    for source in lights:
-        # The shadow ray goes to a random point of the lamp, the shading to its middle: soft edges without grain.
-        samples = source.centre[:, None] + source.half[:, None] * _light_samples(seen, shape, rng)
-        to_light, distance = _towards(source.centre[:, None], surface.points)
-        cosine = _dot(normals, to_light)
-        falloff = source.power * 6.0 / (1.0 + distance**2) * np.clip(to_light[2], 0, 1)
-        lit = np.flatnonzero((cosine > 0) & (falloff > 0))
-        received = _visible(embree, start, surface.points, samples, lit, seen, shape) * falloff
-        colour = source.colour.astype(np.float32)[:, None]
-        light += received * np.maximum(cosine, 0) * colour
-        half = to_light + surface.view
-        half /= np.maximum(np.sqrt(_dot(half, half)), _TINY)
-        highlight += received * _power_40(np.maximum(_dot(normals, half), 0)) * gloss * colour
-    return albedo * (light + materials.emission[surface.mesh]) + highlight * 0.6
+    def _painted(self, surface: Surface) -> NDArray:
+        """Vertex colours times texture times smooth noise."""
+        materials, which = self.materials, surface.textured
+        albedo = surface.albedo
+        if len(which):
+            albedo = albedo.copy()
+            texture = materials.texture.take(surface.mesh[which])
+            albedo[:, which] *= self.textures.look_up(texture, surface.uv, surface.uv_step).T
+        frequency = materials.noise_frequency.take(surface.mesh) * np.float32(5.0)
+        wave = self.noise.values(surface.pattern * frequency + surface.mesh.astype(np.float32) * np.float32(7.3))
+        return albedo * np.clip(1 + materials.noise.take(surface.mesh) * wave, 0.3, 1.7)
 
+    def _bent(self, surface: Surface) -> NDArray:
+        """Unit normals bent by the slopes of smooth noise: folds and wrinkles of cloth without geometry."""
+        normals = surface.normals.copy()
+        strength = self.materials.folds.take(surface.mesh)
+        which = np.flatnonzero(strength)
+        if len(which):
+            normals[:, which] += strength[which] * self._folds(surface, which)
+        strength = self.materials.wrinkle.take(surface.mesh)
+        which = np.flatnonzero(strength)
+        if len(which):
+            normals[:, which] += strength[which] * self._creases(surface, which)
+        return unit(normals)
 
-def _textured(surface: Surface, materials: MaterialTable, textures: Textures, noise: Noise) -> NDArray:
-    """Vertex colours times texture times smooth noise."""
-    albedo = surface.albedo
-    texture = materials.texture[surface.mesh]
-    which = np.flatnonzero(texture >= 0)
-    albedo[:, which] *= textures.look_up(texture[which], surface.uv[:, which]).T
-    frequency = materials.noise_frequency[surface.mesh] * 5.0
-    wave = noise.values(surface.points * frequency + surface.mesh.astype(np.float32) * 7.3)
-    return albedo * np.clip(1.0 + materials.noise[surface.mesh] * wave, 0.3, 1.7)
+    def _folds(self, surface: Surface, which: NDArray) -> NDArray:
+        mesh = surface.mesh[which]
+        scaled = surface.pattern[:, which] * self.materials.fold_scale.take(mesh, axis=0).T
+        shift = mesh.astype(np.float32)
+        wide = self.noise.gradients(scaled * np.float32(2.2) + shift * np.float32(3.1))
+        return wide + np.float32(0.5) * self.noise.gradients(scaled * np.float32(5.3) + shift * np.float32(1.7))
 
-
-def _folded(surface: Surface, materials: MaterialTable, noise: Noise) -> NDArray:
-    """Bends the shading normals by the gradient of smooth noise: folds of cloth without geometry."""
-    normals = surface.normals
-    strength = materials.folds[surface.mesh]
-    which = np.flatnonzero(strength > 0)
-    mesh = surface.mesh[which]
-    scaled = surface.points[:, which] * materials.fold_scale[mesh].T
-    shift = mesh.astype(np.float32)
-    gradient = noise.gradients(scaled * 2.2 + shift * 3.1) + 0.5 * noise.gradients(scaled * 5.3 + shift * 1.7)
-    normals[:, which] += gradient * strength[which]
-    return normals / np.maximum(np.sqrt(_dot(normals, normals)), _TINY)
-
-
-def _visible(
-    embree: Any, start: NDArray, points: NDArray, samples: NDArray, lit: NDArray, seen: NDArray, shape: tuple[int, int]
-) -> NDArray:
-    """`(N,)` share of a lamp that each point sees; rays that cannot be lit (all but `lit`) are not traced and see none.
-
-    Averages one shadow ray a pixel over the neighbours that have one too: soft edges for the price of one ray.
-    """
-    to_sample, distance = _towards(samples[:, lit], points[:, lit])
-    blocked = embree.run(
-        np.ascontiguousarray(start[:, lit].T), np.ascontiguousarray(to_sample.T),
-        dists=distance - _LAMP_THICKNESS, query="OCCLUDED",
-    )  # fmt: skip
-    free, traced = np.zeros((2, shape[0] * shape[1]), np.float32)
-    free[seen[lit]] = blocked == -1
-    traced[seen[lit]] = 1
-    free, traced = (cv2.blur(picture.reshape(shape), (3, 3)).ravel()[seen] for picture in (free, traced))
-    return free / np.maximum(traced, _TINY)
-
-
-def _light_samples(seen: NDArray, shape: tuple[int, int], rng: np.random.Generator) -> NDArray:
-    """`(3, N)` in [-1, 1], z = 0: where on the lamp each pixel's shadow ray ends.
-
-    Each pixel of a 3x3 block looks at its own ninth of the lamp, so that the 3x3 mean sees all of it.
-    """
-    rows, columns = np.arange(shape[0]) % 3, np.arange(shape[1]) % 3
-    ninth = rng.permutation(9)[rows[:, None] * 3 + columns].ravel()[seen]
-    samples = np.zeros((3, len(seen)), np.float32)
-    samples[:2] = rng.uniform(-0.12, 0.12, (len(seen), 2)).T
-    samples[0] += (ninth % 3 + 0.5) / 1.5 - 1.0
-    samples[1] += (ninth // 3 + 0.5) / 1.5 - 1.0
-    return samples
-
-
-def _towards(target: NDArray, points: NDArray) -> tuple[NDArray, NDArray]:
-    """Unit directions `(3, N)` and distances `(N,)` m from points to target."""
-    offset = (target - points).astype(np.float32)
-    distance = np.sqrt(_dot(offset, offset))
-    return offset / np.maximum(distance, _TINY), distance
-
-
-def _dot(a: NDArray, b: NDArray) -> NDArray:
-    return np.einsum("cn,cn->n", a, b)
+    def _creases(self, surface: Surface, which: NDArray) -> NDArray:
+        """Slopes of -|noise|: sharp ridges where the noise is 0; fading where they are finer than the pixels."""
+        mesh = surface.mesh[which]
+        scale = self.materials.wrinkle_scale.take(mesh) * np.float32(2.2)
+        shift = mesh.astype(np.float32) * np.float32(5.9)
+        noise = self.noise.values_and_gradients(surface.pattern[:, which] * scale + shift)
+        fade = np.clip(1.5 - surface.pixel[which] * scale, 0, 1)
+        return -noise[1:] * (np.clip(noise[0] * 6, -1, 1) * fade)
 
 
 def _power_40(base: NDArray) -> NDArray:
