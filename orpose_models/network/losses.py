@@ -18,6 +18,10 @@ from orpose_models.network.lifter import (
 )
 
 Hard3dTarget = Literal["s3d", "h3d"]
+#: Labels that are trained on (paper.md, Table 3).
+TrainedLabels = Literal["hard", "soft", "hard+soft"]
+#: Class index that `cross_entropy` leaves out.
+_NO_TARGET = -100
 
 
 def box_loss(logits: Tensor, deltas: Tensor, labels: Tensor, delta_targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -52,18 +56,18 @@ def keypoint_loss(logits: Tensor, keypoints: Tensor, boxes: Tensor, weights: Ten
         logits: `(N, 17, 56, 56)`.
         keypoints: `(N, 17, 3)` x, y px and confidence (a visibility flag for the hard labels); 0 = no target.
         boxes: `(N, 4)` RoIs.
-        weights: `(N,)` of each person.
+        weights: `(N, 17)` of each joint's loss; they do not change the divisor.
         soft: The logits are multiplied by the joint's confidence before the softmax.
     """
     cells, inside = heatmap_targets(keypoints[..., :2], boxes)
-    valid = inside & (keypoints[..., 2] > 0)
-    if not valid.any():
-        return logits.sum() * 0
-    chosen = logits[valid].flatten(1)
+    confidence = keypoints[..., 2]
+    valid = inside & (confidence > 0)
+    maps = logits.flatten(2)
     if soft:
-        chosen = chosen * keypoints[..., 2][valid][:, None]
-    losses = F.cross_entropy(chosen, cells[valid], reduction="none")
-    return (losses * weights[:, None].expand_as(valid)[valid]).sum() / valid.sum()
+        maps = maps * confidence[..., None]
+    targets = torch.where(valid, cells, _NO_TARGET)
+    losses = F.cross_entropy(maps.flatten(0, 1), targets.flatten(), reduction="none")
+    return (losses * weights.flatten()).sum() / valid.sum().clamp(min=1)
 
 
 def lifter_loss(
@@ -73,21 +77,26 @@ def lifter_loss(
     joints_3d: Tensor,
     frame_scale: Tensor,
     weights: Tensor,
+    *,
+    soft: bool,
 ) -> Tensor:
     """L3D of one branch: smooth L1, standardised, between the 3D label and the lifter applied to the label's 2D.
 
     Args:
-        keypoints: `(N, 17, 3)` COCO-17 label, network-input px and confidence; joints with 0 enter as 0 px.
+        keypoints: `(N, 17, 3)` COCO-17 label, network-input px and confidence (a visibility flag for the hard labels).
         joints_3d: `(N, 17, 4)` Human3.6M-17 label, mm, pelvis-relative, and a flag.
         frame_scale: `(N, 1, 1)`, network-input px to px of a 640x480 frame.
         weights: `(N,)` of each person.
+        soft: All joints enter where the label has them; else those without confidence, and what is made of them, enter
+            as 0 px.
     """
     valid = joints_3d[:, list(OUTPUT_JOINTS), 3] > 0
     # BatchNorm needs two people in a batch.
     if len(keypoints) < 2 or not valid.any():
         return sum((p.sum() for p in lifter.parameters()), torch.zeros((), device=keypoints.device)) * 0
     joints = lifter_input(keypoints[..., :2], frame_scale)
-    joints = joints * visible_lifter_joints(keypoints[..., 2] > 0)[..., None]
+    if not soft:
+        joints = joints * visible_lifter_joints(keypoints[..., 2] > 0)[..., None]
     predicted = lifter(statistics.standardise_2d(joints))
     target = statistics.standardise_3d(joints_3d[:, list(OUTPUT_JOINTS), :3])
     losses = F.smooth_l1_loss(predicted, target, reduction="none").mean(dim=-1)

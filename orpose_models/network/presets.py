@@ -1,4 +1,4 @@
-"""The two sizes of the student network. Every number of its architecture has its one home here."""
+"""The sizes of the student network, with two branches or one. Every number of its architecture has its home here."""
 
 from __future__ import annotations
 
@@ -35,6 +35,9 @@ class Preset(BaseModel):
     box_head_width: int = Field(ge=8, description="units of the box head's two fully connected layers")
     keypoint_head_layers: int = Field(ge=1, description="3x3 convolutions of the keypoint head")
     keypoint_head_width: int = Field(ge=8, description="channels of these convolutions")
+    branches: int = Field(
+        ge=1, le=2, description="keypoint branches, each with a lifter of its own: 2 hard and soft, 1 the ablation's"
+    )
     lifter_width: int = Field(ge=8, description="units of the lifters' linear layers")
     proposals_per_level: int = Field(ge=1, description="best anchors of each level that enter the NMS, inference")
     proposals: int = Field(ge=1, description="proposals after NMS that reach the box head, inference")
@@ -71,6 +74,7 @@ R50 = Preset(
     box_head_width=1024,
     keypoint_head_layers=8,
     keypoint_head_width=512,
+    branches=2,
     lifter_width=1024,
     proposals_per_level=256,
     proposals=128,
@@ -92,6 +96,7 @@ LITE = Preset(
     box_head_width=256,
     keypoint_head_layers=4,
     keypoint_head_width=128,
+    branches=2,
     lifter_width=512,
     proposals_per_level=128,
     proposals=32,
@@ -99,7 +104,10 @@ LITE = Preset(
     box_samples=64,
 )
 
-PRESETS: dict[str, Preset] = {preset.name: preset for preset in (R50, LITE)}
+#: The single-branch ablation (paper.md, Table 3).
+R50_SINGLE, LITE_SINGLE = (p.model_copy(update={"name": f"{p.name}_single", "branches": 1}) for p in (R50, LITE))
+
+PRESETS: dict[str, Preset] = {preset.name: preset for preset in (R50, LITE, R50_SINGLE, LITE_SINGLE)}
 
 
 def get_preset(name: str) -> Preset:

@@ -17,7 +17,7 @@ from orpose_models.network.decode import (
 )
 from orpose_models.network.heads import BOX_CELLS, KEYPOINT_CELLS, BoxHead, KeypointHead
 from orpose_models.network.lifter import Lifter, LifterStatistics, lifter_input, score_3d, with_pelvis
-from orpose_models.network.losses import Hard3dTarget, box_loss, keypoint_loss, lifter_loss
+from orpose_models.network.losses import Hard3dTarget, TrainedLabels, box_loss, keypoint_loss, lifter_loss
 from orpose_models.network.presets import Preset
 from orpose_models.network.roi_align import pool_rois
 from orpose_models.network.sampling import ProposalSampler, Sampled, keypoint_rois
@@ -35,18 +35,34 @@ Target = dict[str, Tensor]
 class RoIHeads(nn.Module):
     """The heads on RoI features; `losses` for training, `detect` and `poses` for the dynamic way."""
 
-    def __init__(self, preset: Preset, keypoint_rois_per_image: int, hard_3d_target: Hard3dTarget) -> None:
+    def __init__(
+        self,
+        preset: Preset,
+        keypoint_rois_per_image: int,
+        hard_3d_target: Hard3dTarget,
+        trained_labels: TrainedLabels = "hard+soft",
+    ) -> None:
         super().__init__()
         self.preset = preset
         self.keypoint_rois_per_image = keypoint_rois_per_image
         self.hard_3d_target = hard_3d_target
+        self.trained_labels = trained_labels
         self.box = BoxHead(preset)
         self.keypoint = KeypointHead(preset)
         self.lifter_hard = Lifter(preset.lifter_width)
-        self.lifter_soft = Lifter(preset.lifter_width)
+        if preset.branches == 2:
+            self.lifter_soft = Lifter(preset.lifter_width)
         self.lifter_stats = LifterStatistics()
         self.calibration = ScoreCalibration()
         self.sampler = ProposalSampler(preset.box_samples)
+
+    @property
+    def lifters(self) -> tuple[Lifter, ...]:
+        """One a branch: hard and soft, or the single one (which has the hard one's name)."""
+        return (self.lifter_hard, self.lifter_soft) if self.preset.branches == 2 else (self.lifter_hard,)
+
+    def _learns(self, kind: str) -> bool:
+        return kind in self.trained_labels.split("+")
 
     def losses(self, features: list[Tensor], proposals: list[Tensor], targets: list[Target]) -> dict[str, Tensor]:
         """The box head's two losses and the keypoint branches' four."""
@@ -79,18 +95,21 @@ class RoIHeads(nn.Module):
         rois = torch.cat(boxes)
         if len(rois) == 0:
             nothing = sum((p.sum() for p in self.keypoint.parameters()), rois.new_zeros(())) * 0
-            return {"loss_2d_hard": nothing, "loss_2d_soft": nothing}
+            return {f"loss_2d_{kind}": nothing for kind in ("hard", "soft") if self._learns(kind)}
 
         def labels(key: str) -> Tensor:
             each = zip(targets, sampled, chosen, strict=True)
             return torch.cat([target[key].to(rois)[s.person[index]] for target, s, index in each])
 
-        maps = self.keypoint(pool_rois(features, boxes, KEYPOINT_CELLS, self.preset))
-        weights = labels("weights")
-        return {
-            "loss_2d_hard": keypoint_loss(maps[:, 0], labels("keypoints_hard"), rois, weights, soft=False),
-            "loss_2d_soft": keypoint_loss(maps[:, 1], labels("keypoints_soft"), rois, weights, soft=True),
-        }
+        # unbind, not maps[:, 0]: its backward fills the maps' gradient once, not once a branch
+        maps = self.keypoint(pool_rois(features, boxes, KEYPOINT_CELLS, self.preset)).unbind(1)
+        weights = labels("weights")[:, None] * labels("joint_weights")
+        losses = {}
+        if self._learns("hard"):
+            losses["loss_2d_hard"] = keypoint_loss(maps[0], labels("keypoints_hard"), rois, weights, soft=False)
+        if self._learns("soft"):
+            losses["loss_2d_soft"] = keypoint_loss(maps[-1], labels("keypoints_soft"), rois, weights, soft=True)
+        return losses
 
     def _lifter_losses(self, targets: list[Target]) -> dict[str, Tensor]:
         def labels(key: str) -> Tensor:
@@ -101,10 +120,14 @@ class RoIHeads(nn.Module):
         scale = torch.cat(scales)[kept].view(-1, 1, 1)
         soft_3d = labels("keypoints_3d_soft")
         hard_3d = soft_3d if self.hard_3d_target == "s3d" else labels("keypoints_3d_hard")
-        weights, stats = labels("weights"), self.lifter_stats
-        hard = lifter_loss(self.lifter_hard, stats, labels("keypoints_hard"), hard_3d, scale, weights)
-        soft = lifter_loss(self.lifter_soft, stats, labels("keypoints_soft"), soft_3d, scale, weights)
-        return {"loss_3d_hard": hard, "loss_3d_soft": soft}
+        weights, stats, lifters = labels("weights"), self.lifter_stats, self.lifters
+        hard_2d, soft_2d = labels("keypoints_hard"), labels("keypoints_soft")
+        losses = {}
+        if self._learns("hard"):
+            losses["loss_3d_hard"] = lifter_loss(lifters[0], stats, hard_2d, hard_3d, scale, weights, soft=False)
+        if self._learns("soft"):
+            losses["loss_3d_soft"] = lifter_loss(lifters[-1], stats, soft_2d, soft_3d, scale, weights, soft=True)
+        return losses
 
     def detect(self, features: list[Tensor], proposals: list[Tensor], sizes: list[tuple[int, int]]) -> list[Target]:
         """Boxes and scores of the people in each image of size (h, w), best first, at most `max_persons`."""
@@ -126,7 +149,7 @@ class RoIHeads(nn.Module):
         """2D and 3D poses from heatmap logits.
 
         Args:
-            maps: `(N, 2, 17, 56, 56)` of the branches hard and soft.
+            maps: `(N, 2, 17, 56, 56)` of the branches hard and soft, or `(N, 1, 17, 56, 56)` of a single one.
             boxes: `(N, 4)` RoIs, network-input px.
             frame_scale: Network-input px to px of a 640x480 frame.
             decoding: "subcell" or "bicubic" (decode.py).
@@ -134,14 +157,15 @@ class RoIHeads(nn.Module):
         Returns:
             `(N, 17, 3)` x, y px, score; `(N, 17, 4)` x, y, z mm, score.
         """
-        mean = (maps[:, 0] + maps[:, 1]) / 2
+        mean = (maps[:, 0] + maps[:, 1]) / 2 if self.preset.branches == 2 else maps[:, 0]
         profiles = torch.cat([profiles_of(mean).unsqueeze(1), profiles_of(maps)], dim=1)
-        shares, peaks = decode_profiles(profiles)  # of the mean, the hard and the soft maps
+        shares, peaks = decode_profiles(profiles)  # of the mean and each branch's maps
         if decoding == "bicubic":
-            shares = torch.stack([decode_bicubic(m, boxes)[0] for m in (mean, maps[:, 0], maps[:, 1])], dim=1)
-        points, hard, soft = place_in_boxes(shares, boxes).unbind(1)
+            shares = torch.stack([decode_bicubic(m, boxes)[0] for m in (mean, *maps.unbind(1))], dim=1)
+        points, *own = place_in_boxes(shares, boxes).unbind(1)
         scores = self.calibration(softmax_peak(mean, peaks[:, 0]))
-        lifted = (self._lift(self.lifter_hard, hard, frame_scale) + self._lift(self.lifter_soft, soft, frame_scale)) / 2
+        of_branch = [self._lift(lifter, points, frame_scale) for lifter, points in zip(self.lifters, own, strict=True)]
+        lifted = (of_branch[0] + of_branch[1]) / 2 if self.preset.branches == 2 else of_branch[0]
         joints_3d = torch.cat([with_pelvis(lifted), score_3d(scores)[..., None]], dim=-1)
         return torch.cat([points, scores[..., None]], dim=-1), joints_3d
 

@@ -66,7 +66,6 @@ class StaticStudent(nn.Module):
         if not 1 <= self.max_persons <= self.preset.proposals:
             raise ValueError(f"max_persons: expected 1-{self.preset.proposals}, got {self.max_persons}")
         _pool_by_windows(self.student)
-        self.student.heads.keypoint.upsample.as_matrices = True
         self._read_interleaved_bgr()
         self.grids = [
             (-(-input_size[1] // 2**level), -(-input_size[0] // 2**level)) for level in self.preset.fpn_levels

@@ -48,7 +48,7 @@ def fit_lifters(student: Student, items: Sequence[Item], labels: LabelConfig, it
     people = _people(items, labels)
     if people is None:
         return 0
-    lifters = (student.heads.lifter_hard, student.heads.lifter_soft)
+    lifters = student.heads.lifters
     parameters = [parameter for lifter in lifters for parameter in lifter.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=_LR, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, iterations)

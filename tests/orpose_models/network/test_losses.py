@@ -40,24 +40,24 @@ def one_joint(confidence: float) -> torch.Tensor:
 def test_hard_loss_is_the_cross_entropy_over_the_cells() -> None:
     logits = torch.zeros(1, 17, 56, 56)
     logits[0, 4, 1, 1] = 3.0
-    loss = keypoint_loss(logits, one_joint(1), BOX, torch.ones(1), soft=False)
+    loss = keypoint_loss(logits, one_joint(1), BOX, torch.ones(1, 17), soft=False)
     assert float(loss) == pytest.approx(math.log(math.exp(3) + 56 * 56 - 1) - 3, rel=1e-6)
 
 
 def test_soft_logits_are_multiplied_by_the_confidence() -> None:
     logits = torch.zeros(1, 17, 56, 56)
     logits[0, 4, 1, 1] = 3.0
-    loss = keypoint_loss(logits, one_joint(0.5), BOX, torch.ones(1), soft=True)
+    loss = keypoint_loss(logits, one_joint(0.5), BOX, torch.ones(1, 17), soft=True)
     assert float(loss) == pytest.approx(math.log(math.exp(1.5) + 56 * 56 - 1) - 1.5, rel=1e-6)
 
 
 def test_joints_without_confidence_or_outside_do_not_count() -> None:
     logits = torch.randn(1, 17, 56, 56)
     joints = one_joint(1)
-    expected = keypoint_loss(logits, joints, BOX, torch.ones(1), soft=False)
+    expected = keypoint_loss(logits, joints, BOX, torch.ones(1, 17), soft=False)
     joints[0, 5] = torch.tensor([90.0, 203.0, 1])  # outside the RoI
     joints[0, 6] = torch.tensor([120.0, 220.0, 0])  # no confidence
-    assert keypoint_loss(logits, joints, BOX, torch.ones(1), soft=False) == expected
+    assert keypoint_loss(logits, joints, BOX, torch.ones(1, 17), soft=False) == expected
 
 
 @torch.no_grad()
@@ -69,9 +69,11 @@ def test_lifter_loss_looks_at_the_label_not_at_a_prediction() -> None:
     own = with_pelvis(statistics.restore_3d(lifter(standard)))
     label = torch.cat([own, torch.ones(2, 17, 1)], dim=2)
     scale, weights = torch.full((2, 1, 1), 2.0), torch.ones(2)
-    assert float(lifter_loss(lifter, statistics, joints, label, scale, weights)) == pytest.approx(0, abs=1e-9)
+    found = lifter_loss(lifter, statistics, joints, label, scale, weights, soft=True)
+    assert float(found) == pytest.approx(0, abs=1e-9)
     label[:, 1:, :3] += 300  # one standard deviation: smooth L1 of 1 is 0.5
-    assert float(lifter_loss(lifter, statistics, joints, label, scale, weights)) == pytest.approx(0.5, rel=1e-4)
+    found = lifter_loss(lifter, statistics, joints, label, scale, weights, soft=True)
+    assert float(found) == pytest.approx(0.5, rel=1e-4)
 
 
 @torch.no_grad()
@@ -84,8 +86,28 @@ def test_joints_dropped_from_the_label_enter_the_lifter_as_zero_pixels() -> None
     elsewhere = joints.clone()
     elsewhere[:, 11, :2] += 1000
     scale, weights = torch.ones(2, 1, 1), torch.ones(2)
-    first = lifter_loss(lifter, statistics, joints, label, scale, weights)
-    assert lifter_loss(lifter, statistics, elsewhere, label, scale, weights) == first
+    first = lifter_loss(lifter, statistics, joints, label, scale, weights, soft=False)
+    assert lifter_loss(lifter, statistics, elsewhere, label, scale, weights, soft=False) == first
+    assert lifter_loss(lifter, statistics, elsewhere, label, scale, weights, soft=True) != first
+
+
+def test_a_joints_weight_scales_its_loss_and_not_the_divisor() -> None:
+    logits = torch.randn(1, 17, 56, 56)
+    joints = one_joint(1)
+    alone = keypoint_loss(logits, joints, BOX, torch.ones(1, 17), soft=False)
+    joints[0, 5] = torch.tensor([120.0, 220.0, 1])
+    weights = torch.ones(1, 17)
+    weights[0, 4], weights[0, 5] = 0.25, 0
+    weighted = keypoint_loss(logits, joints, BOX, weights, soft=False)
+    assert float(weighted) == pytest.approx(0.25 * float(alone) / 2, rel=1e-5)
+
+
+def test_nothing_to_learn_is_a_loss_of_zero_that_reaches_the_maps() -> None:
+    logits = torch.randn(1, 17, 56, 56, requires_grad=True)
+    loss = keypoint_loss(logits, torch.zeros(1, 17, 3), BOX, torch.ones(1, 17), soft=True)
+    loss.backward()
+    assert loss.item() == 0
+    assert logits.grad is not None and not logits.grad.any()
 
 
 def test_share_inside_by_hand() -> None:

@@ -45,6 +45,14 @@ def test_an_unknown_preset_names_the_known_ones() -> None:
         get_preset("r101")
 
 
+def test_a_single_branch_is_the_same_network_with_one_heatmap_layer_and_one_lifter_less() -> None:
+    for name in ("r50", "lite"):
+        both, single = build_student(name), build_student(f"{name}_single")
+        missing = {key.split(".")[1] for key in both.state_dict().keys() - single.state_dict().keys()}
+        assert missing == {"keypoint", "lifter_soft"}
+        assert not single.state_dict().keys() - both.state_dict().keys()
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_no_batch_norm_is_frozen(name: str) -> None:
     student = build_student(name)

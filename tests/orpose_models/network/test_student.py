@@ -85,6 +85,55 @@ def test_hard_3d_target_chooses_the_label(target: dict[str, Tensor]) -> None:
         assert bool(losses["loss_3d_hard"] > 0) is learns
 
 
+@pytest.mark.parametrize("labels", ["hard", "soft", "hard+soft"])
+def test_a_single_branch_learns_from_the_labels_it_is_told_to(labels: str, target: dict[str, Tensor]) -> None:
+    """Table 3: with both kinds of labels both kinds of losses go to the one layer and the one lifter."""
+    student = build_student("lite_single", trained_labels=labels).train()  # type: ignore[arg-type]
+    losses = student([image(), image()], [target, target])
+    kinds = labels.split("+")
+    assert {name for name in losses if "d_" in name} == {f"loss_{d}_{kind}" for d in ("2d", "3d") for kind in kinds}
+    assert losses.keys() <= LOSSES
+    sum(losses.values()).backward()
+    assert all(p.grad is not None for p in student.parameters())
+    for kind in kinds:
+        layer = torch.autograd.grad(
+            student([image(), image()], [target, target])[f"loss_2d_{kind}"], student.heads.keypoint.hard.weight
+        )
+        assert layer[0].abs().sum() > 0
+
+
+def test_two_branches_need_both_labels() -> None:
+    with pytest.raises(ValueError, match=r"two branches need hard\+soft, got 'hard'; use lite_single"):
+        build_student("lite", trained_labels="hard")
+
+
+def test_a_single_branchs_poses_are_its_own() -> None:
+    student = build_student("lite_single").eval()
+    maps = torch.randn(2, 1, 17, 56, 56)
+    boxes = torch.tensor([[10.0, 10, 60, 90], [0, 0, 30, 30]])
+    twice = build_student("lite").eval()
+    twice.load_state_dict({**twice.state_dict(), **student.state_dict()})
+    twice.heads.lifter_soft.load_state_dict(student.heads.lifter_hard.state_dict())
+    for decoding in ("subcell", "bicubic"):
+        own = student.heads.poses(maps, boxes, 1.0, decoding)
+        both = twice.heads.poses(maps.expand(-1, 2, -1, -1, -1), boxes, 1.0, decoding)
+        for one, other in zip(own, both, strict=True):
+            torch.testing.assert_close(one, other)
+
+
+def test_convolutions_in_bfloat16_change_training_a_little_and_inference_not_at_all(student: Student) -> None:
+    head, features = student.heads.keypoint, torch.randn(4, student.preset.fpn_channels, 14, 14)
+    exact = head(features)
+    head.train_in_bf16 = True
+    coarse = head(features)
+    assert coarse.dtype == torch.float32
+    assert 1e-5 < (coarse - exact).detach().abs().max() < 0.1 * exact.detach().abs().max()
+    head.eval()
+    inferred = head(features)
+    head.train_in_bf16 = False
+    assert torch.equal(head(features), inferred)
+
+
 def test_weights_of_people_scale_their_losses(student: Student, target: dict[str, Tensor]) -> None:
     target["weights"] = torch.zeros(len(target["boxes"]))
     losses = student([image(), image()], [target, target])
@@ -99,6 +148,7 @@ def test_weights_of_people_scale_their_losses(student: Student, target: dict[str
         ("keypoints_hard", None, r"target 'keypoints_hard': expected shape \(3, 17, 3\), got nothing"),
         ("keypoints_soft", torch.zeros(3, 16, 3), r"'keypoints_soft': expected shape \(3, 17, 3\), got \(3, 16, 3\)"),
         ("keypoints_3d_soft", torch.zeros(2, 17, 4), r"'keypoints_3d_soft': expected shape \(3, 17, 4\)"),
+        ("joint_weights", torch.ones(3, 16), r"'joint_weights': expected shape \(3, 17\), got \(3, 16\)"),
     ],
 )
 def test_bad_targets_are_named(
