@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from orpose_models.settings import Settings
+from training.synthetic_or.room_file import RoomFile, load_room
 
 _SMALLEST_PX, _LARGEST_PX = 64, 4096
 
@@ -28,6 +30,11 @@ class SynthConfig(Settings):
         description="family of cameras: MVOR's, wide ceiling lenses, overhead fisheyes (in everyday rooms as well), or "
         "a mixture (everyday: eye level)",
     )
+    room: RoomFile | None = Field(
+        None,
+        description="room.yaml of the own operating room (config/rooms/); its cameras, if any, give the views",
+        json_schema_extra={"metavar": "FILE"},
+    )
     depth: bool = Field(False, description="also write depth (16 bit, mm) and instance ids as PNG")
     sequence: float = Field(
         0.0,
@@ -45,6 +52,24 @@ class SynthConfig(Settings):
         if not all(_SMALLEST_PX <= int(side) <= _LARGEST_PX for side in size.split("x")):
             raise ValueError(f"expected a width and height from {_SMALLEST_PX} to {_LARGEST_PX}")
         return size
+
+    @field_validator("room", mode="before")
+    @classmethod
+    def _read_room(cls, room: Any) -> Any:
+        return load_room(room) if isinstance(room, str | Path) else room
+
+    @model_validator(mode="after")
+    def _room_fits(self) -> SynthConfig:
+        if self.room is None:
+            return self
+        if self.domain != "or":
+            raise ValueError("room: only for operating rooms; leave out --domain everyday")
+        self.room.require_aspect(self.image_size)
+        if fixed := len(self.room.cameras):
+            if "views" in self.model_fields_set and self.views != fixed:
+                raise ValueError(f"views: got {self.views}: the room file has {fixed} cameras; leave out --views")
+            object.__setattr__(self, "views", fixed)
+        return self
 
     @property
     def image_size(self) -> tuple[int, int]:

@@ -9,12 +9,21 @@ from numpy.typing import NDArray
 
 from training.synthetic_or.bodies import BodyBank
 from training.synthetic_or.drapes import drape_over
+from training.synthetic_or.fixed_room import (
+    given_lights,
+    linear_of,
+    place_clutter,
+    place_given,
+    staffing_of,
+    table_frame,
+)  # fmt: skip
 from training.synthetic_or.furniture import operating_table
-from training.synthetic_or.lights import Light, ambient_light, ceiling_lights
+from training.synthetic_or.lights import Light, ambient_light, ceiling_lights, lamps_of
 from training.synthetic_or.meshes import Mesh, turned
 from training.synthetic_or.people import Floor, Person, TableFrame, everyday, operation
 from training.synthetic_or.placing import place_furniture, place_machines
 from training.synthetic_or.room import room_shell
+from training.synthetic_or.room_file import RoomFile
 from training.synthetic_or.textures import Textures
 
 __all__ = ["Light", "Scene", "sample_scene"]
@@ -42,30 +51,58 @@ class Scene:
         return self.furniture + [mesh for person in self.people for mesh in person.dressed]
 
 
-def sample_scene(domain: str, bank: BodyBank, textures: Textures, rng: np.random.Generator) -> Scene:
-    """A scene of `domain` ("or" or "everyday"). Raises ValueError for another domain."""
+def sample_scene(
+    domain: str, bank: BodyBank, textures: Textures, rng: np.random.Generator, room_file: RoomFile | None = None
+) -> Scene:
+    """A scene of `domain` ("or" or "everyday"); what `room_file` fixes is as it says.
+
+    Raises:
+        ValueError: Another domain.
+    """
     if domain not in ("or", "everyday"):
         raise ValueError(f"domain: expected 'or' or 'everyday', got {domain!r}")
+    given = room_file or RoomFile()
     room = np.array([rng.uniform(5.0, 8.0), rng.uniform(4.8, 7.5), rng.uniform(2.7, 3.5)])
-    centre = np.array([rng.normal(0, 0.4), rng.normal(0, 0.4), rng.uniform(0.8, 1.05)])
-    table = TableFrame(centre, rng.uniform(0, 360))
+    room = room if given.size_m is None else np.array(given.size_m)
+    table = table_frame(given, rng)
     floor = Floor()
-    meshes = room_shell(rng, textures, room, domain)
+    paint = (None if code is None else linear_of(code) for code in (given.wall_colour, given.floor_colour))
+    meshes = room_shell(rng, textures, room, domain, *paint)
     lights, lamps = ceiling_lights(room, rng)
-    meshes += lamps
+    if given.lights is not None:
+        lights = given_lights(given, room)
+        lamps = lamps_of(lights, rng)
+    placed = place_given(given, table, textures, floor, room, rng)
+    meshes += lamps + [mesh for thing in placed for mesh in thing.meshes]
+    lights += [light for thing in placed for light in thing.lights]
     if domain == "or":
-        empty = rng.random() < _EMPTY_ROOMS
-        people, table_meshes = _nobody(table, floor, rng) if empty else operation(bank, table, floor, room, rng)
-        meshes += table_meshes
-        if table_meshes:
-            machines, lamp_lights = place_machines(textures, table, floor, room, rng)
-            meshes += machines
-            lights += lamp_lights
+        people, more, lamp_lights = _work(bank, textures, given, table, floor, room, rng)
+        meshes += more
+        lights += lamp_lights
     else:
         people, seats = everyday(bank, floor, room, rng)
         meshes += seats
-    meshes += place_furniture(textures, floor, room, rng, domain)
-    return Scene(meshes, people, lights, ambient_light(rng), room, centre, floor)
+    if given.furniture is None and given.clutter is None:
+        meshes += place_furniture(textures, floor, room, rng, domain)
+    else:
+        meshes += place_clutter(given.clutter or 0, textures, floor, room, rng)
+    ambient = ambient_light(rng) if given.ambient is None else np.full(3, given.ambient)
+    return Scene(meshes, people, lights, ambient, room, table.centre, floor)
+
+
+def _work(
+    bank: BodyBank, textures: Textures, given: RoomFile, table: TableFrame, floor: Floor, room: NDArray,
+    rng: np.random.Generator,
+) -> tuple[list[Person], list[Mesh], list[Light]]:  # fmt: skip
+    """People, the table and machines around it."""
+    if rng.random() < _EMPTY_ROOMS and given.staff is None and given.patient_probability is None:
+        people, meshes = _nobody(table, floor, rng)
+    else:
+        people, meshes = operation(bank, table, floor, room, rng, staffing_of(given))
+    if not meshes or given.machines is not None:
+        return people, meshes, []
+    machines, lights = place_machines(textures, table, floor, room, rng)
+    return people, meshes + machines, lights
 
 
 def _nobody(table: TableFrame, floor: Floor, rng: np.random.Generator) -> tuple[list[Person], list[Mesh]]:

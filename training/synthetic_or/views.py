@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,7 @@ from training.synthetic_or.labels import label_people
 from training.synthetic_or.motion import scene_at, tracks_of
 from training.synthetic_or.noise import Noise
 from training.synthetic_or.renderer import Rendered, Renderer
+from training.synthetic_or.room_file import RoomFile
 from training.synthetic_or.scene import Scene, sample_scene
 from training.synthetic_or.sensor import expose
 from training.synthetic_or.textures import Textures, make_textures
@@ -26,6 +28,8 @@ _MAX_BLOCKED = 0.3
 #: Or when things and people that near fill more than this.
 _MAX_NEAR = 0.75
 _NEAR_M = 1.3
+#: Why a view is rejected.
+BLOCKED = "blocked"
 
 
 @dataclass(frozen=True)
@@ -46,66 +50,111 @@ class Assets:
 
 @dataclass(frozen=True)
 class View:
-    """One finished image of a scene: picture `(H, W, 3)` BGR uint8, the render behind it, its camera and labels."""
+    """One finished image of a scene: picture `(H, W, 3)` BGR uint8, the render behind it, its camera and labels.
+
+    `number` counts the scene's cameras from 0; the camera's pose is in the frame of the room file, if there is one.
+    """
 
     picture: NDArray[np.uint8]
     rendered: Rendered
     camera: Camera
     labels: list[PersonLabel]
+    number: int
+
+
+@dataclass(frozen=True)
+class _Shot:
+    """What camera `number` of a scene sees."""
+
+    number: int
+    camera: Camera
+    rendered: Rendered
 
 
 def scene_generator(config: SynthConfig, index: int) -> np.random.Generator:
     return np.random.default_rng([config.seed, index, 0 if config.domain == "or" else 1])
 
 
-def render_scene(config: SynthConfig, index: int, assets: Assets) -> list[View]:
-    """The views of scene `index`, one moment; depends on `config.seed`, `config.domain` and `index` alone."""
+def render_scene(config: SynthConfig, index: int, assets: Assets, rejected: Counter[str] | None = None) -> list[View]:
+    """The views of scene `index`, one moment; depends on `config` and `index` alone.
+
+    Views that something near the lens fills are drawn again and counted in `rejected`, by reason.
+    """
     rng = scene_generator(config, index)
-    scene = sample_scene(config.domain, assets.bank, assets.textures, rng)
-    renderer = assets.renderer(scene)
-    families = sample_families(config.cameras, config.domain, config.views, rng)
-    views: list[View] = []
-    for _ in range(_MAX_TRIES):
-        for camera in sample_cameras(families[len(views) :], config.image_size, scene.table, scene.room, rng):
-            if len(views) == config.views:
-                return views
-            rendered = renderer.render(camera, rng)
-            if not _blocked(rendered):
-                picture = _picture(rendered, camera, rng)
-                views.append(View(picture, rendered, camera, label_people(scene, camera, rendered)))
-    return views
+    scene, shots = _free_shots(config, assets, rng, Counter() if rejected is None else rejected)
+    return [
+        _view(config, shot, _picture(shot.rendered, shot.camera, rng), label_people(scene, shot.camera, shot.rendered))
+        for shot in shots
+    ]
 
 
-def render_sequence(config: SynthConfig, index: int, assets: Assets) -> Iterator[list[View]]:
-    """Moment after moment of scene `index`, the same cameras and sensors all the time."""
+def render_sequence(
+    config: SynthConfig, index: int, assets: Assets, rejected: Counter[str] | None = None
+) -> Iterator[list[View]]:
+    """Moment after moment of scene `index`, the same cameras, free at the start, and sensors all the time."""
     rng = scene_generator(config, index)
-    scene = sample_scene(config.domain, assets.bank, assets.textures, rng)
+    scene, shots = _free_shots(config, assets, rng, Counter() if rejected is None else rejected)
     motion = tracks_of(scene, assets.bank, rng)
-    cameras = _free_cameras(config, scene, assets.renderer(scene), rng)
     sensor_seeds = rng.integers(1 << 30, size=config.views)
     for frame in range(config.frames):
         moment = scene_at(motion, frame / config.fps)
         renderer = assets.renderer(moment)
         views = []
-        for camera, sensor_seed in zip(cameras, sensor_seeds, strict=False):
+        for number, camera in ((shot.number, shot.camera) for shot in shots):
+            sensor_seed = sensor_seeds[number]
             rendered = renderer.render(camera, np.random.default_rng(sensor_seed))
             noise_rng = np.random.default_rng([sensor_seed, frame])
             picture = _picture(rendered, camera, np.random.default_rng(sensor_seed), noise_rng)
             labels = [replace(label, track_id=label.person_id) for label in label_people(moment, camera, rendered)]
-            views.append(View(picture, rendered, camera, labels))
+            views.append(_view(config, _Shot(number, camera, rendered), picture, labels))
         yield views
 
 
-def _free_cameras(config: SynthConfig, scene: Scene, renderer: Renderer, rng: np.random.Generator) -> list[Camera]:
-    """Cameras with a free view at the sequence's start; fewer than wanted if there are none."""
+def _view(config: SynthConfig, shot: _Shot, picture: NDArray[np.uint8], labels: list[PersonLabel]) -> View:
+    camera = shot.camera
+    if config.room is not None:
+        camera = replace(camera, room_from_camera=config.room.in_file_frame(camera.room_from_camera))
+    return View(picture, shot.rendered, camera, labels, shot.number)
+
+
+def _free_shots(
+    config: SynthConfig, assets: Assets, rng: np.random.Generator, rejected: Counter[str]
+) -> tuple[Scene, list[_Shot]]:
+    """A scene and its cameras' views that nothing fills; fewer than wanted if there are none after some tries."""
+    if config.room is not None and config.room.cameras:
+        return _fixed_shots(config, config.room, assets, rng, rejected)
+    scene = sample_scene(config.domain, assets.bank, assets.textures, rng, config.room)
+    renderer = assets.renderer(scene)
     families = sample_families(config.cameras, config.domain, config.views, rng)
-    cameras: list[Camera] = []
+    shots: dict[int, _Shot] = {}
     for _ in range(_MAX_TRIES):
-        found = sample_cameras(families[len(cameras) :], config.image_size, scene.table, scene.room, rng)
-        cameras += [camera for camera in found if not _blocked(renderer.render(camera, rng))]
-        if len(cameras) >= config.views:
+        # All cameras are drawn together, around the table; the free ones stay.
+        for number, camera in enumerate(sample_cameras(families, config.image_size, scene.table, scene.room, rng)):
+            if number not in shots:
+                rendered = renderer.render(camera, rng)
+                if is_blocked(rendered, len(camera.rays.pixels)):
+                    rejected[BLOCKED] += 1
+                else:
+                    shots[number] = _Shot(number, camera, rendered)
+        if len(shots) == config.views:
             break
-    return cameras[: config.views]
+    return scene, [shots[number] for number in sorted(shots)]
+
+
+def _fixed_shots(
+    config: SynthConfig, room: RoomFile, assets: Assets, rng: np.random.Generator, rejected: Counter[str]
+) -> tuple[Scene, list[_Shot]]:
+    """Cameras stay where they are: people and furniture are drawn again until every view is free."""
+    for _ in range(_MAX_TRIES):
+        scene = sample_scene(config.domain, assets.bank, assets.textures, rng, room)
+        renderer = assets.renderer(scene)
+        cameras = room.fixed_cameras(config.image_size, rng)
+        shots = [_Shot(number, camera, renderer.render(camera, rng)) for number, camera in enumerate(cameras)]
+        free = [shot for shot in shots if not is_blocked(shot.rendered, len(shot.camera.rays.pixels))]
+        rejected[BLOCKED] += len(shots) - len(free)
+        if len(free) == len(shots):
+            break
+    return scene, free
 
 
 def _picture(
@@ -122,6 +171,7 @@ def _picture(
     return picture
 
 
-def _blocked(rendered: Rendered) -> bool:
+def is_blocked(rendered: Rendered, rays: int) -> bool:
+    """Whether something near the lens fills the view of a camera with so many rays."""
     near = (rendered.distance_m > 0) & (rendered.distance_m < _NEAR_M)
-    return float((near & (rendered.instances == 0)).mean()) > _MAX_BLOCKED or float(near.mean()) > _MAX_NEAR
+    return bool((near & (rendered.instances == 0)).sum() > _MAX_BLOCKED * rays or near.sum() > _MAX_NEAR * rays)

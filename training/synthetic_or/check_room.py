@@ -1,0 +1,58 @@
+"""Before a run: can every fixed camera of a room file see past the things that the file puts there?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from orpose_models.errors import ConfigError
+from training.synthetic_or.cameras import Camera
+from training.synthetic_or.fixed_room import Placed, place_given, table_frame
+from training.synthetic_or.furniture import operating_table
+from training.synthetic_or.lights import Light
+from training.synthetic_or.meshes import turned
+from training.synthetic_or.people import Floor
+from training.synthetic_or.room_file import RoomFile
+from training.synthetic_or.scene import Scene
+from training.synthetic_or.views import Assets, is_blocked
+
+#: Things vary from scene to scene: a camera is refused if they block it in all of so many draws.
+_DRAWS = 6
+_LINES = 48
+
+
+def check_fixed_cameras(room: RoomFile, assets: Assets) -> None:
+    """Looks through every fixed camera at small pictures of what the file fixes alone.
+
+    Raises:
+        ConfigError: A camera is inside or behind one of the room's things; names both.
+    """
+    for number, given in enumerate(room.cameras):
+        size = (max(16, round(_LINES * given.image_size[0] / given.image_size[1])), _LINES)
+        found = None
+        for draw in range(_DRAWS):
+            rng = np.random.default_rng([draw, number])
+            found = _blocking(room, room.fixed_cameras(size, rng)[number], assets, rng)
+            if found is None:
+                break
+        if found is not None:
+            x, y, z = given.pose[:3, 3]
+            raise ConfigError(
+                f"room file: camera {given.name!r} at ({x:.2f}, {y:.2f}, {z:.2f}): {found} fills its view or surrounds "
+                "it; move one of them"
+            )
+
+
+def _blocking(room: RoomFile, camera: Camera, assets: Assets, rng: np.random.Generator) -> str | None:
+    """The name of the first thing that alone blocks `camera`."""
+    size_m, floor = np.array(room.size_m), Floor()
+    table = table_frame(room, rng)
+    things = place_given(room, table, assets.textures, floor, size_m, rng)
+    things.append(Placed("the operating table", turned(operating_table(rng, table.height), table.heading, table.foot)))
+    no_lights: list[Light] = []
+    for thing in things:
+        alone = Scene(thing.meshes, [], no_lights, np.ones(3), size_m, table.centre, floor)
+        rendered = assets.renderer(alone).render(camera, rng)
+        # Rays that miss the thing count as free, unlike those outside of a fisheye's image circle.
+        if is_blocked(rendered, len(camera.rays.pixels)):
+            return thing.name
+    return None
