@@ -44,6 +44,11 @@ def dress(bank: b.BodyBank, body: b.PosedBody, outfit: Outfit, instance: int, sk
     return meshes
 
 
+def hangs(outfit: Outfit) -> bool:
+    """Whether the outfit's last mesh hangs around the legs."""
+    return outfit.kind == "gown" or outfit.apron is not None or outfit.legwear == "skirt"
+
+
 def cloth_material(outfit: Outfit) -> Material:
     """Non-woven gowns wrinkle finely and shine at their edges; cotton folds softly."""
     rng = np.random.default_rng([outfit.fold_phase, 2])

@@ -48,7 +48,9 @@ def loft(
     ease = np.interp(down, [0, 0.1, 0.32, 1], [top, (top + chest) / 2, chest, hem_ease])
     folds = pleats(_ANGLE, down, rng.uniform(0.34, 0.6), rng)
     belt = np.exp(-(((down - rng.uniform(0.25, 0.35)) / 0.05) ** 2))
-    height = (0.006 if stiff else rng.uniform(0.035, 0.06) * looseness) * folds * np.clip(down * 2.5 - 0.25, 0, 1)[:, None]
+    height = (
+        (0.006 if stiff else rng.uniform(0.035, 0.06) * looseness) * folds * np.clip(down * 2.5 - 0.25, 0, 1)[:, None]
+    )
     outline = _outline(support + ease[:, None] * (1 - 0.5 * belt * (not stiff))[:, None])
     outline += height[..., None] * _OUTWARD
     points = axis[:, None] + outline[..., :1] * sides[:, None] + outline[..., 1:] * fronts[:, None]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from orpose_models.annotations import PersonLabel
 from orpose_models.skeleton import h36m17_scores_from_coco17
 from training.synthetic_or.cameras import Camera
+from training.synthetic_or.cover import cloth_before
 from training.synthetic_or.people import Person
 from training.synthetic_or.renderer import Rendered
 from training.synthetic_or.scene import Scene
@@ -66,13 +67,14 @@ def _visibility(person: Person, joints: NDArray, pixels: NDArray, camera: Camera
     width, height = camera.image_size
     visibility = np.zeros(17)
     reach = 2 if width >= 480 else 1
+    thickness = np.maximum(BODY_RADIUS_M, cloth_before(person, camera)) + _TOLERANCE_M
     distances = np.linalg.norm(joints, axis=1)
     for j, (u, v) in enumerate(pixels):
         if not (np.isfinite(u) and np.isfinite(v) and 0 <= u < width and 0 <= v < height):
             continue
         window = np.s_[max(0, int(v) - reach) : int(v) + reach + 1, max(0, int(u) - reach) : int(u) + reach + 1]
         own = rendered.instances[window] == person.instance
-        near = rendered.distance_m[window] > distances[j] - BODY_RADIUS_M[j] - _TOLERANCE_M
+        near = rendered.distance_m[window] > distances[j] - thickness[j]
         visibility[j] = 2 if (own & near).mean() > _VISIBLE_SHARE else 1
     return visibility
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from training.synthetic_or.bodies import BodyBank, PosedBody
 from training.synthetic_or.drapes import drape_colour, drape_over, screen_drape
-from training.synthetic_or.dressing import dress
+from training.synthetic_or.dressing import dress, hangs
 from training.synthetic_or.furniture import operating_table
 from training.synthetic_or.meshes import Mesh, turned
 from training.synthetic_or.outfits import Outfit, sample_outfit
@@ -33,7 +33,10 @@ _BESIDE_M = (0.4, 0.55)  # between people shoulder to shoulder
 
 @dataclass(frozen=True)
 class Person:
-    """One person of a scene: `instance` counts from 1, `body` is in the room frame, `request` is what it should do."""
+    """One person of a scene: `instance` counts from 1, `body` is in the room frame, `request` is what it should do.
+
+    `dressed` are all meshes, `hanging` the one of them that hangs around the legs, if any.
+    """
 
     instance: int
     body: PosedBody
@@ -42,6 +45,7 @@ class Person:
     request: PoseRequest
     outfit: Outfit
     dressed: list[Mesh]
+    hanging: Mesh | None = None
 
 
 class Floor:
@@ -155,11 +159,13 @@ def clothed(
     bank: BodyBank, shape: int, body: PosedBody, request: PoseRequest, outfit: Outfit, role: str, instance: int
 ) -> Person:
     """A person in a pose, with the meshes of clothes and of what is in the hand."""
-    meshes = dress(bank, body, outfit, instance, skirt=request.kind not in ("sit", "lie", "crouch"))
+    skirt = request.kind not in ("sit", "lie", "crouch")
+    meshes = dress(bank, body, outfit, instance, skirt)
+    hanging = meshes[-1] if skirt and hangs(outfit) else None
     rng = np.random.default_rng([outfit.fold_phase, 3])  # the same thing at every moment
     if rng.random() < _HOLDING.get(request.kind, 0.0):
         meshes += held(body, "right" if rng.random() < 0.7 else "left", request.kind, outfit.kind == "street", rng)
-    return Person(instance, body, role, shape, request, outfit, meshes)
+    return Person(instance, body, role, shape, request, outfit, meshes, hanging)
 
 
 def _at_table(
