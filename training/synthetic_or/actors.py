@@ -29,10 +29,17 @@ _NO_SEAT = (0.0, 0.0)
 
 @dataclass(frozen=True)
 class Posture:
-    """How a body is held: `local (19, 3, 3)` rotations, the pelvis' one relative to the heading. Legs are ignored."""
+    """How a body is held.
+
+    Attributes:
+        local: `(B, 3, 3)` rotations of the bones, the pelvis' one relative to the heading. Those of legs are ignored.
+        arms_hang: Whether the arms swing in walking.
+        drop_m: How much lower than upright the pelvis is: of who crouches.
+    """
 
     local: NDArray
     arms_hang: bool
+    drop_m: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class Actor:
         self.floor_m = float(person.request.position[2])
         self.seat = person.body.bone_heads[BONE["pelvis"]].copy() if person.request.kind == "sit" else None
         stance = _stance_of(person.body)
-        posture = Posture(relative_to_heading(_local(bank, person.body), stance.yaw_deg), person.request.kind == "walk")
+        posture = self._posture_of(person.body, stance, person.request.kind)
         self._phases = self.rng.uniform(0, 2 * np.pi, 2)
         seated = 0.0 if self.seat is None else 1.0
         wait_s = 0.0 if person.request.kind == "walk" else float(self.rng.uniform(0, 1.2))
@@ -142,7 +149,16 @@ class Actor:
             leading=None,
         )  # fmt: skip
         body = pose_body(self._bank, self.person.shape, request, self.rng)
-        return Posture(relative_to_heading(_local(self._bank, body), stance.yaw_deg), kind == "stand")
+        return self._posture_of(body, stance, kind)
+
+    def _posture_of(self, body: PosedBody, stance: Stance, kind: str) -> Posture:
+        drop_m = 0.0
+        if kind == "crouch":
+            rotation, pelvis = body.bone_rotations[BONE["pelvis"]], body.bone_heads[BONE["pelvis"]]
+            upright_m = self.legs.pelvis_height(rotation, pelvis[:2], stance.feet, self.floor_m)
+            drop_m = max(0.0, upright_m - float(pelvis[2]))
+        local = relative_to_heading(_local(self._bank, body), stance.yaw_deg)
+        return Posture(local, kind in ("stand", "walk"), drop_m)
 
     def person_at(self, seconds: float) -> Person:
         """The person, dressed."""
@@ -159,7 +175,7 @@ class Actor:
         local = posture.local.copy()
         self._alive(local, stance, swing, seconds)
         sway = _SWAY_M * (np.sin(2 * np.pi * seconds / _SWAY_S + self._phases[0]) - np.sin(self._phases[0]))
-        return self._posed(Posture(local, False), stance, seated, sway * (1 - seated))
+        return self._posed(replace(posture, local=local), stance, seated, sway * (1 - seated))
 
     def _stretch(self, seconds: float) -> tuple[Stretch, float]:
         """The stretch at a time, and how much of the weight is on the seat."""
@@ -196,6 +212,7 @@ class Actor:
         local[BONE["pelvis"]] = heading @ local[BONE["pelvis"]]
         place = self._place(stance, seated) + sway_m * heading[:2, 0]
         height = self.legs.pelvis_height(local[BONE["pelvis"]], place, stance.feet, self.floor_m)
+        height -= posture.drop_m
         if self.seat is not None:
             height += (float(self.seat[2]) - height) * seated
         pelvis = np.r_[place, height]
@@ -243,7 +260,8 @@ def _between(before: Posture, after: Posture, share: float) -> Posture:
     if share <= 0.0 or before is after:
         return before
     way = Rotation.from_matrix(np.swapaxes(before.local, 1, 2) @ after.local).as_rotvec()
-    return Posture(before.local @ Rotation.from_rotvec(way * share).as_matrix(), after.arms_hang)
+    drop_m = before.drop_m + (after.drop_m - before.drop_m) * share
+    return Posture(before.local @ Rotation.from_rotvec(way * share).as_matrix(), after.arms_hang, drop_m)
 
 
 def _eased(part: float) -> float:

@@ -24,7 +24,10 @@ _HAND_OVER_M = (0.4, 1.15)
 _WALK_TRIES = 6
 _NEAR_M = 3.0  # most walks are not longer
 _LEAVE, _VISIT = 0.15, 0.4  # shares of walks: out of the room; to somebody at the table
-_STANDING = {"stand": 0.3, "hands_folded": 0.3, "reach": 0.18, "bend": 0.12, "arm_up": 0.1}
+_STANDING = {"stand": 0.25, "hands_folded": 0.25, "arms_crossed": 0.12, "reach": 0.18, "bend": 0.12, "arm_up": 0.08}
+_ON_THE_SPOT = ("sit", "crouch")
+#: Kinds of people who have something in their hands: they keep it, walking and standing.
+_HOLDING = ("carry", "phone")
 
 
 class Motion:
@@ -76,15 +79,18 @@ class Motion:
         if self._is_outside(actor) or (self._is_mobile(actor) and wants_walk):
             if self._walk(actor):
                 return
-        elif rng.random() < 0.35 and self._hand_over(actor):
+        elif actor.person.request.kind != "crouch" and rng.random() < 0.35 and self._hand_over(actor):
             return
         self._stay(actor)
 
     def _is_mobile(self, actor: Actor) -> bool:
         request = actor.person.request
-        return request.reach_to is None and request.kind != "sit" and actor.floor_m < 0.01 and (
-            actor.person.role not in ("surgeon", "assistant")
-        )  # fmt: skip
+        return (
+            request.reach_to is None
+            and request.kind not in _ON_THE_SPOT
+            and actor.floor_m < 0.01
+            and actor.person.role not in ("surgeon", "assistant")
+        )
 
     def _is_outside(self, actor: Actor) -> bool:
         return bool((np.abs(actor.stance.place) > self._ground.half).any())
@@ -105,9 +111,10 @@ class Motion:
             actor.hold_until(actor.end_s + rng.uniform(0.5, 2.0))
             return
         kind = request.kind
-        if kind == "walk" or rng.random() < (0.6 if self._is_mobile(actor) else 0.2):
+        changes = kind == "walk" or rng.random() < (0.6 if self._is_mobile(actor) else 0.2)
+        if changes and kind not in (*_HOLDING, *_ON_THE_SPOT):
             kind = str(rng.choice(list(_STANDING), p=list(_STANDING.values())))
-        reach = request.reach_to if kind in ("reach", "bend") and not self._is_mobile(actor) else None
+        reach = request.reach_to if kind in (request.kind, "reach", "bend") else None
         jittered = None if reach is None else reach + rng.normal(0, 0.06, (2, 3))
         actor.change(actor.draw(kind, rng.normal(0, 6), jittered), rng.uniform(0.3, 1.8))
 
@@ -133,7 +140,7 @@ class Motion:
             gap = float(np.linalg.norm(other.stance.place - giver.stance.place))
             if (
                 other is not giver
-                and other.seat is None
+                and other.person.request.kind not in _ON_THE_SPOT
                 and _HAND_OVER_M[0] < gap < _HAND_OVER_M[1]
                 and other.end_s < giver.end_s + 4.0
                 and abs(_turn_to(giver, other.stance.place)) < 100
@@ -159,7 +166,8 @@ class Motion:
             steps = steps_along(actor.stance, way, yaw_deg, actor.legs.half_width, rng.uniform(0.9, 1.05))
             walk = Walk(actor.stance, steps)
             if self._is_clear(actor, walk, others):
-                actor.go(walk, actor.draw("stand" if rng.random() < 0.7 else "hands_folded"))
+                free = "stand" if rng.random() < 0.7 else "hands_folded"
+                actor.go(walk, actor.draw(kind if (kind := actor.person.request.kind) in _HOLDING else free))
                 return True
         return False
 
