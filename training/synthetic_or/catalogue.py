@@ -86,4 +86,6 @@ MACHINES: dict[str, Thing] = {
     "c_arm": Thing(machines.c_arm, 0.8, 2.2),
     "monitor_bank": Thing(machines.monitor_bank, 0.0, 0.0),
     "surgical_lamp": Thing(machines.lamp, 0.0, 0.0),
+    "ceiling_column": Thing(machines.ceiling_column, 0.0, 0.0),
+    "ceiling_shield": Thing(machines.ceiling_shield, 0.0, 0.0),
 }

@@ -32,6 +32,14 @@ def place_machines(
     for _ in range(rng.integers(0, 3)):
         x, y = table.to_room(rng.uniform(-1.2, 1.2), rng.choice([-1, 1]) * rng.uniform(0.5, 1.6))
         meshes += _made("monitor_bank", textures, room, rng, rng.uniform(0, 360), (x, y, 0.0))
+    if rng.random() < 0.4:
+        x, y = table.to_room(rng.choice([-1, 1]) * rng.uniform(1.0, 1.6), rng.normal(0, 0.8))
+        if floor.free(x, y, 0.2):
+            meshes += _made("ceiling_column", textures, room, rng, rng.uniform(0, 360), (x, y, 0.0))
+            floor.take(x, y, 0.35)
+    if rng.random() < 0.2:
+        x, y = table.to_room(rng.uniform(-0.6, 0.6), rng.choice([-1, 1]) * rng.uniform(0.0, 0.35))
+        meshes += _made("ceiling_shield", textures, room, rng, table.heading + rng.normal(0, 40), (x, y, 0.0))
     lights = []
     for _ in range(rng.choice([0, 1, 2], p=[0.4, 0.35, 0.25])):
         x, y = table.to_room(rng.normal(0, 0.6), rng.normal(0, 0.5))

@@ -38,12 +38,17 @@ def room_shell(
     for i in range(4):
         length, distance = (room[0], room[1]) if i % 2 == 0 else (room[1], room[0])
         wall = Kit()
-        material = Material(texture=textures.pick("tiles", rng) if tiled else -1, noise=0.04, gloss=0.1 + 0.2 * tiled)
+        material = Material(
+            texture=textures.pick("tiles", rng) if tiled else -1,
+            noise=0.02,
+            noise_frequency=0.3,
+            gloss=0.1 + 0.2 * tiled,
+        )
         wall.plate(length, room[2], (0, 0, 0), wall_colour, material, tiles=(length / 0.62, room[2] / 0.62))
         if dado_height:
-            wall.plate(length, dado_height, (0, -0.004, 0), dado, Material(noise=0.04, gloss=0.15))
+            wall.plate(length, dado_height, (0, -0.004, 0), dado, Material(noise=0.02, noise_frequency=0.3, gloss=0.15))
         _wall_trim(wall, rng, length)
-        _hang_things(wall, rng, textures, length)
+        _hang_things(wall, rng, textures, length, domain)
         kit.put(wall.meshes(), 90.0 * i, _turn(90.0 * i) @ (0, distance / 2, 0))
     _ceiling(kit, rng, room)
     return [_floor(rng, textures, room, domain, floor_colour), *kit.meshes()]
@@ -72,7 +77,7 @@ def _floor(rng: Rng, textures: Textures, room: NDArray, domain: str, colour: NDA
         colour = linear(1, 1, 1) * rng.uniform(0.7, 1.1) if domain != "or" and texture >= 0 else _paint(_FLOORS, rng)
     polish = rng.random() ** 2
     material = Material(
-        texture=texture, noise=0.05, noise_frequency=0.8, gloss=0.05 + 0.4 * polish, mirror=float(0.07 * polish)
+        texture=texture, noise=0.03, noise_frequency=0.25, gloss=0.05 + 0.4 * polish, mirror=float(0.07 * polish)
     )
     x, y = room[0] / 2, room[1] / 2
     vertices = np.array([(-x, -y, 0), (x, -y, 0), (x, y, 0), (-x, y, 0)])
@@ -87,10 +92,10 @@ def _wall_trim(wall: Kit, rng: Rng, length: float) -> None:
         wall.box((length, 0.04, rng.uniform(0.1, 0.25)), (0, -0.02, rng.uniform(0.6, 1.0)), grey(rng, 0.4, 0.8))
 
 
-def _hang_things(wall: Kit, rng: Rng, textures: Textures, length: float) -> None:
+def _hang_things(wall: Kit, rng: Rng, textures: Textures, length: float, domain: str) -> None:
     """Things beside one another along a wall; gaps between them."""
     kinds = list(WALL_THINGS.values())
-    weights = np.array([kind.weight for kind in kinds])
+    weights = np.array([kind.weight if domain == "or" else kind.everyday for kind in kinds])
     x = -length / 2 + rng.uniform(0.0, 0.8)
     while True:
         kind = kinds[rng.choice(len(kinds), p=weights / weights.sum())]
@@ -105,7 +110,7 @@ def _ceiling(kit: Kit, rng: Rng, room: NDArray) -> None:
     colour = grey(rng, 0.75, 1.0)
     x, y = room[0] / 2, room[1] / 2
     corners = np.array([(-x, y, room[2]), (x, y, room[2]), (-x, -y, room[2]), (x, -y, room[2])]).reshape(2, 2, 3)
-    kit.sheet(corners, colour, Material(noise=0.03))
+    kit.sheet(corners, colour, Material(noise=0.02, emission=0.25))  # light from the floor
     for place in np.arange(-x, x, 0.6) if rng.random() < 0.4 else ():
         kit.box((0.02, room[1], 0.012), (place, 0, room[2] - 0.012), colour * 0.7)
     if rng.random() < 0.35:  # laminar air flow

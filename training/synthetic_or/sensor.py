@@ -83,7 +83,7 @@ def _tone(picture: Picture, metered: NDArray, gamma: float, rng: np.random.Gener
 
 def _noise(picture: Picture, rng: np.random.Generator, noise_rng: np.random.Generator) -> Picture:
     """Noise of brightness and of colour, in grains of one to two pixels, stronger where it is dark."""
-    noise = noise_rng.standard_normal(picture.shape, np.float32) * np.float32(rng.uniform(0.002, 0.02))
+    noise = noise_rng.standard_normal(picture.shape, np.float32) * np.float32(0.002 + 0.013 * rng.random() ** 1.5)
     if rng.random() < 0.6:
         noise = cv2.GaussianBlur(noise, (0, 0), 0.7) * np.float32(1.7)
     noise += cv2.transform(noise, _GREY)[:, :, None] * np.float32(rng.uniform(-0.5, 1.0))
@@ -93,7 +93,7 @@ def _noise(picture: Picture, rng: np.random.Generator, noise_rng: np.random.Gene
 def _sharpen(picture: Picture, width: int, rng: np.random.Generator) -> Picture:
     """Edges as camera electronics draw them: a thin halo, and often a wide one that deepens contrast around things."""
     if rng.random() < 0.7:
-        picture = _overshoot(picture, max(0.7, 1.4 * width / 640.0), rng.uniform(0.2, 1.2))
+        picture = _overshoot(picture, max(0.7, 1.4 * width / 640.0), rng.uniform(0.2, 0.9))
     if rng.random() < 0.75:
         picture = _overshoot(picture, 8.0 * width / 640.0, rng.uniform(0.2, 1.2))
     return picture

@@ -176,26 +176,29 @@ def stripes(kit: Kit, rng: Rng, textures: Textures, x: float) -> None:
 
 @dataclass(frozen=True)
 class WallThing:
-    """`add(kit, rng, textures, x)` puts it at x (m) along the wall, on which it takes `width` m."""
+    """`add(kit, rng, textures, x)` puts it at x (m) along the wall, on which it takes `width` m.
+
+    `weight` and `everyday` are how often operating rooms and the everyday domain have it.
+    """
 
     add: Callable[[Kit, Rng, Textures, float], None]
     width: float
     weight: float
-    to_floor: bool = False
+    everyday: float = 0.0
 
 
 WALL_THINGS: dict[str, WallThing] = {
-    "door": WallThing(door, 1.7, 1.6, to_floor=True),
-    "window": WallThing(window, 2.2, 0.8),
-    "papers": WallThing(papers, 1.4, 1.6),
-    "whiteboard": WallThing(whiteboard, 1.7, 0.7),
-    "supply_rail": WallThing(supply_rail, 2.4, 1.6),
-    "radiator": WallThing(radiator, 1.0, 0.6, to_floor=True),
-    "small_boxes": WallThing(small_boxes, 1.0, 1.5),
-    "wall_screen": WallThing(wall_screen, 1.1, 0.9),
-    "rescue_board": WallThing(rescue_board, 0.5, 0.6, to_floor=True),
-    "extinguisher": WallThing(extinguisher, 0.3, 0.4, to_floor=True),
-    "shelf": WallThing(shelf, 1.3, 0.9),
-    "pipes": WallThing(stripes, 0.5, 0.5, to_floor=True),
-    "coat_hooks": WallThing(coat_hooks, 1.4, 0.9),
+    "door": WallThing(door, 1.7, 1.6, 1.2),
+    "window": WallThing(window, 2.2, 0.8, 2.5),
+    "papers": WallThing(papers, 1.4, 1.6, 1.6),
+    "whiteboard": WallThing(whiteboard, 1.7, 0.7, 0.6),
+    "supply_rail": WallThing(supply_rail, 2.4, 1.8),
+    "radiator": WallThing(radiator, 1.0, 0.6, 0.8),
+    "small_boxes": WallThing(small_boxes, 1.0, 1.5, 0.2),
+    "wall_screen": WallThing(wall_screen, 1.1, 0.9, 0.6),
+    "rescue_board": WallThing(rescue_board, 0.5, 0.6),
+    "extinguisher": WallThing(extinguisher, 0.3, 0.4, 0.3),
+    "shelf": WallThing(shelf, 1.3, 0.9, 1.0),
+    "pipes": WallThing(stripes, 0.5, 0.5, 0.3),
+    "coat_hooks": WallThing(coat_hooks, 1.4, 0.9, 0.9),
 }
