@@ -21,9 +21,9 @@ def pleats(around: NDArray, down: NDArray, width: float, rng: Rng, period: float
         period: Length of the edge.
     """
     count = max(3, round(period / width))
-    centres = (np.arange(count) + rng.uniform(-0.38, 0.38, count)) * (period / count)
-    widths = width * rng.uniform(0.2, 0.42, count)
-    strength = rng.uniform(0.25, 1.0, count)
+    centres = (np.arange(count) + rng.uniform(-0.48, 0.48, count)) * (period / count)
+    widths = width * rng.uniform(0.22, 0.6, count)
+    strength = rng.uniform(0.3, 1.0, count) ** 1.5
     start = rng.uniform(-0.5, 0.4, count)
     slant = rng.normal(0, 0.25, count) * width
     grown = np.clip((down[:, None] - start) / (1.0 - start), 0, 1) ** 1.3 * strength

@@ -92,9 +92,9 @@ def _hanging(
     step = np.maximum(np.linalg.norm(np.roll(edge, -1, axis=0) - edge, axis=1), _CORNER_M / 13)
     around = np.cumsum(step) - step
     down = np.linspace(0, 1, _RINGS) ** 0.8
-    wave = pleats(around, down, rng.uniform(0.08, 0.15), rng, period=float(step.sum()))
+    wave = pleats(around, down, rng.uniform(0.09, 0.17), rng, period=float(step.sum()))
     depth = down[:, None] * length
-    swing = 0.08 + 0.03 * gathered + (rng.uniform(0.2, 0.36) - 0.04 * gathered) * wave
+    swing = 0.08 + 0.03 * gathered + (rng.uniform(0.16, 0.3) - 0.04 * gathered) * wave
     out = _THICKNESS_M * np.minimum(depth / 0.03, 1) + depth * swing
     out = np.maximum(out, np.minimum(0.004 + 0.01 * down[:, None], 0.3 * depth + 0.002))
     ix = np.interp(edge[:, 0], xs, np.arange(len(xs)))

@@ -183,7 +183,10 @@ class _Cutter:
     def _top_ease(self, wide: float, hem: float) -> NDArray:
         """`(V,)` m: close at the collar, wide at hem and sleeves, tight again at a long sleeve's cuff."""
         m = self.m
-        trunk = 0.008 + 0.026 * wide * np.clip((m.neck_z - m.rest[:, 2]) / max(m.neck_z - hem, 0.1), 0, 1)
+        down = np.clip((m.neck_z - m.rest[:, 2]) / max(m.neck_z - hem, 0.1), 0, 1)
+        trunk = 0.008 + 0.026 * wide * down
+        if self.outfit.kind == "gown" and self.hanging:  # ends under the hanging part
+            trunk *= np.clip((1.0 - down) / 0.3, 0, 1)
         arm = np.clip(m.arm, 0, 2)
         sleeve = 0.012 + 0.016 * wide * np.clip(arm, 0, 1.2)
         if self.outfit.sleeve > 1.5:
@@ -193,7 +196,8 @@ class _Cutter:
     def _top_folds(self, wide: float) -> NDArray:
         m, rng = self.m, self.rng
         falling = np.clip((m.shoulder_z - m.rest[:, 2]) / 0.4, 0, 1) * (m.arm < 0)
-        folds = 0.03 * wide * falling * (ridges(m.rest, (6.5, 6.5, 1.0), rng) - 0.35)
+        strength = 0.01 if self.outfit.kind == "gown" and self.hanging else 0.03 * wide
+        folds = strength * falling * (ridges(m.rest, (6.5, 6.5, 1.0), rng) - 0.35)
         angle = np.arctan2(m.rest[:, 1] - 0.02, m.rest[:, 2] - 0.3)
         along = 0.010 * (ridges(m.rest, (5, 5, 5), rng) - 0.4) * (m.arm >= 0)
         elbow = (

@@ -45,11 +45,11 @@ def loft(
     support = _hanging_support(trunk, axis, tangents, sides, fronts)
     top, chest = (0.03, 0.055) if stiff else (-0.012, 0.014 + 0.016 * looseness)
     hem_ease = chest + rng.uniform(0.01, 0.045) * looseness
-    ease = np.interp(down, [0, 0.1, 0.32, 1], [top, (top + chest) / 2, chest, hem_ease])
-    folds = pleats(_ANGLE, down, rng.uniform(0.34, 0.6), rng)
+    ease = np.interp(down, [0, 0.08, 0.18, 1], [top, (top + chest) / 2, chest, hem_ease])
+    folds = pleats(_ANGLE, down, rng.uniform(0.3, 0.55), rng)
     belt = np.exp(-(((down - rng.uniform(0.25, 0.35)) / 0.05) ** 2))
     height = (
-        (0.006 if stiff else rng.uniform(0.035, 0.06) * looseness) * folds * np.clip(down * 2.5 - 0.25, 0, 1)[:, None]
+        (0.006 if stiff else rng.uniform(0.045, 0.08) * looseness) * folds * np.clip(down * 2.5 - 0.25, 0, 1)[:, None]
     )
     outline = _outline(support + ease[:, None] * (1 - 0.5 * belt * (not stiff))[:, None])
     outline += height[..., None] * _OUTWARD

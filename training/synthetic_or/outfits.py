@@ -144,7 +144,7 @@ def _staff(kind: str, rng: np.random.Generator, team: Outfit | None) -> Outfit:
         apron=_choice(APRON_COLOURS, rng) if kind == "apron" else None,
         bouffant=bool(rng.random() < 0.62),
         sleeve=1.9 if gown or rng.random() < 0.12 else float(rng.uniform(0.5, 0.8)),
-        hem=float(rng.uniform(0.62, 0.9) if gown else rng.uniform(0.32, 0.52)),
+        hem=float(rng.uniform(0.68, 0.93) if gown else rng.uniform(0.32, 0.52)),
         collar_m=float(rng.uniform(0.0, 0.02) if gown else rng.uniform(0.05, 0.1)),
         eyewear=_eyewear(rng, gown),
         thyroid=bool(rng.random() < 0.6),

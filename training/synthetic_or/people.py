@@ -218,7 +218,7 @@ def _patient(bank: BodyBank, table: TableFrame, rng: np.random.Generator) -> Per
 def _patient_drape(patient: Person, table: TableFrame, rng: np.random.Generator) -> list[Mesh]:
     """A sheet from the chest or below to the feet or above, sometimes over the head as well; in some rooms another
     one held up before the face."""
-    body = table.from_room(patient.body.vertices)
+    body = table.from_room(np.concatenate([mesh.vertices for mesh in patient.dressed]))
     head_x = float(table.from_room(patient.body.coco[:1])[0, 0])
     feet_x = float(body[:, 0].min() if head_x > 0 else body[:, 0].max())
     to_feet = float(np.sign(feet_x - head_x))
