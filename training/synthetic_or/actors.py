@@ -24,6 +24,7 @@ _SWAY_M, _SWAY_S = 0.010, 9.0
 _BREATH_DEG, _BREATH_S = 0.6, 4.2
 #: Every so often people look elsewhere: seconds between looks, seconds of turning the head, degrees.
 _LOOK_S, _LOOK_TURN_S, _LOOK_DEG = 2.6, 0.7, 22.0
+_FEET_APART_M = 0.42  # at the beginning
 _NO_SEAT = (0.0, 0.0)
 
 
@@ -227,13 +228,15 @@ class Actor:
 def _stance_of(body: PosedBody) -> Stance:
     """The feet of a posed body, set flat on the floor where they are."""
     pelvis = body.bone_heads[BONE["pelvis"]][:2]
-    feet = []
-    for side in ("left", "right"):
-        bone = BONE[f"{side}_foot"]
-        feet.append(Foot(body.bone_heads[bone][:2].copy(), _yaw(body.bone_rotations[bone])))
+    bones = [BONE["left_foot"], BONE["right_foot"]]
+    ankles = body.bone_heads[bones][:, :2]
+    middle = ankles.mean(0)
+    # A long stride has one heel up; with both soles flat the legs reach less far.
+    apart = float(np.linalg.norm(ankles[0] - ankles[1]))
+    ankles = middle + (ankles - middle) * min(1.0, _FEET_APART_M / max(apart, 1e-6))
     yaw = _yaw(body.bone_rotations[BONE["pelvis"]])
-    nearest = [Foot(foot.place, yaw + (foot.yaw_deg - yaw + 180.0) % 360.0 - 180.0) for foot in feet]
-    middle = (feet[0].place + feet[1].place) / 2
+    off_yaw = [(_yaw(body.bone_rotations[bone]) - yaw + 180.0) % 360.0 - 180.0 for bone in bones]
+    nearest = [Foot(ankle, yaw + off) for ankle, off in zip(ankles, off_yaw, strict=True)]
     is_seated = np.linalg.norm(middle - pelvis) > 0.25
     return Stance(middle if is_seated else pelvis.copy(), yaw, (nearest[0], nearest[1]))
 
