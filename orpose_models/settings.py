@@ -41,9 +41,12 @@ def validation_message(error: ValidationError) -> str:
     """One line for a pydantic error: `field: got value: what was expected; …`."""
     lines = []
     for item in error.errors(include_url=False):
-        field = ".".join(str(part) for part in item["loc"]) or "value"
+        parts = [".".join(str(part) for part in item["loc"])]
+        if not isinstance(item["input"], Mapping | BaseModel):  # a whole group of values tells nothing
+            parts = [parts[0] or "value", f"got {item['input']!r}"]
         reason = item["msg"].removeprefix("Value error, ")
-        lines.append(f"{field}: got {item['input']!r}: {reason[:1].lower()}{reason[1:]}")
+        parts.append(reason[:1].lower() + reason[1:])
+        lines.append(": ".join(part for part in parts if part))
     return "; ".join(lines)
 
 

@@ -45,8 +45,8 @@ class RoomCamera(Settings):
     image_size: tuple[int, int] = Field(description="width, height (px) that fx, fy, cx, cy refer to")
     fx: float = Field(gt=0, description="focal length (px)")
     fy: float = Field(gt=0, description="focal length (px)")
-    cx: float = Field(description="principal point from the image's left edge (px)")
-    cy: float = Field(description="principal point from the image's upper edge (px)")
+    cx: float = Field(ge=-20_000, le=20_000, description="principal point from the image's left edge (px)")
+    cy: float = Field(ge=-20_000, le=20_000, description="principal point from the image's upper edge (px)")
     distortion: tuple[float, ...] = Field((), description="coefficients in the order of ROS' CameraInfo; none: perfect")
     room_from_camera: tuple[Row, Row, Row, Row] | None = Field(
         None, description="pose, 4x4, metres; camera axes x right, y down, z forward"

@@ -151,9 +151,9 @@ def _fixed_shots(
         cameras = room.fixed_cameras(config.image_size, rng)
         shots = [_Shot(number, camera, renderer.render(camera, rng)) for number, camera in enumerate(cameras)]
         free = [shot for shot in shots if not is_blocked(shot.rendered, len(shot.camera.rays.pixels))]
-        rejected[BLOCKED] += len(shots) - len(free)
         if len(free) == len(shots):
             break
+        rejected[BLOCKED] += len(shots) - len(free)
     return scene, free
 
 
