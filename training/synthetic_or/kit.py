@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,17 +69,17 @@ class Kit:
         self, path: NDArray, radius: float, colour: NDArray, material: Material = PLASTIC, sides: int = 4
     ) -> None:
         """A tube along `path (P, 3)`, without lids."""
-        along = np.gradient(path, axis=0)
+        along = np.empty_like(path)
+        along[0], along[-1] = path[1] - path[0], path[-1] - path[-2]
+        along[1:-1] = path[2:] - path[:-2]
         along /= np.maximum(np.sqrt((along * along).sum(1, keepdims=True)), 1e-9)
         helper = np.where(np.abs(along[:, 2:]) < 0.9, _UP, _SIDEWAYS)
         side = _cross(along, helper)
-        side /= np.maximum(np.sqrt((side * side).sum(1, keepdims=True)), 1e-9)
+        side *= radius / np.maximum(np.sqrt((side * side).sum(1, keepdims=True)), 1e-9)
         up = _cross(side, along)
-        angle = np.linspace(0, 2 * np.pi, sides, endpoint=False)
-        ring = side[:, None] * np.cos(angle)[None, :, None] + up[:, None] * np.sin(angle)[None, :, None]
-        vertices = (path[:, None] + ring * radius).reshape(-1, 3)
-        faces = grid_faces(len(path), sides, closed=True)
-        self._add(vertices, faces, np.zeros((len(vertices), 2)), _ZERO, 0.0, colour, material)
+        (cosine, sine), faces, uv = _tube_parts(len(path), sides)
+        vertices = (path[:, None] + side[:, None] * cosine + up[:, None] * sine).reshape(-1, 3)
+        self._add(vertices, faces, uv, _ZERO, 0.0, colour, material)
 
     def plate(
         self, width: float, height: float, place: Triple, colour: NDArray, material: Material, heading: float = 0.0,
@@ -127,6 +128,14 @@ def _cross(a: NDArray, b: NDArray) -> NDArray:
         a[:, 1] * b[:, 2] - a[:, 2] * b[:, 1], a[:, 2] * b[:, 0] - a[:, 0] * b[:, 2],
         a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0],
     ], axis=1)  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def _tube_parts(points: int, sides: int) -> tuple[NDArray, NDArray, NDArray]:
+    """`(2, sides, 1)` cosines and sines around a tube, its faces and texture coordinates."""
+    angle = np.linspace(0, 2 * np.pi, sides, endpoint=False)[:, None]
+    around = np.stack([np.cos(angle), np.sin(angle)])
+    return around, grid_faces(points, sides, closed=True), np.zeros((points * sides, 2))
 
 
 def _outward(vertices: NDArray, faces: NDArray) -> NDArray:

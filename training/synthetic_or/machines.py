@@ -45,8 +45,8 @@ def monitor_bank(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
             kind = str(rng.choice(["screen", "screen", "xray"]))
             picture = painted(kind, textures, rng, gloss=0.35, emission=0.0 if off else float(rng.uniform(0.0, 1.6)))
             kit.plate(wide - 0.04, high - 0.04, (x, -0.032, z + 0.02), _WHITE, picture)
-    frame, top = grey(rng, 0.3, 0.95), bottom + rows * (high + 0.04)
-    width = columns * (wide + 0.03)
+    frame, top = grey(rng, 0.3, 0.95), float(bottom + rows * (high + 0.04))
+    width = float(columns * (wide + 0.03))
     for z in (bottom + high * 0.35, top - high * 0.5):
         kit.box((width, 0.05, 0.08), (0, 0.1, z), frame, PLASTIC, bevel=0.012)
     for x in (-0.5, 0.5) if columns > 1 else (0.0,):

@@ -62,11 +62,11 @@ def place_furniture(
 ) -> list[Mesh]:
     """Furniture along the walls and standing about, from nearly nothing to a store room; marks on the floor."""
     things = [thing for thing in FLOOR_THINGS.values() if thing.share(domain) > 0]
-    density = rng.choice([0.15, 0.5, 0.9], p=[0.15, 0.45, 0.4]) * rng.uniform(0.7, 1.1)
+    density = rng.choice([0.15, 0.5, 0.9], p=[0.12, 0.38, 0.5]) * rng.uniform(0.7, 1.1)
     meshes = floor_marks(rng, room)
     for wall in range(4):
         meshes += _along_wall(wall, [t for t in things if t.at_wall], density, textures, floor, room, rng, domain)
-    for _ in range(int(rng.integers(2, 8) * (0.5 + density))):
+    for _ in range(int(rng.integers(3, 10) * (0.5 + density))):
         thing = _pick([t for t in things if not t.at_wall], domain, rng)
         x, y = rng.uniform(-0.45, 0.45, 2) * room[:2]
         radius = max(thing.width, thing.depth) / 2

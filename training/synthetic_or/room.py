@@ -50,7 +50,7 @@ def room_shell(
         _wall_trim(wall, rng, length)
         _hang_things(wall, rng, textures, length, domain)
         kit.put(wall.meshes(), 90.0 * i, _turn(90.0 * i) @ (0, distance / 2, 0))
-    _ceiling(kit, rng, room)
+    _ceiling(kit, rng, room, domain)
     return [_floor(rng, textures, room, domain, floor_colour), *kit.meshes()]
 
 
@@ -105,7 +105,7 @@ def _hang_things(wall: Kit, rng: Rng, textures: Textures, length: float, domain:
         x += kind.width + rng.exponential(0.45)
 
 
-def _ceiling(kit: Kit, rng: Rng, room: NDArray) -> None:
+def _ceiling(kit: Kit, rng: Rng, room: NDArray, domain: str) -> None:
     """Ceiling panels, air outlets, rails and trunks with cables."""
     colour = grey(rng, 0.75, 1.0)
     x, y = room[0] / 2, room[1] / 2
@@ -113,6 +113,8 @@ def _ceiling(kit: Kit, rng: Rng, room: NDArray) -> None:
     kit.sheet(corners, colour, Material(noise=0.02, emission=0.25))  # light from the floor
     for place in np.arange(-x, x, 0.6) if rng.random() < 0.4 else ():
         kit.box((0.02, room[1], 0.012), (place, 0, room[2] - 0.012), colour * 0.7)
+    if domain != "or":
+        return
     if rng.random() < 0.35:  # laminar air flow
         kit.box((rng.uniform(1.2, 2.6), rng.uniform(1.2, 2.4), 0.1), (0, 0, room[2] - 0.1), grey(rng, 0.6, 0.9), METAL)
     for _ in range(rng.integers(0, 5)):
@@ -151,7 +153,8 @@ def floor_marks(rng: Rng, room: NDArray) -> list[Mesh]:
             kit.box((rng.uniform(0.05, 0.2), 0.03, 0.002), place, colour, heading=heading)
     if rng.random() < 0.15:  # a line of tape or a mat
         size = (rng.uniform(0.5, 3.0), rng.choice([0.05, 0.6]), 0.003)
-        kit.box(size, (*rng.uniform(-0.3, 0.3, 2) * room[:2], 0.0), vivid(rng), heading=rng.uniform(0, 180))
+        colour = vivid(rng) if rng.random() < 0.3 else grey(rng, 0.1, 0.8)
+        kit.box(size, (*rng.uniform(-0.3, 0.3, 2) * room[:2], 0.0), colour, heading=rng.uniform(0, 180))
     for _ in range(rng.integers(0, 6)):
         kit.cable(_cable_on_floor(rng, room), rng.uniform(0.005, 0.016), _cable_colour(rng), sides=5)
     return kit.meshes()

@@ -195,7 +195,7 @@ WALL_THINGS: dict[str, WallThing] = {
     "supply_rail": WallThing(supply_rail, 2.4, 1.8),
     "radiator": WallThing(radiator, 1.0, 0.6, 0.8),
     "small_boxes": WallThing(small_boxes, 1.0, 1.5, 0.2),
-    "wall_screen": WallThing(wall_screen, 1.1, 0.9, 0.6),
+    "wall_screen": WallThing(wall_screen, 1.1, 0.9, 0.15),
     "rescue_board": WallThing(rescue_board, 0.5, 0.6),
     "extinguisher": WallThing(extinguisher, 0.3, 0.4, 0.3),
     "shelf": WallThing(shelf, 1.3, 0.9, 1.0),
