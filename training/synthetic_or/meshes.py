@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 
 @dataclass(frozen=True)
@@ -197,11 +198,9 @@ def bent_box(
 
 def vertex_normals(vertices: NDArray, faces: NDArray) -> NDArray:
     """`(V, 3)` area-weighted unit normals."""
-    corners = faces.T.astype(np.intp)
-    first = vertices[corners[0]]
-    (ax, ay, az), (bx, by, bz) = (vertices[corners[1]] - first).T, (vertices[corners[2]] - first).T
-    face_normals = (ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx)
-    normals = np.stack(
-        [sum(np.bincount(corner, n, minlength=len(vertices)) for corner in corners) for n in face_normals], axis=1
-    )
+    first = vertices.take(faces[:, 0], axis=0)
+    (ax, ay, az), (bx, by, bz) = ((vertices.take(faces[:, k], axis=0) - first).T for k in (1, 2))
+    face_normals = np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=1)
+    ones, starts = np.ones(faces.size, vertices.dtype), np.arange(0, faces.size + 1, 3)
+    normals = csr_matrix((ones, faces.ravel(), starts), shape=(len(faces), len(vertices))).T @ face_normals
     return normals / np.maximum(np.sqrt(np.einsum("vc,vc->v", normals, normals))[:, None], 1e-12)

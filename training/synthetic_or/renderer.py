@@ -71,7 +71,7 @@ class Renderer:
         )
 
     def _shaded(self, surface: Surface, pixels: NDArray, camera: Camera, rng: np.random.Generator) -> NDArray:
-        lit = lit_shares(self._solid, surface, self._shader.lights, pixels, camera.image_size, rng)
+        lit = lit_shares(self._solid, surface, self._shader.lights, pixels, camera.image_size[0], rng)
         return self._shader.shade(surface, lit)
 
     def _add_clear(self, geometry: Geometry, view: _View, rng: np.random.Generator) -> None:

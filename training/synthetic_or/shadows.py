@@ -11,124 +11,157 @@ from numpy.typing import NDArray
 
 from training.synthetic_or.geometry import Geometry
 from training.synthetic_or.lights import Light
-from training.synthetic_or.surfaces import Surface, dot, towards
+from training.synthetic_or.surfaces import Surface, dot
 
 _OFFSET = 2e-3  # shadow rays start this far off the surface (m)
 _LAMP_THICKNESS = 0.06  # and end this far before the lamp (m), so that its own housing does not block it
 _STEP = 2  # the coarse grid takes every second row and column
 _SAME_DEPTH = 0.03  # neighbours of one mesh whose distances differ by less (relative) share their shadows
-_PADDING = 1
+#: Half of a pixel's neighbours, as steps down and right; the others have it for their neighbour.
+_NEIGHBOURS = ((0, 1), (1, -1), (1, 0), (1, 1))
+_UNKNOWN = 2
 
 
 @dataclass(frozen=True)
 class _Grid:
-    """N pixels of an image with a border of one pixel, so that every pixel has eight neighbours.
+    """N pixels of the part of an image that holds them, with a border of one pixel, so that all have eight neighbours.
 
     Attributes:
-        place: `(N,)` index of each pixel in the flattened, bordered image.
-        row, column: `(N,)` in the image.
         shape: Rows and columns of the bordered image.
-        mesh, length: The bordered image: what is seen (-1: nothing) and how far away.
-        coarse: `(N,)` bool: on the coarse grid.
-        leader: `(N,)` place of the coarse pixel that each pixel may take its shadow from.
-        led: `(N,)` bool: whether it may, for both see the same surface.
+        place: `(N,)` index of each pixel in the flattened, bordered image.
+        ninth: `(N,)` where each pixel is in its block of 3x3 pixels, 0 to 8.
+        points, start: `(N, 3)` m: the points seen, and where their shadow rays start.
+        alike: For each of `_NEIGHBOURS` bordered images, 1 where a pixel and that neighbour show the same surface.
+        led: Bordered image: True where a pixel shows the same surface as the coarse grid's pixel of its block, and may
+            take its shadow from that; not so on the grid itself.
     """
 
-    place: NDArray[np.int64]
-    row: NDArray[np.int64]
-    column: NDArray[np.int64]
     shape: tuple[int, int]
-    mesh: NDArray[np.int32]
-    length: NDArray[np.float32]
-    coarse: NDArray[np.bool_]
-    leader: NDArray[np.int64]
+    place: NDArray[np.int64]
+    ninth: NDArray[np.int64]
+    points: NDArray[np.float32]
+    start: NDArray[np.float32]
+    alike: list[NDArray[np.uint8]]
     led: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, surface: Surface, pixels: NDArray, image_size: tuple[int, int]) -> _Grid:
-        width, height = image_size
+    def of(cls, surface: Surface, pixels: NDArray, width: int) -> _Grid:
         row, column = pixels // width, pixels % width
-        shape = (height + 2 * _PADDING, width + 2 * _PADDING)
-        place = (row + _PADDING) * shape[1] + column + _PADDING
-        mesh, length = np.full(shape[0] * shape[1], -1, np.int32), np.zeros(shape[0] * shape[1], np.float32)
-        mesh[place], length[place] = surface.mesh, surface.length
-        down, right = row % _STEP, column % _STEP
-        leader = place - down * shape[1] - right
-        led = _same(mesh, length, place, leader)
-        return cls(place, row, column, shape, mesh, length, (down == 0) & (right == 0), leader, led)
+        row, column = row - row.min(), column - column.min()
+        shape = (int(row.max()) + 3, int(column.max()) + 3)
+        place = (row + 1) * shape[1] + column + 1
+        mesh, length = np.full(shape, -1, np.int32), np.zeros(shape, np.float32)
+        mesh.ravel()[place], length.ravel()[place] = surface.mesh, surface.length
+        led = (mesh == _spread(mesh)) & _near(_spread(length), length)
+        led[1::_STEP, 1::_STEP] = False
+        start = surface.points + (surface.normals + surface.view) * np.float32(_OFFSET)
+        return cls(
+            shape, place, row % 3 * 3 + column % 3, np.ascontiguousarray(surface.points.T),
+            np.ascontiguousarray(start.T), _alike(mesh, length), led,
+        )  # fmt: skip
+
+    def image(self, values: NDArray) -> NDArray:
+        """The bordered image with `values (N,)` in the pixels, 0 elsewhere."""
+        image = np.zeros(self.shape, values.dtype)
+        image.ravel()[self.place] = values
+        return image
 
 
-def _same(mesh: NDArray, length: NDArray, place: NDArray, other: NDArray) -> NDArray[np.bool_]:
-    own = length.take(place)
-    return (mesh.take(place) == mesh.take(other)) & (np.abs(own - length.take(other)) < _SAME_DEPTH * own)
+def _spread(image: NDArray) -> NDArray:
+    """A bordered image with the coarse grid's values in all pixels of their blocks."""
+    rows, columns = image.shape[0] - 1, image.shape[1] - 1
+    blocks = image[1::_STEP, 1::_STEP].repeat(_STEP, axis=0)[:rows].repeat(_STEP, axis=1)[:, :columns]
+    spread = np.zeros_like(image)
+    spread[1:, 1:] = blocks
+    return spread
+
+
+def _near(first: NDArray, second: NDArray) -> NDArray[np.bool_]:
+    return np.asarray(np.abs(first - second) < _SAME_DEPTH * second)
+
+
+def _alike(mesh: NDArray, length: NDArray) -> list[NDArray[np.uint8]]:
+    pairs = []
+    for step in _NEIGHBOURS:
+        here, there = _pair(step)
+        same = (mesh[here] == mesh[there]) & _near(length[here], length[there])
+        pairs.append(same.astype(np.uint8))
+    return pairs
+
+
+def _pair(step: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """The pixels of an image that have a neighbour at `step` (down, right), and those neighbours."""
+    down, right = step
+    columns = slice(max(0, -right), -right if right > 0 else None), slice(max(0, right), right if right < 0 else None)
+    return (slice(0, -down or None), columns[0]), (slice(down, None), columns[1])
 
 
 def lit_shares(
-    geometry: Geometry, surface: Surface, lights: Sequence[Light], pixels: NDArray, image_size: tuple[int, int],
+    geometry: Geometry, surface: Surface, lights: Sequence[Light], pixels: NDArray, width: int,
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:  # fmt: skip
-    """`(L, N)` share of each light that each of N points sees, the points being `pixels (N,)` of an image."""
-    grid = _Grid.of(surface, pixels, image_size)
-    start = surface.points + (surface.normals + surface.view) * _OFFSET
-    shares = [_lit_share(geometry, surface, light, grid, start, rng) for light in lights]
-    return np.stack(shares) if shares else np.zeros((0, len(pixels)), np.float32)
+    """`(L, N)` share of each light that N points see, the points being `pixels (N,)` of an image `width` wide."""
+    if not len(lights) or not len(pixels):
+        return np.zeros((len(lights), len(pixels)), np.float32)
+    grid = _Grid.of(surface, pixels, width)
+    return np.stack([_lit_share(geometry, surface, light, grid, rng) for light in lights])
 
 
 def _lit_share(
-    geometry: Geometry, surface: Surface, light: Light, grid: _Grid, start: NDArray, rng: np.random.Generator
+    geometry: Geometry, surface: Surface, light: Light, grid: _Grid, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     to_light = light.centre.astype(np.float32)[:, None] - surface.points
     # Shadows of what turns away from the light are its shading's business; folds may turn it back a little.
     facing = (to_light[2] > 0) & (dot(surface.normals, to_light) > -0.3 * np.sqrt(dot(to_light, to_light)))
     order = rng.permutation(9)
-    #: The bordered image: 1 where a ray reached the light, 0 where not, 2 where there is no need to know.
-    free = np.full(grid.mesh.shape, 2, np.uint8)
+    #: The bordered image: 1 where a ray reached the light, 0 where not.
+    free = np.full(grid.shape, _UNKNOWN, np.uint8)
 
     def trace(which: NDArray) -> None:
-        samples = _on_light(light, order[grid.row[which] % 3 * 3 + grid.column[which] % 3], rng)
-        directions, lengths = towards(samples, surface.points[:, which])
-        blocked = geometry.blocked(start[:, which].T, directions.T, lengths - _LAMP_THICKNESS)
-        free[grid.place[which]] = ~blocked
+        offsets = _on_light(light, order[grid.ninth[which]], rng) - grid.points.take(which, axis=0)
+        lengths = np.sqrt(np.einsum("nc,nc->n", offsets, offsets))
+        offsets /= lengths[:, None]
+        blocked = geometry.blocked(grid.start.take(which, axis=0), offsets, lengths - np.float32(_LAMP_THICKNESS))
+        free.ravel()[grid.place[which]] = ~blocked
 
-    trace(np.flatnonzero(facing & grid.coarse))
-    agreed = _agreed(free.reshape(grid.shape)).ravel()
-    follows = facing & ~grid.coarse & grid.led & agreed.take(grid.leader)
-    free[grid.place[follows]] = free.take(grid.leader[follows])
-    trace(np.flatnonzero(facing & ~grid.coarse & ~follows))
-    share = np.zeros(len(facing), np.float32)
-    share[follows] = free.take(grid.leader[follows])
-    mixed = np.flatnonzero(facing & ~follows)
-    share[mixed] = _averaged(free, grid, grid.place[mixed])
-    return share
+    wanted = grid.image(facing)
+    on_grid = np.zeros(grid.shape, bool)
+    on_grid[1::_STEP, 1::_STEP] = wanted[1::_STEP, 1::_STEP]
+    trace(np.flatnonzero(on_grid.ravel().take(grid.place)))
+    follows = wanted & grid.led & _spread(_agreed(free))
+    np.copyto(free, _spread(free), where=follows)
+    trace(np.flatnonzero((wanted & ~on_grid & ~follows).ravel().take(grid.place)))
+    return np.where(facing, _averaged(free, grid.alike).ravel().take(grid.place), np.float32(0))
 
 
 def _agreed(free: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Bordered image: True at the coarse pixels all of whose coarse neighbours are free, or all blocked."""
-    coarse = free[_PADDING::_STEP, _PADDING::_STEP]
-    lowest, highest = cv2.erode(coarse, np.ones((3, 3))), cv2.dilate(coarse, np.ones((3, 3)))
+    coarse = np.ascontiguousarray(free[1::_STEP, 1::_STEP])
+    block = np.ones((3, 3), np.uint8)
     agreed = np.zeros(free.shape, bool)
-    agreed[_PADDING::_STEP, _PADDING::_STEP] = (lowest == highest) & (coarse < 2)
+    agreed[1::_STEP, 1::_STEP] = (cv2.erode(coarse, block) == cv2.dilate(coarse, block)) & (coarse != _UNKNOWN)
     return agreed
 
 
-def _averaged(free: NDArray, grid: _Grid, place: NDArray) -> NDArray[np.float32]:
-    """Mean over the 3x3 pixels around `place` that show the same surface: soft edges for the price of one ray."""
-    total, count = np.zeros((2, len(place)), np.float32)
-    for down in (-1, 0, 1):
-        for right in (-1, 0, 1):
-            other = place + (down * grid.shape[1] + right)
-            value = free.take(other)
-            counts = (value < 2) & _same(grid.mesh, grid.length, place, other)
-            count += counts
-            total += counts & (value == 1)
-    return np.asarray(total / np.maximum(count, 1), np.float32)
+def _averaged(free: NDArray[np.uint8], alike: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    """Mean over the 3x3 pixels that show the same surface: soft edges for the price of one ray, none across edges."""
+    known = (free != _UNKNOWN).astype(np.uint8)
+    lit = (free == 1).astype(np.uint8)
+    count, total = known.copy(), lit.copy()
+    for step, same in zip(_NEIGHBOURS, alike, strict=True):
+        here, there = _pair(step)
+        count[here] += known[there] & same
+        count[there] += known[here] & same
+        total[here] += lit[there] & same
+        total[there] += lit[here] & same
+    return total / np.maximum(count, 1).astype(np.float32)
 
 
 def _on_light(light: Light, ninth: NDArray, rng: np.random.Generator) -> NDArray[np.float32]:
-    """`(3, K)` points on the light: each pixel of a 3x3 block looks at its own ninth, so that their mean sees all."""
-    place = rng.random((2, len(ninth)), np.float32) * np.float32(0.24) - np.float32(0.12)
-    place[0] += (ninth % 3 + 0.5) / 1.5 - 1.0
-    place[1] += (ninth // 3 + 0.5) / 1.5 - 1.0
-    samples = np.repeat(light.centre.astype(np.float32)[:, None], len(ninth), axis=1)
-    samples[:2] += light.half[:2].astype(np.float32)[:, None] * place
-    return samples
+    """`(K, 3)` points on the light: each pixel of a 3x3 block looks at its own ninth, so that their mean sees all."""
+    centres = np.array([(k % 3, k // 3) for k in range(9)], np.float32) / 1.5 - np.float32(2 / 3)
+    jitter = rng.random((len(ninth), 2), np.float32) * np.float32(0.24) - np.float32(0.12)
+    samples = np.empty((len(ninth), 3), np.float32)
+    samples[:, :2] = (centres.take(ninth, axis=0) + jitter) * light.half[:2].astype(np.float32)
+    samples[:, 2] = 0
+    return samples + light.centre.astype(np.float32)
