@@ -86,8 +86,9 @@ def _wardrobe(bank: b.BodyBank, shape: int, outfit: Outfit, skirt: bool) -> _War
     cutter.legs()
     cutter.top()
     cutter.accessories()
-    pieces = cutter.pieces + headwear(measures, outfit, rng)
-    return _Wardrobe(pieces, visible_skin(bank, cutter.deep), _skin_colours(measures, outfit))
+    on_head, under_mask = headwear(measures, outfit, rng)
+    skin = visible_skin(bank, cutter.deep + under_mask)
+    return _Wardrobe(cutter.pieces + on_head, skin, _skin_colours(measures, outfit))
 
 
 def _skin_colours(measures: Measures, outfit: Outfit) -> NDArray:
@@ -184,7 +185,7 @@ class _Cutter:
         """`(V,)` m: close at the collar, wide at hem and sleeves, tight again at a long sleeve's cuff."""
         m = self.m
         down = np.clip((m.neck_z - m.rest[:, 2]) / max(m.neck_z - hem, 0.1), 0, 1)
-        trunk = 0.008 + 0.026 * wide * down
+        trunk = 0.010 + 0.025 * wide * down
         if self.outfit.kind == "gown" and self.hanging:  # ends under the hanging part
             trunk *= np.clip((1.0 - down) / 0.3, 0, 1)
         arm = np.clip(m.arm, 0, 2)
@@ -231,7 +232,7 @@ class _Cutter:
             ease = 0.002 + (0.006 if outfit.cuffs is not None else 0.0) * np.clip((2.0 - m.arm) * 10, 0, 1)
             self._add([hand], ease, outfit.gloves, _GLOVE, rounds=0)
         if outfit.apron is not None and outfit.thyroid:
-            neck = [m.above(m.neck_z + 0.055), m.below(m.neck_z - 0.01), _no_legs(m)]
+            neck = [m.above(m.neck_z + 0.055), m.below(m.neck_z - 0.01), _no_legs(m), _nothing_on_arms(m)]
             self._add(neck, 0.016, outfit.apron, _APRON, rounds=5)
 
 

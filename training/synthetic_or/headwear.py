@@ -69,8 +69,10 @@ def _with_bone(measures: Measures, meshes: list[Mesh], material: Material, bone:
     )
 
 
-def headwear(measures: Measures, outfit: Outfit, rng: np.random.Generator) -> list[Piece]:
-    """What is on the head: hair or cap, mask, brows, sometimes glasses, a shield or loupes."""
+def headwear(measures: Measures, outfit: Outfit, rng: np.random.Generator) -> tuple[list[Piece], list[NDArray]]:
+    """What is on the head (hair or cap, mask, brows, sometimes glasses, a shield or loupes) and, for the mask, which
+    vertices `(V,)` are deep under it."""
+    deep: list[NDArray] = []
     head = _Head(measures)
     pieces = [_brows(measures, head, outfit)]
     if outfit.cap is None or (outfit.bouffant and outfit.hair_length > 0.3):
@@ -78,10 +80,12 @@ def headwear(measures: Measures, outfit: Outfit, rng: np.random.Generator) -> li
     if outfit.cap is not None:
         pieces += _cap(measures, head, outfit, rng)
     if outfit.mask is not None:
-        pieces += _mask(measures, head, outfit, rng)
+        worn, under = _mask(measures, head, outfit, rng)
+        pieces += worn
+        deep.append(under)
     if outfit.eyewear is not None:
         pieces += _eyewear(measures, head, outfit.eyewear, rng)
-    return pieces
+    return pieces, deep
 
 
 def _shell_piece(measures: Measures, points: NDArray, colours: NDArray, material: Material) -> Piece:
@@ -140,7 +144,7 @@ def _cap(measures: Measures, head: _Head, outfit: Outfit, rng: np.random.Generat
     return [_shell_piece(measures, points, colours, _CAP), _with_bone(measures, tails, _CAP)]
 
 
-def _mask(measures: Measures, head: _Head, outfit: Outfit, rng: np.random.Generator) -> list[Piece]:
+def _mask(measures: Measures, head: _Head, outfit: Outfit, rng: np.random.Generator) -> tuple[list[Piece], NDArray]:
     assert outfit.mask is not None
     x, y, z = measures.rest.T
     on_head = np.isin(measures.regions, (b.FACE, b.MASK, b.NECK)) & (measures.arm < -0.5)
@@ -156,23 +160,36 @@ def _mask(measures: Measures, head: _Head, outfit: Outfit, rng: np.random.Genera
     middle = np.exp(-(((x / 0.03) ** 2) + ((z - head.nose[2] + 0.03) / 0.04) ** 2))
     pleated = 0.0025 * np.sin((z - bottom) * 2 * np.pi / 0.028) * (not beak)
     loose = 0.008 + (0.016 if beak else 0.004) * middle + pleated
-    piece, _ = cut_piece(measures, cuts, loose, outfit.mask, _MASK, rounds=5)
+    piece, deep = cut_piece(measures, cuts, loose, outfit.mask, _MASK, rounds=5)
     loops = []
     for side, ear in zip((1.0, -1.0), head.ears, strict=True):
         for height in (top - 0.012, bottom + 0.015):
             start = np.array([side * (abs(ear[0]) - 0.012), back - 0.002, height])
             stop = ear + np.array([side * 0.008, 0.004, 0.01 if height > ear[2] - 0.03 else -0.02])
-            loops.append(tube(np.array([start, stop]), 0.0014, linear(0.92, 0.93, 0.94), sides=4))
-    return [piece, _with_bone(measures, loops, _MASK)]
+            loops.append((start, stop))
+    loop = _wires(np.array(loops), np.full(2, 0.0014), linear(0.92, 0.93, 0.94))
+    return [piece, _with_bone(measures, [loop], _MASK)], deep
 
 
 def _brows(measures: Measures, head: _Head, outfit: Outfit) -> Piece:
-    brows = []
-    for eye in head.eyes:
-        side = np.sign(eye[0])
-        path = eye + np.array([[-0.016 * side, -0.013, 0.017], [0.0, -0.0135, 0.022], [0.018 * side, -0.004, 0.017]])
-        brows.append(tube(path, np.array([0.003, 0.0035, 0.0015]), outfit.hair * 0.8, sides=4))
-    return _with_bone(measures, brows, _HAIR)
+    side = np.sign(head.eyes[:, :1]) * np.array([[-0.016, 0.0, 0.018]])
+    shape = np.broadcast_to(np.array([[-0.013, 0.017], [-0.0135, 0.022], [-0.004, 0.017]]), (2, 3, 2))
+    paths = head.eyes[:, None] + np.concatenate([side[..., None], shape], axis=-1)
+    return _with_bone(measures, [_wires(paths, np.array([0.003, 0.0035, 0.0015]), outfit.hair * 0.8)], _HAIR)
+
+
+def _wires(paths: NDArray, radii: NDArray, colour: NDArray) -> Mesh:
+    """Thin wires along `paths (W, P, 3)` with `radii (P,)` (m), all at once: four sides each."""
+    wires, steps, _ = paths.shape
+    tangents = np.gradient(paths, axis=1)
+    side = np.cross(tangents, [0.31, 0.47, 0.83])
+    side /= np.maximum(np.linalg.norm(side, axis=-1, keepdims=True), 1e-9)
+    up = np.cross(side, tangents)
+    up /= np.maximum(np.linalg.norm(up, axis=-1, keepdims=True), 1e-9)
+    ring = np.stack([side, up, -side, -up], axis=2) * radii[None, :, None, None]
+    one = grid_faces(steps, 4, closed=True)
+    faces = (one[None] + np.arange(wires)[:, None, None] * (steps * 4)).reshape(-1, 3)
+    return surface((paths[:, :, None] + ring).reshape(-1, 3), faces, colour, _FRAME)
 
 
 def _eyewear(measures: Measures, head: _Head, kind: str, rng: np.random.Generator) -> list[Piece]:
@@ -190,19 +207,17 @@ def _eyewear(measures: Measures, head: _Head, kind: str, rng: np.random.Generato
         glass = surface(points, grid_faces(5, 11), linear(0.9, 0.95, 1.0), _SHIELD)
         return [_with_bone(measures, [glass], _SHIELD), _with_bone(measures, [band], _FRAME)]
     colour = linear(*(np.full(3, rng.choice([0.05, 0.15, 0.5])) + rng.normal(0, 0.02, 3)))
-    parts = []
     turn = np.linspace(0, 2 * np.pi, 9)
-    for eye, ear in zip(eyes, head.ears, strict=True):
-        side = np.sign(eye[0])
-        rim = np.stack([eye[0] + 0.024 * np.cos(turn), np.full(9, front_y), eye[2] + 0.018 * np.sin(turn)], axis=1)
-        rim[:, 1] += 0.25 * np.abs(rim[:, 0]) - 0.008
-        temple = np.array(
-            [[eye[0] + 0.024 * side, front_y + 0.008, eye[2] + 0.006], ear + np.array([0.006 * side, 0, 0.03])]
-        )
-        parts += [tube(rim, 0.0022, colour, sides=4), tube(temple, 0.0022, colour, sides=4)]
-        if kind == "loupes":
-            barrel = cylinder(0.011, 0.035, linear(0.08, 0.08, 0.09)).moved(
-                np.array([[1.0, 0, 0], [0, 0.25, -0.97], [0, 0.97, 0.25]]), (eye[0] * 0.8, front_y, eye[2] - 0.004)
-            )
-            parts.append(barrel)
+    sides = np.sign(eyes[:, 0])
+    wide, tall = 0.024 * np.cos(turn), 0.018 * np.sin(turn)
+    rims = np.stack([np.column_stack([eye[0] + wide, np.full(9, front_y), eye[2] + tall]) for eye in eyes])
+    rims[..., 1] += 0.25 * np.abs(rims[..., 0]) - 0.008
+    hinges = np.column_stack([eyes[:, 0] + 0.024 * sides, np.full(2, front_y + 0.008), eyes[:, 2] + 0.006])
+    ends = head.ears + np.column_stack([0.006 * sides, np.zeros(2), np.full(2, 0.03)])
+    temples = np.stack([hinges, ends], axis=1)
+    parts = [_wires(rims, np.full(9, 0.0022), colour), _wires(temples, np.full(2, 0.0022), colour)]
+    if kind == "loupes":
+        tilt = np.array([[1.0, 0, 0], [0, 0.25, -0.97], [0, 0.97, 0.25]])
+        barrel = cylinder(0.011, 0.035, linear(0.08, 0.08, 0.09))
+        parts += [barrel.moved(tilt, (eye[0] * 0.8, front_y, eye[2] - 0.004)) for eye in eyes]
     return [_with_bone(measures, parts, _FRAME)]

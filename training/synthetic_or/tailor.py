@@ -18,8 +18,8 @@ from training.synthetic_or.meshes import Material, Mesh, vertex_normals
 #: A cut moves the edge's vertices this far at most (m); faces farther out are not part of the piece.
 _LONGEST_TRIM_M = 0.09
 #: Skin this deep under cloth is left out.
-_DEEP_M = 0.025
-_CLEAR_M = 0.004  # cloth stands off the skin at least this far
+_DEEP_M = 0.02
+_CLEAR_M = 0.006  # cloth stands off the skin at least this far
 
 
 @dataclass(frozen=True)
@@ -130,9 +130,10 @@ class Measures:
         # Shoulders may be higher than the collar: only what is near the neck is above it.
         radius = np.hypot(x, np.minimum(y, 0.0) * 0.4 + np.maximum(y, 0.0))
         within = 0.088 - radius
-        on_trunk = np.where(self.arm < -0.5, np.minimum(over, within), -1.0)
+        on_head = np.isin(self.regions, (b.FACE, b.HAIR, b.MASK, b.EYE))
+        on_trunk = np.where(self.arm < -0.5, np.where(on_head, over, np.minimum(over, within)), -1.0)
         outward = np.stack([x, np.zeros_like(x), np.zeros_like(x)], axis=1) / np.maximum(np.abs(x), 1e-6)[:, None]
-        return Cut(on_trunk, np.where((over < within)[:, None], [0.0, 0.0, -1.0], outward))
+        return Cut(on_trunk, np.where((on_head | (over < within))[:, None], [0.0, 0.0, -1.0], outward))
 
 
 def outside(cuts: Sequence[Cut]) -> tuple[NDArray, NDArray]:
@@ -185,8 +186,9 @@ def cut_piece(
 def visible_skin(bank: b.BodyBank, deep: Sequence[NDArray]) -> NDArray:
     """`(F, 3)` faces that are not wholly under one piece."""
     seen = np.ones(len(bank.faces), bool)
+    corners = np.ascontiguousarray(bank.faces.T)
     for under in deep:
-        first, second, third = (under[corner] for corner in bank.faces.T)
+        first, second, third = (under[corner] for corner in corners)
         seen &= ~(first & second & third)
     return bank.faces[seen]
 
