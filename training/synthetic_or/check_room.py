@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from orpose_models.errors import ConfigError
 from training.synthetic_or.cameras import Camera
@@ -37,8 +38,8 @@ def check_fixed_cameras(room: RoomFile, assets: Assets) -> None:
         if found is not None:
             x, y, z = given.pose[:3, 3]
             raise ConfigError(
-                f"room file: camera {given.name!r} at ({x:.2f}, {y:.2f}, {z:.2f}): {found} fills its view or surrounds "
-                "it; move one of them"
+                f"{room.path}: camera {given.name!r} at ({x:.2f}, {y:.2f}, {z:.2f}): {found} fills its view or "
+                "surrounds it; move one of them"
             )
 
 
@@ -47,12 +48,21 @@ def _blocking(room: RoomFile, camera: Camera, assets: Assets, rng: np.random.Gen
     size_m, floor = np.array(room.size_m), Floor()
     table = table_frame(room, rng)
     things = place_given(room, table, assets.textures, floor, size_m, rng)
-    things.append(Placed("the operating table", turned(operating_table(rng, table.height), table.heading, table.foot)))
+    meshes = turned(operating_table(rng, table.height), table.heading, table.foot)
+    things.append(Placed("the operating table", meshes, [(*table.foot[:2], 0.25)]))
     no_lights: list[Light] = []
     for thing in things:
+        if _is_inside(camera.room_from_camera[:3, 3], thing):
+            return thing.name
         alone = Scene(thing.meshes, [], no_lights, np.ones(3), size_m, table.centre, floor)
         rendered = assets.renderer(alone).render(camera, rng)
         # Rays that miss the thing count as free, unlike those outside of a fisheye's image circle.
         if is_blocked(rendered, len(camera.rays.pixels)):
             return thing.name
     return None
+
+
+def _is_inside(point: NDArray, thing: Placed) -> bool:
+    """Whether `point (3,)` lies over a thing's floor and under its top."""
+    top = max(float(mesh.vertices[:, 2].max()) for mesh in thing.meshes)
+    return bool(point[2] < top) and any(np.hypot(point[0] - x, point[1] - y) < r for x, y, r in thing.circles)

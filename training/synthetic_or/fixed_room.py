@@ -23,10 +23,11 @@ _PLACE_TRIES = 8
 
 @dataclass(frozen=True)
 class Placed:
-    """A thing where it stands: `name` says what and where in errors."""
+    """A thing where it stands: `name` is for errors, `circles` (x, y, radius in m) the floor it takes."""
 
     name: str
     meshes: list[Mesh]
+    circles: list[tuple[float, float, float]]
     lights: list[Light] = field(default_factory=list)
 
 
@@ -92,11 +93,12 @@ def _placed(
     heading += rng.normal(0, room_file.things_jitter_deg)
     x, y = _in_room(room_file, given.position_m) + rng.normal(0, room_file.things_jitter_m, 2)
     meshes = turned(thing.make(rng, textures, float(room[2])), heading, (x, y, 0.0))
-    for circle in _circles(given.kind, thing, x, y, heading):
+    circles = _circles(given.kind, thing, x, y, heading)
+    for circle in circles:
         floor.take(*circle)
     lights = [surgical_light(meshes[0], rng)] if given.kind == "surgical_lamp" else []
     name = f"{given.kind} at ({given.position_m[0]:g}, {given.position_m[1]:g})"
-    return Placed(name, meshes, [light for light in lights if light.power > 0])
+    return Placed(name, meshes, circles, [light for light in lights if light.power > 0])
 
 
 def _circles(kind: str, thing: Thing, x: float, y: float, heading: float) -> list[tuple[float, float, float]]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from orpose_models.errors import ConfigError
 from orpose_models.lens import Lens
@@ -174,6 +174,12 @@ class RoomFile(Settings):
     outfits: dict[StaffRole, RoleOutfit] = Field({}, description="by role")
     lights: tuple[CeilingLight, ...] | None = Field(None, min_length=1, description="lamps at the ceiling")
     ambient: float | None = Field(None, ge=0, le=2, description="light from everywhere; 0.25 to 0.5 is usual")
+    _path: str = PrivateAttr("room")
+
+    @property
+    def path(self) -> str:
+        """The file it was read from, for errors."""
+        return self._path
 
     @field_validator("size_m")
     @classmethod
@@ -223,8 +229,8 @@ class RoomFile(Settings):
             own_width, own_height = camera.image_size
             if abs(own_width * height - own_height * width) > max(own_width, own_height):
                 raise ValueError(
-                    f"camera {camera.name!r}: image_size {own_width}x{own_height} has another aspect than the images' "
-                    f"{width}x{height}; give --size {own_width}x{own_height} or a size of the same aspect"
+                    f"{self.path}: camera {camera.name!r}: image_size {own_width}x{own_height} has another aspect than "
+                    f"the images' {width}x{height}; give --size {own_width}x{own_height} or a size of the same aspect"
                 )
 
     def fixed_cameras(self, image_size: tuple[int, int], rng: np.random.Generator | None) -> list[Camera]:
@@ -263,7 +269,9 @@ def load_room(path: str | Path) -> RoomFile:
         if values.get("cameras"):
             raise ConfigError(f"{path}: cameras, calibration: both given; expected one of them")
         values = {**values, "cameras": read_calibration(Path(path).parent / str(calibration))}
-    return build_settings(RoomFile, values, str(path))
+    room = build_settings(RoomFile, values, str(path))
+    room._path = str(path)
+    return room
 
 
 def _metres(point: NDArray) -> str:

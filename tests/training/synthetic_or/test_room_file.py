@@ -240,6 +240,18 @@ def test_a_camera_inside_furniture_is_refused_by_name(assets):
         check_fixed_cameras(given, assets)
 
 
+def test_refused_cameras_name_the_file(tmp_path, assets):
+    path = tmp_path / "room.yaml"
+    inside = {**IN_CORNER, "position_m": [2, 2, 0.5], "look_at_m": [0, 0, 0.5]}
+    path.write_text(
+        yaml.safe_dump({**ROOM, "cameras": [inside], "furniture": [{"kind": "cart", "position_m": [2, 2]}]})
+    )
+    with pytest.raises(ConfigError, match=f"^{path}: camera 'corner'"):
+        check_fixed_cameras(SynthConfig(room=str(path)).room, assets)
+    with pytest.raises(ConfigError, match=f"^command line: {path}: camera 'corner': image_size 640x480 has another"):
+        build_settings(SynthConfig, {"room": str(path), "size": "640x360"}, "command line")
+
+
 def test_a_camera_with_a_free_view_is_accepted(assets):
     check_fixed_cameras(room(furniture=[{"kind": "cart", "position_m": [2, 2]}]), assets)
 
