@@ -152,6 +152,10 @@ class Actor:
         body = pose_body(self._bank, self.person.shape, request, self.rng)
         return self._posture_of(body, stance, kind)
 
+    def joints(self, posture: Posture) -> NDArray:
+        """`(17, 3)` m, COCO-17, in that posture where the plan ends."""
+        return self._posed(posture, self.stance, self._stretches[-1].seated[1], 0.0).coco
+
     def _posture_of(self, body: PosedBody, stance: Stance, kind: str) -> Posture:
         drop_m = 0.0
         if kind == "crouch":

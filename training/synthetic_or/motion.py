@@ -266,7 +266,8 @@ def _offering(actor: Actor, meeting: NDArray) -> Posture:
     for index, sign in ((0, 1.0), (1, -1.0)):
         hands[index] += heading @ np.array([sign * 0.24, -0.12, 0.0])
     hands[side] = meeting
-    return actor.draw("reach", turn, hands)
+    drawn = [actor.draw("reach", turn, hands) for _ in range(3)]  # some postures leave a hand elsewhere
+    return min(drawn, key=lambda posture: float(np.linalg.norm(actor.joints(posture)[9 + side] - meeting)))
 
 
 def _turn_to(actor: Actor, place: NDArray) -> float:
