@@ -49,8 +49,8 @@ def monitor_bank(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
     width = float(columns * (wide + 0.03))
     for z in (bottom + high * 0.35, top - high * 0.5):
         kit.box((width, 0.05, 0.08), (0, 0.1, z), frame, PLASTIC, bevel=0.012)
-    for x in (-0.5, 0.5) if columns > 1 else (0.0,):
-        kit.box((0.07, 0.06, top - bottom), (x * width, 0.1, bottom), frame, PLASTIC, bevel=0.012)
+    for side in (-0.5, 0.5) if columns > 1 else (0.0,):
+        kit.box((0.07, 0.06, top - bottom), (side * width, 0.1, bottom), frame, PLASTIC, bevel=0.012)
     kit.box((0.1, 0.1, 0.2), (0, 0.1, top - 0.05), frame, PLASTIC)
     cables(kit, rng, (0.0, 0.13, top - 0.1), width * 0.8, int(rng.integers(1, 6)))
     _ceiling_arm(kit, rng, ceiling, (0.0, 0.1, top + 0.1), frame)

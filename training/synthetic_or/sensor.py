@@ -74,7 +74,7 @@ def _tone(picture: Picture, metered: NDArray, gamma: float, rng: np.random.Gener
     """Gamma, contrast pushed from the middle outwards, colours paler or stronger."""
     encoded = np.minimum(cv2.pow(np.maximum(picture, 0), 1 / gamma), _BRIGHTEST)
     spread = float((np.clip(metered, 0, 1.2) ** (1 / gamma)).std())
-    contrast = (rng.normal(0.27, 0.035) / max(spread, 0.05)) ** rng.uniform(0.6, 1.0)
+    contrast = (rng.normal(0.295, 0.035) / max(spread, 0.05)) ** rng.uniform(0.6, 1.0)
     middle = rng.uniform(0.44, 0.5)
     encoded = middle + (encoded - middle) * np.float32(np.clip(contrast, 0.85, 2.3))
     grey = cv2.transform(encoded, _GREY)[:, :, None]
@@ -95,7 +95,7 @@ def _sharpen(picture: Picture, width: int, rng: np.random.Generator) -> Picture:
     if rng.random() < 0.7:
         picture = _overshoot(picture, max(0.7, 1.4 * width / 640.0), rng.uniform(0.2, 0.8))
     if rng.random() < 0.75:
-        picture = _overshoot(picture, 8.0 * width / 640.0, rng.uniform(0.15, 1.0))
+        picture = _overshoot(picture, 8.0 * width / 640.0, rng.uniform(0.2, 1.2))
     return picture
 
 
