@@ -17,12 +17,16 @@ _LAMP = Material(noise=0.0, emission=4.0)
 
 @dataclass(frozen=True)
 class Light:
-    """A rectangular area light: centre and half extents `(3,)` m; `power` relative; `colour (3,)`."""
+    """A rectangular area light: centre and half extents `(3,)` m; `power` relative; `colour (3,)`.
+
+    `focus`: the light falls off sideways with this power of the cosine; 1 is a panel, 8 a lamp with a reflector.
+    """
 
     centre: NDArray
     half: NDArray
     power: float
     colour: NDArray
+    focus: int = 1
 
 
 def ceiling_lights(room: NDArray, rng: Rng) -> tuple[list[Light], list[Mesh]]:
@@ -59,8 +63,8 @@ def _panels(kit: Kit, rng: Rng, centre: NDArray, half: NDArray) -> None:
 def surgical_light(head: Mesh, rng: Rng) -> Light:
     """The light of a surgical lamp whose head is `head`: a bright pool below, nothing at all when it is off."""
     centre = np.array([*head.vertices[:, :2].mean(0), head.vertices[:, 2].min() - 0.01])
-    power = rng.uniform(0.3, 1.6) if head.material.emission > 0 else 0.0
-    return Light(centre, np.array([0.2, 0.2, 0.0]), power, 1 + rng.normal(0, 0.03, 3))
+    power = rng.uniform(0.5, 3.0) if head.material.emission > 0 else 0.0
+    return Light(centre, np.array([0.2, 0.2, 0.0]), power, 1 + rng.normal(0, 0.03, 3), focus=8)
 
 
 def ambient_light(rng: Rng) -> NDArray:

@@ -77,7 +77,11 @@ def _floor(rng: Rng, textures: Textures, room: NDArray, domain: str, colour: NDA
         colour = linear(1, 1, 1) * rng.uniform(0.7, 1.1) if domain != "or" and texture >= 0 else _paint(_FLOORS, rng)
     polish = rng.random() ** 2
     material = Material(
-        texture=texture, noise=0.03, noise_frequency=0.25, gloss=0.05 + 0.4 * polish, mirror=float(0.07 * polish)
+        texture=texture,
+        noise=0.03,
+        noise_frequency=0.25,
+        gloss=0.05 + 0.4 * polish,
+        mirror=float(0.08 * polish) if polish > 0.2 else 0.0,
     )
     x, y = room[0] / 2, room[1] / 2
     vertices = np.array([(-x, -y, 0), (x, -y, 0), (x, y, 0), (-x, y, 0)])

@@ -47,7 +47,9 @@ class Shader:
         for source, share in zip(self.lights, lit, strict=True):
             # Shadow rays go to random points of the lamp, the shading to its middle: soft edges without grain.
             to_light, distance = towards(source.centre.astype(np.float32)[:, None], surface.points)
-            falloff = np.maximum(to_light[2], 0) / (1.0 + distance * distance)
+            downward = np.maximum(to_light[2], 0)
+            beam = downward if source.focus == 1 else downward**source.focus
+            falloff = beam / (1.0 + distance * distance)
             received = (share * falloff) * source.colour.astype(np.float32)[:, None] * np.float32(source.power * 6.0)
             light += received * np.maximum(dot(normals, to_light), 0)
             halfway = unit(to_light + surface.view)
