@@ -49,7 +49,7 @@ def loft(
     folds = pleats(_ANGLE, down, rng.uniform(0.3, 0.55), rng)
     belt = np.exp(-(((down - rng.uniform(0.25, 0.35)) / 0.05) ** 2))
     height = (
-        (0.006 if stiff else rng.uniform(0.045, 0.08) * looseness) * folds * np.clip(down * 2.5 - 0.25, 0, 1)[:, None]
+        (0.006 if stiff else rng.uniform(0.035, 0.065) * looseness) * folds * np.clip(down * 2.5 - 0.25, 0, 1)[:, None]
     )
     outline = _outline(support + ease[:, None] * (1 - 0.5 * belt * (not stiff))[:, None])
     outline += height[..., None] * _OUTWARD

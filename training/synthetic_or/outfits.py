@@ -136,7 +136,7 @@ def _staff(kind: str, rng: np.random.Generator, team: Outfit | None) -> Outfit:
         kind,
         main=main,
         trousers=_choice(SCRUB_COLOURS, rng) if gown else main * rng.uniform(0.9, 1.05),
-        shoes=linear(*grey_shoes) if rng.random() < 0.7 else linear(*rng.uniform(0.1, 0.8, 3)),
+        shoes=linear(*grey_shoes) if rng.random() < 0.85 else linear(*rng.uniform(0.1, 0.8, 3)),
         cap=_choice(CAP_COLOURS, rng) if rng.random() < 0.93 else None,
         mask=_choice(MASK_COLOURS, rng, odd=0.01) if rng.random() < 0.87 else None,
         gloves=_choice(GLOVE_COLOURS, rng, odd=0.01) if rng.random() < (0.88 if gown else 0.3) else None,

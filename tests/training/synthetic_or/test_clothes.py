@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from training.synthetic_or.bodies import BONE
+from training.synthetic_or.cameras import Camera, look_at
+from training.synthetic_or.cover import cloth_before
 from training.synthetic_or.drapes import drape_over, screen_drape
 from training.synthetic_or.dressing import dress, hangs
 from training.synthetic_or.meshes import Material, vertex_normals
@@ -76,6 +78,21 @@ def test_a_gown_hangs_and_its_person_knows(bank):
     assert person.hanging.vertices[:, 2].min() < knees
     sitting = clothed(bank, 3, standing(bank), PoseRequest("sit", np.zeros(3), 0.0), outfit, "surgeon", 1)
     assert sitting.hanging is None
+
+
+def test_cloth_before_a_joint_is_measured_towards_the_camera(bank):
+    """A camera 3 m before the person, at knee height: a gown lies some cm before the knees, scrubs do not hang."""
+    body, request = standing(bank), PoseRequest("stand", np.zeros(3), 0.0)
+    knees = body.coco[[13, 14]].mean(0)
+    pose = look_at(knees + np.array([0.0, -3.0, 0.0]), knees, 0.0)
+    camera = Camera((640, 480), 500.0, 500.0, 320.0, 240.0, (0.0,) * 5, pose)
+    before = {}
+    for kind in ("gown", "scrubs"):
+        outfit = sample_outfit(kind, np.random.default_rng(1))
+        before[kind] = cloth_before(clothed(bank, 3, body, request, outfit, "nurse", 1), camera)
+    assert (before["gown"][[13, 14]] > 0.05).all() and before["gown"].max() < 0.28
+    assert (before["gown"][:11] == 0).all()
+    assert (before["scrubs"] == 0).all()
 
 
 def test_a_drape_covers_and_hangs_as_asked():
