@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -20,9 +21,11 @@ from training.data.geometry import random_warp
 from training.data.occlusion import random_cutout
 from training.data.photometry import random_photometry
 from training.data.privacy import down_and_up, draw_factor
-from training.data.sample import Sample, sample_from_labels, targets_from_sample
+from training.data.sample import Sample, place_unknown_joints, sample_from_labels, targets_from_sample
 
 Size = tuple[int, int]
+#: A few broken files are skipped; so many one after the other mean a wrong folder or a lost disk.
+MAX_UNREADABLE_IN_A_ROW = 20
 
 
 class SourceConfig(Settings):
@@ -51,10 +54,17 @@ class Item:
 
 
 def read_items(sources: Sequence[SourceConfig]) -> list[Item]:
-    """All images of the sources. Raises: InputError or AnnotationError, naming the file."""
+    """All images of the sources; some of them may be without people.
+
+    Raises:
+        InputError or AnnotationError: naming the file; also if nobody is labelled in any of the sources.
+    """
     items: list[Item] = []
     for source in sources:
         items.extend(_read_source(source) * source.repeat)
+    if sources and all(person.is_crowd for item in items for person in item.persons):
+        names = ", ".join(str(source.annotations) for source in sources)
+        raise AnnotationError(f"{names}: annotations: no labelled person in {len(items)} images; nothing to learn from")
     return items
 
 
@@ -102,10 +112,24 @@ def read_sample(item: Item, labels: LabelConfig) -> Sample:
     )
 
 
+def readable(items: Sequence[Item]) -> tuple[list[Item], list[str]]:
+    """The items whose image can be read as labelled, and why the others cannot."""
+    good, errors = [], []
+    for item in items:
+        try:
+            read_sample(item, LabelConfig())
+        except ImageError as error:
+            errors.append(str(error))
+        else:
+            good.append(item)
+    return good, errors
+
+
 def augment(sample: Sample, size: Size, config: AugmentConfig, labels: LabelConfig, rng: np.random.Generator) -> Sample:
     """One random view of a sample at the network's input size (w, h)."""
     sample = random_warp(sample, size, config, rng)
     sample = random_cutout(sample, config, rng, hidden_confidence=labels.hidden_confidence)
+    sample = place_unknown_joints(sample, rng)
     image = random_photometry(sample.image, config, rng)
     sample.image = down_and_up(image, draw_factor(config.downsample, rng))
     return sample
@@ -120,8 +144,16 @@ class Draw:
     size: Size
 
 
+class TrainingItem(NamedTuple):
+    """An image `(3, H, W)` uint8 RGB, its targets, and why other images were skipped before this one was taken."""
+
+    image: torch.Tensor
+    targets: dict[str, torch.Tensor]
+    skipped: tuple[str, ...]
+
+
 class TrainingSet(torch.utils.data.Dataset):
-    """Maps a `Draw` to (image uint8 `(3, H, W)` RGB, targets). Randomness comes from (seed, position) alone."""
+    """Maps a `Draw` to a `TrainingItem`. Randomness comes from (seed, position) alone."""
 
     def __init__(self, items: Sequence[Item], config: AugmentConfig, labels: LabelConfig, seed: int) -> None:
         self.items = items
@@ -136,9 +168,20 @@ class TrainingSet(torch.utils.data.Dataset):
         rng = np.random.default_rng([self.seed, draw.position])
         return augment(read_sample(self.items[draw.index], self.labels), draw.size, self.config, self.labels, rng)
 
-    def __getitem__(self, draw: Draw) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        sample = self.sample(draw)
-        return image_tensor(sample.image), targets_from_sample(sample)
+    def __getitem__(self, draw: Draw) -> TrainingItem:
+        sample, skipped = self.readable_sample(draw)
+        return TrainingItem(image_tensor(sample.image), targets_from_sample(sample), skipped)
+
+    def readable_sample(self, draw: Draw) -> tuple[Sample, tuple[str, ...]]:
+        """The draw, or instead of an image that cannot be read the next one that can; and what was skipped, why."""
+        skipped: list[str] = []
+        while True:
+            try:
+                return self.sample(replace(draw, index=(draw.index + len(skipped)) % len(self))), tuple(skipped)
+            except ImageError as error:
+                skipped.append(str(error))
+                if len(skipped) > min(MAX_UNREADABLE_IN_A_ROW, len(self) - 1):
+                    raise ImageError(f"{len(skipped)} images in a row cannot be read, the last one: {error}") from None
 
 
 def image_tensor(image_bgr: NDArray[np.uint8]) -> torch.Tensor:

@@ -63,6 +63,7 @@ def warp_sample(
         hard=_warp_joints(sample.hard, matrix, size, flip),
         soft_3d=_turn_joints(sample.soft_3d, angle, flip),
         hard_3d=_turn_joints(sample.hard_3d, angle, flip),
+        joint_weight=sample.joint_weight[:, COCO_FLIP] if flip else sample.joint_weight,
     )
 
 
@@ -84,7 +85,7 @@ def ignore_cut_boxes(sample: Sample, areas_before_cut: NDArray, config: AugmentC
 
 def select(sample: Sample, keep: NDArray[np.bool_]) -> Sample:
     """The sample with only the people where `keep` `(N,)` is true."""
-    names = ("boxes", "crowd", "soft", "hard", "soft_3d", "hard_3d")
+    names = ("boxes", "crowd", "soft", "hard", "soft_3d", "hard_3d", "joint_weight")
     return replace(sample, **{name: getattr(sample, name)[keep] for name in names})
 
 

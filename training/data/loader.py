@@ -5,20 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from training.data.dataset import Draw, Size, TrainingSet
+from training.data.dataset import Draw, Size, TrainingItem, TrainingSet
 
-Batch = tuple[torch.Tensor, list[dict[str, torch.Tensor]]]
+
+class Batch(NamedTuple):
+    """Images `(B, 3, H, W)` uint8, one target dictionary for each, and why other images were skipped."""
+
+    images: torch.Tensor
+    targets: list[dict[str, torch.Tensor]]
+    skipped: list[str]
 
 
 @dataclass(frozen=True)
 class BatchShape:
-    """What a stage of training wants a batch to be."""
+    """What a stage of training wants a batch to be; `batch_size` counts the images of all processes together."""
 
     size: Size
     batch_size: int
@@ -27,17 +34,27 @@ class BatchShape:
 class EndlessBatches(Sampler[list[Draw]]):
     """Draws without end; each epoch is a permutation of all items that depends on (seed, epoch).
 
-    `shape_of(batch_index)` is asked when the batch is drawn, which is a few batches before it is trained on.
+    `shape_of(batch_index)` is asked when the batch is drawn, which is a few batches before it is trained on. Of W
+    processes each takes every W-th draw of a batch: together they see what a single one would.
     """
 
     def __init__(
-        self, num_items: int, seed: int, shape_of: Callable[[int], BatchShape], first_batch: int, first_position: int
+        self,
+        num_items: int,
+        seed: int,
+        shape_of: Callable[[int], BatchShape],
+        first_batch: int,
+        first_position: int,
+        *,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         self.num_items = num_items
         self.seed = seed
         self.shape_of = shape_of
         self.first_batch = first_batch
         self.first_position = first_position
+        self.rank, self.world_size = rank, world_size
 
     def __iter__(self) -> Iterator[list[Draw]]:
         batch_index, position = self.first_batch, self.first_position
@@ -51,22 +68,25 @@ class EndlessBatches(Sampler[list[Draw]]):
                     order = np.random.default_rng([self.seed, 1, epoch]).permutation(self.num_items)
                 draws.append(Draw(position, int(order[position % self.num_items]), shape.size))
                 position += 1
-            yield draws
+            yield draws[self.rank :: self.world_size]
             batch_index += 1
 
 
-def collate(samples: list[tuple[torch.Tensor, dict[str, torch.Tensor]]]) -> Batch:
-    """Images `(B, 3, H, W)` uint8 and one target dictionary for each."""
-    return torch.stack([image for image, _ in samples]), [targets for _, targets in samples]
+def collate(items: list[TrainingItem]) -> Batch:
+    images = torch.stack([item.image for item in items])
+    return Batch(images, [item.targets for item in items], [error for item in items for error in item.skipped])
 
 
-def make_loader(dataset: TrainingSet, batches: EndlessBatches, num_workers: int) -> DataLoader:
+def make_loader(
+    dataset: TrainingSet, batches: EndlessBatches, num_workers: int, *, pin_memory: bool = False
+) -> DataLoader:
     """A loader that prepares batches beside training in `num_workers` processes (0: in line)."""
     return DataLoader(
         dataset,
         batch_sampler=batches,
         collate_fn=collate,
         num_workers=num_workers,
+        pin_memory=pin_memory,
         # a forked worker inherits OpenCV's and torch's thread pools without their threads, and hangs
         multiprocessing_context="spawn" if num_workers else None,
         prefetch_factor=4 if num_workers else None,

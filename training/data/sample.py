@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ class Sample:
         hard: `(N, 17, 3)` COCO-17 x, y (px), v: trained where above 0.
         soft_3d: `(N, 17, 4)` Human3.6M-17 x, y, z (mm, pelvis-relative, camera axes), flag: used where above 0.
         hard_3d: Likewise, for the hard branch.
+        joint_weight: `(N, 17)` factor of each joint's 2D losses; SSPCM's, 1 for ground truth.
     """
 
     image: NDArray[np.uint8]
@@ -34,6 +35,7 @@ class Sample:
     hard: NDArray[np.float32]
     soft_3d: NDArray[np.float32]
     hard_3d: NDArray[np.float32]
+    joint_weight: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -46,7 +48,7 @@ def sample_from_labels(
 
     Ground truth is the case of distillation in which soft and hard labels are the same: visible joints (v = 2) have
     confidence 1 and are hard labels; hidden ones (v = 1) have `hidden_confidence`, and are hard if `hard_hidden`.
-    Pseudo labels bring their own soft labels, weights and 3D.
+    Pseudo labels bring their own soft labels, weights and 3D; a joint of weight 0 is no label at all.
     """
     count = len(persons)
     boxes = np.array([p.bbox for p in persons], np.float32).reshape(count, 4)
@@ -56,7 +58,9 @@ def sample_from_labels(
     for row, person in enumerate(persons):
         soft[row], hard[row], soft_3d[row], hard_3d[row] = joints_of(person, hidden_confidence, hard_hidden)
     crowd = np.array([p.is_crowd for p in persons], bool)
-    return Sample(image, boxes, crowd, soft, hard, soft_3d, hard_3d)
+    weights = [np.ones(17) if p.joint_weight is None else p.joint_weight for p in persons]
+    joint_weight = np.array(weights, np.float32).reshape(count, 17)
+    return Sample(image, boxes, crowd, soft, hard, soft_3d, hard_3d, joint_weight)
 
 
 def joints_of(
@@ -80,7 +84,7 @@ def _joints_2d(person: PersonLabel, hidden_confidence: float, hard_hidden: bool)
     else:
         soft = person.keypoints_soft.astype(np.float32)
     if person.joint_weight is not None:
-        soft[:, 2] *= person.joint_weight
+        soft[person.joint_weight <= 0, 2] = 0
         hard[person.joint_weight <= 0, 2] = 0
     return soft, hard
 
@@ -97,6 +101,19 @@ def _joints_3d(person: PersonLabel) -> tuple[NDArray, NDArray]:
     return relative, relative
 
 
+def place_unknown_joints(sample: Sample, rng: np.random.Generator) -> Sample:
+    """Puts soft joints without confidence (never labelled, or cut off by the border) anywhere in the person's box.
+
+    The soft lifter reads all 17 joints, and this is where the network's arg-max will put such a joint. Heatmaps do not
+    learn it. In the hard label a dropped joint stays dropped: its lifter gets 0 px (paper.md).
+    """
+    corner, size = sample.boxes[:, None, :2], sample.boxes[:, None, 2:] - sample.boxes[:, None, :2]
+    guess = corner + rng.random((len(sample), 17, 2)) * size
+    soft = sample.soft.copy()
+    soft[..., :2] = np.where(soft[..., 2:] > 0, soft[..., :2], guess)
+    return replace(sample, soft=soft)
+
+
 def targets_from_sample(sample: Sample) -> dict[str, torch.Tensor]:
     """The target dictionary of one image; see the student's docstring for keys, shapes and frames."""
     keep = ~sample.crowd
@@ -107,5 +124,6 @@ def targets_from_sample(sample: Sample) -> dict[str, torch.Tensor]:
         "keypoints_hard": torch.from_numpy(sample.hard[keep]),
         "keypoints_3d_soft": torch.from_numpy(sample.soft_3d[keep]),
         "keypoints_3d_hard": torch.from_numpy(sample.hard_3d[keep]),
+        "joint_weights": torch.from_numpy(sample.joint_weight[keep]),
         "crowd_boxes": torch.from_numpy(sample.boxes[sample.crowd]),
     }

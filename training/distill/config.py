@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from orpose_models.errors import ConfigError
+from orpose_models.network.losses import TrainedLabels
+from orpose_models.network.presets import PRESETS
 from orpose_models.settings import Settings, build_settings, read_yaml_mapping
 from training.data.augment_config import AugmentConfig
 from training.data.dataset import LabelConfig, SourceConfig
@@ -17,7 +20,7 @@ class StageConfig(Settings):
 
     until: float = Field(gt=0, le=1, description="the stage ends at this share of the run's budget")
     size: tuple[int, int] = Field(description="width and height of the network's input, px")
-    batch_size: int = Field(ge=1, description="images an iteration")
+    batch_size: int = Field(ge=1, description="images an iteration, of all processes together")
 
 
 class OptimizerConfig(Settings):
@@ -58,17 +61,24 @@ class TrainConfig(Settings):
     ema_decay: float = Field(0.998, ge=0, lt=1, description="moving average of the weights that is kept; 0: none")
     keypoint_rois_per_image: int = Field(16, ge=1, description="boxes of people per image in the keypoint loss")
     hard_3d_target: Literal["s3d", "h3d"] = Field("s3d", description="3D label of the hard branch (paper.md)")
+    trained_labels: TrainedLabels = Field(
+        "hard+soft", description="labels a single-branch preset learns from (paper.md, Table 3); two branches need both"
+    )
     lifter_iterations: int = Field(
         0, ge=0, description="after training, fit the lifters alone for so many batches of 256 people; 0: not"
     )
     loss_weights: dict[str, float] = Field({}, description="factors of single losses; 1 where not named (the paper's)")
     validation: ValidationConfig = ValidationConfig()
-    num_workers: int = Field(1, ge=0, description="processes that prepare batches")
-    threads: int = Field(2, ge=1, description="threads of torch")
-    bf16: bool = Field(False, description="autocast to bfloat16")
+    num_workers: int = Field(1, ge=0, description="processes that prepare batches, for each training process")
+    threads: int = Field(2, ge=1, description="threads of torch in each process")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="where to train; with torchrun one GPU a process")
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32", description="autocast; fp16 with gradient scaling; bf16 on the CPU in the keypoint head only"
+    )
     channels_last: bool = Field(True, description="memory layout of convolutions")
     checkpoint_minutes: float = Field(5.0, gt=0, description="minutes between checkpoints")
     log_every: int = Field(10, ge=1, description="iterations that one line of log.jsonl averages over")
+    tensorboard: bool = Field(False, description="write TensorBoard events beside log.jsonl (pip install tensorboard)")
     data_notes: str = Field("", description="what the data are, for the model card")
 
     @model_validator(mode="after")
@@ -80,11 +90,37 @@ class TrainConfig(Settings):
             raise ValueError(f"stages: `until` must rise and end at 1, got {ends}")
         return self
 
+    @model_validator(mode="after")
+    def _labels_fit_the_branches(self) -> TrainConfig:
+        if self.preset in PRESETS and PRESETS[self.preset].branches == 2 and self.trained_labels != "hard+soft":
+            raise ValueError(f"trained_labels: preset {self.preset} has two branches; {self.preset}_single has one")
+        if self.precision == "fp16" and self.device == "cpu":
+            raise ValueError("precision: fp16 is for device cuda; on the CPU use bf16")
+        return self
+
 
 def read_config(path: str | Path, **overrides: Any) -> TrainConfig:
     """A run's YAML file with some keys replaced; relative paths in it are relative to the working directory.
 
+    `base: FILE` (relative to the file) takes over that file's keys; mappings are merged, all else is replaced.
+
     Raises:
         ConfigError: One line that names file, key and what was expected.
     """
-    return build_settings(TrainConfig, {**read_yaml_mapping(path), **overrides}, str(path))
+    return build_settings(TrainConfig, {**_read_with_base(Path(path), ()), **overrides}, str(path))
+
+
+def _read_with_base(path: Path, readers: tuple[Path, ...]) -> dict[str, Any]:
+    values = read_yaml_mapping(path)
+    if "base" not in values:
+        return values
+    base = path.parent / str(values.pop("base"))
+    if base.resolve() in (path.resolve(), *readers):
+        raise ConfigError(f"{path}: base: {base} leads back to itself")
+    return _merged(_read_with_base(base, (path.resolve(), *readers)), values)
+
+
+def _merged(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    both = base.keys() & values.keys()
+    nested = {key for key in both if isinstance(base[key], dict) and isinstance(values[key], dict)}
+    return {**base, **values, **{key: _merged(base[key], values[key]) for key in nested}}

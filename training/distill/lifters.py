@@ -44,12 +44,17 @@ class People:
 
 
 def fit_lifters(student: Student, items: Sequence[Item], labels: LabelConfig, iterations: int, seed: int) -> int:
-    """Trains `student`'s lifters in place for `iterations`. Returns the number of people used; 0: nothing was done."""
+    """Trains `student`'s lifters in place for `iterations`; it is then ready for use, not for training.
+
+    Returns:
+        The number of people used; 0: nothing was done.
+    """
     people = _people(items, labels)
     if people is None:
         return 0
     lifters = student.heads.lifters
-    parameters = [parameter for lifter in lifters for parameter in lifter.parameters()]
+    parameters = [parameter.requires_grad_() for lifter in lifters for parameter in lifter.parameters()]
+    device = parameters[0].device
     optimizer = torch.optim.AdamW(parameters, lr=_LR, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, iterations)
     generator = torch.Generator().manual_seed(seed)
@@ -57,7 +62,7 @@ def fit_lifters(student: Student, items: Sequence[Item], labels: LabelConfig, it
     student.train()
     with torch.enable_grad():
         for _ in trange(iterations, desc="lifters", unit="it", mininterval=2.0):
-            joints, joints_3d = _draw(people, generator)
+            joints, joints_3d = (each.to(device) for each in _draw(people, generator))
             target = statistics.standardise_3d(joints_3d[:, list(OUTPUT_JOINTS)])
             entering = statistics.standardise_2d(lifter_input(joints, 1.0))
             losses = [F.smooth_l1_loss(lifter(entering), target) for lifter in lifters]
@@ -65,6 +70,7 @@ def fit_lifters(student: Student, items: Sequence[Item], labels: LabelConfig, it
             torch.stack(losses).sum().backward()
             optimizer.step()
             schedule.step()
+    student.eval().requires_grad_(False)
     return len(people.joints)
 
 

@@ -7,17 +7,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from orpose_models.errors import BackendError
+
 
 class RunLog:
-    """Appends to log.jsonl. On resume, lines after the checkpoint's iteration go: they will be written again."""
+    """Appends to log.jsonl, and to TensorBoard's events if asked to. One that is not active writes nothing.
 
-    def __init__(self, path: Path, first_iteration: int) -> None:
-        self.path = path
+    On resume, lines after the checkpoint's iteration go: they will be written again.
+    """
+
+    def __init__(self, out: Path, first_iteration: int, *, tensorboard: bool = False, active: bool = True) -> None:
+        self.path = out / "log.jsonl"
         self.sums: dict[str, float] = {}
         self.count = 0
-        lines = path.read_text().splitlines() if path.is_file() else []
-        kept = [line for line in lines if json.loads(line)["iteration"] <= first_iteration]
-        path.write_text("".join(line + "\n" for line in kept))
+        self.active = active
+        self.events = _open_events(out / "tensorboard", first_iteration) if tensorboard and active else None
+        if active:
+            lines = self.path.read_text().splitlines() if self.path.is_file() else []
+            kept = [line for line in lines if json.loads(line)["iteration"] <= first_iteration]
+            self.path.write_text("".join(line + "\n" for line in kept))
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint must hold of the line that is being averaged."""
@@ -38,5 +46,23 @@ class RunLog:
         self.sums, self.count = {}, 0
 
     def write(self, line: Mapping[str, Any]) -> None:
+        if not self.active:
+            return
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+        if self.events is not None:
+            flat = {**line, **{f"validation/{name}": value for name, value in line.get("validation", {}).items()}}
+            for name, value in flat.items():
+                if isinstance(value, int | float) and name != "iteration":
+                    self.events.add_scalar(name, value, line["iteration"])
+            self.events.flush()
+
+
+def _open_events(folder: Path, first_iteration: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise BackendError(
+            "tensorboard: true, but the package is not installed; pip install tensorboard, or leave the key out"
+        ) from None
+    return SummaryWriter(str(folder), purge_step=first_iteration + 1)

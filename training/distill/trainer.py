@@ -1,7 +1,11 @@
-"""The training loop: batches in, weights out, to be killed and resumed at any iteration.
+"""The training loop: batches in, weights out, to be killed and resumed at any iteration, in one process or several.
 
 Everything random hangs on the seed and on counters that the checkpoint holds, so that a run of a given number of
 iterations gives the same weights however often it was interrupted. A run limited by minutes depends on the clock.
+
+With `torchrun` each process takes its share of every batch; gradients are averaged. Losses are normalised and BatchNorm
+is computed over a process's own images; the running statistics that are kept are rank 0's. Rank 0 writes; validation is
+shared.
 """
 
 from __future__ import annotations
@@ -14,25 +18,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from orpose_models.errors import OrposeError
-from orpose_models.network.student import Student, build_student
-from orpose_models.network.weights import load_student
-from training.data.dataset import Draw, TrainingSet, read_items
-from training.data.loader import BatchShape, EndlessBatches, make_loader
-from training.distill.checkpoint import read_checkpoint, write_checkpoint
+from orpose_models.errors import ConfigError, OrposeError
+from training.data.dataset import Draw, TrainingSet, read_items, readable
+from training.data.loader import Batch, BatchShape, EndlessBatches, make_loader
+from training.distill import processes
+from training.distill.checkpoint import read_checkpoint, source_commit, write_checkpoint
 from training.distill.config import TrainConfig
 from training.distill.ema import MovingAverage
 from training.distill.log import RunLog
 from training.distill.optim import make_optimizer, set_lr
 from training.distill.pictures import draw_labels, write_curves, write_sheet
 from training.distill.schedule import batch_shape, lr_factor, progress
-from training.distill.statistics import set_lifter_statistics
-from training.distill.step import train_step
+from training.distill.start import initial_student
+from training.distill.step import make_scaler, train_step
 from training.distill.validate import validate
 
-#: So many steps in a row without a finite loss end the run.
+#: So many steps in a row without a finite gradient end the run.
 MAX_BAD_STEPS = 20
 
 
@@ -42,27 +47,39 @@ class Trainer:
     def __init__(self, config: TrainConfig, out: Path, *, resume: bool = False) -> None:
         self.config = config
         self.out = out
+        self.rank, self.world_size = processes.rank(), processes.world_size()
+        _check_processes(config, self.world_size)
+        self.device = processes.choose_device(config.device)
         out.mkdir(parents=True, exist_ok=True)
         torch.set_num_threads(config.threads)
-        torch.manual_seed(config.seed)
+        torch.manual_seed(config.seed + self.rank)
         self.dataset = TrainingSet(read_items(config.sources), config.augment, config.labels, config.seed)
-        self.validation_items = read_items(config.validation.sources)
-        self.student = _initial_student(config, self.dataset)
+        self.validation_items, unreadable = readable(read_items(config.validation.sources))
+        self.skipped = set(unreadable)
+        self.student = initial_student(config, self.dataset.items).to(self.device)
         if config.channels_last:
             self.student = self.student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.student.train()
+        self.network = self._parallel()  # takes rank 0's random weights
         self.optimizer = make_optimizer(self.student, config.optimizer)
+        self.scaler = make_scaler(config)
         self.average = MovingAverage(self.student, config.ema_decay)
         self.iteration = 0
-        self.position = 0  # samples seen
+        self.position = 0  # samples seen, by all processes
         self.elapsed_s = 0.0
         self.bad_steps = 0
         self.stop_signal: int | None = None
-        state = read_checkpoint(self.checkpoint_path) if resume else {"iteration": 0}
-        self.log = RunLog(out / "log.jsonl", state["iteration"])
+        state = read_checkpoint(self.checkpoint_path, **self._facts_of_run()) if resume else {"iteration": 0}
+        self.log = RunLog(out, state["iteration"], tensorboard=config.tensorboard, active=processes.is_main())
         if resume:
             self._load_state(state)
-        self._clock = time.monotonic()
+        self._clock = time.monotonic() - self.elapsed_s
+
+    def _parallel(self) -> nn.Module:
+        if self.world_size == 1:
+            return self.student
+        devices = [self.device.index] if self.device.type == "cuda" else None
+        return DistributedDataParallel(self.student, device_ids=devices)
 
     @property
     def checkpoint_path(self) -> Path:
@@ -78,12 +95,13 @@ class Trainer:
             self.write_samples()
         self._clock = time.monotonic() - self.elapsed_s
         last_checkpoint = last_validation = self.elapsed_s
-        bar = tqdm(total=100.0, initial=100 * self.progress, unit="%", bar_format=_BAR, smoothing=0)
+        bar = tqdm(total=100.0, initial=100 * self.progress, unit="%", bar_format=_BAR, disable=not processes.is_main())
         with bar, _signals_stop(self):
-            for batch in self._batches():
+            for batch, data_s in self._batches():
+                self._tick()
                 if self.stop_signal is not None or self.progress >= 1:
                     break
-                step = self._train_batch(batch)
+                step = self._train_batch(batch, data_s)
                 bar.update(100 * self.progress - bar.n)
                 bar.set_postfix_str(f"it {self.iteration} loss {step.get('loss', float('nan')):.3f}", refresh=False)
                 if self.elapsed_s - last_validation > 60 * self.config.validation.every_minutes:
@@ -95,39 +113,50 @@ class Trainer:
         self.save()
         return self.stop_signal is None
 
-    def _train_batch(self, batch: Any) -> dict[str, float]:
+    def _train_batch(self, batch: Batch, data_s: float) -> dict[str, float]:
         started = time.monotonic()
         set_lr(self.optimizer, self.config.optimizer.lr * lr_factor(self.config.optimizer, self.progress))
-        step = train_step(self.student, self.optimizer, batch, self.config)
+        step = train_step(self.network, self.optimizer, self.scaler, batch, self.config)
         self.bad_steps = 0 if step else self.bad_steps + 1
         if self.bad_steps >= MAX_BAD_STEPS:
             raise OrposeError(
-                f"{self.out}: {MAX_BAD_STEPS} steps in a row without a finite loss at iteration {self.iteration};"
+                f"{self.out}: {MAX_BAD_STEPS} steps in a row without a finite gradient at iteration {self.iteration};"
                 " lower optimizer.lr or clip_norm and start again"
             )
         if step:
             self.average.update(self.student)
+        self.skipped.update(batch.skipped)
         self.iteration += 1
-        self.position += len(batch[1])
-        before = self.elapsed_s
-        self._tick()
-        facts = {"step_ms": 1e3 * (time.monotonic() - started), "iteration_ms": 1e3 * (self.elapsed_s - before)}
-        self.log.add({**(step or {"skipped": 1.0}), **facts})
+        self.position += len(batch.targets) * self.world_size
+        facts = {"step_s": time.monotonic() - started, "data_s": data_s}
+        values = processes.average({**(step or {"skipped": 1.0}), **facts})
+        self.log.add(values)
         if self.iteration % self.config.log_every == 0:
             self.log.flush(self._facts())
-        return step or {}
+        return values
 
-    def _batches(self) -> Iterator[Any]:
-        batches = EndlessBatches(len(self.dataset), self.config.seed, self._shape_of, self.iteration, self.position)
-        loader = iter(make_loader(self.dataset, batches, self.config.num_workers))
+    def _batches(self) -> Iterator[tuple[Batch, float]]:
+        """Batches of this process, and for how many seconds training had to wait for each."""
+        batches = EndlessBatches(
+            len(self.dataset),
+            self.config.seed,
+            self._shape_of,
+            self.iteration,
+            self.position,
+            rank=self.rank,
+            world_size=self.world_size,
+        )
+        pin = self.device.type == "cuda"
+        loader = iter(make_loader(self.dataset, batches, self.config.num_workers, pin_memory=pin))
         while True:
+            started = time.monotonic()
             try:
                 batch = next(loader)
             except RuntimeError:  # a worker that was still starting got the signal that stops the run
                 if self.stop_signal is None:
                     raise
                 return
-            yield batch
+            yield batch, time.monotonic() - started
 
     def _shape_of(self, batch_index: int) -> BatchShape:
         return batch_shape(self.config.stages, progress(self.config, batch_index, self.elapsed_s))
@@ -142,7 +171,9 @@ class Trainer:
         }
 
     def _tick(self) -> float:
-        self.elapsed_s = time.monotonic() - self._clock
+        """Reads the clock. All processes call it at the same places, and agree on the time and on having to stop."""
+        self.elapsed_s, stop = processes.agree([time.monotonic() - self._clock, self.stop_signal or 0])
+        self.stop_signal = int(stop) or None
         return self.elapsed_s
 
     def validate(self) -> dict[str, float]:
@@ -150,67 +181,88 @@ class Trainer:
         if not self.validation_items:
             return {}
         size = batch_shape(self.config.stages, self.progress).size
+        processes.share_from_main(self.average.model)
         metrics = validate(self.average.model, self.validation_items, size, self.config.validation.downsample)
         self.log.write({**self._facts(), "validation": metrics})
-        tqdm.write(f"{self.elapsed_s / 60:.1f} min, iteration {self.iteration}: {metrics}")
+        if processes.is_main():
+            tqdm.write(f"{self.elapsed_s / 60:.1f} min, iteration {self.iteration}: {metrics}")
         return metrics
 
     def write_samples(self, count: int = 24) -> None:
         """samples.png: the first training samples as the network sees them, with their labels."""
+        if not processes.is_main():
+            return
         size = self.config.stages[0].size
         draws = next(iter(EndlessBatches(len(self.dataset), self.config.seed, lambda _: BatchShape(size, count), 0, 0)))
-        pictures = [draw_labels(self.dataset.sample(Draw(d.position, d.index, size))) for d in draws]
-        write_sheet(self.out / "samples.png", pictures)
+        samples = [self.dataset.readable_sample(Draw(draw.position, draw.index, size))[0] for draw in draws]
+        write_sheet(self.out / "samples.png", [draw_labels(sample) for sample in samples])
 
     def save(self) -> None:
         """Writes checkpoint and curves."""
-        write_checkpoint(self.checkpoint_path, self._state())
-        write_curves(self.out / "curves.png", self.log.path)
+        state = self._state()
+        if processes.is_main():
+            write_checkpoint(self.checkpoint_path, state)
+            write_curves(self.out / "curves.png", self.log.path)
+            if self.skipped:
+                (self.out / "skipped_images.txt").write_text("".join(f"{error}\n" for error in sorted(self.skipped)))
+
+    def _facts_of_run(self) -> dict[str, Any]:
+        return {"preset": self.config.preset, "world_size": self.world_size, "num_items": len(self.dataset)}
 
     def _state(self) -> dict[str, Any]:
+        self.skipped = set().union(*processes.gather(self.skipped))
         return {
+            **self._facts_of_run(),
+            "config": self.config.model_dump(mode="json"),
+            "commit": source_commit(),
+            "seed": self.config.seed,
             "student": self.student.state_dict(),
             "average": self.average.model.state_dict(),
             "average_updates": self.average.updates,
             "optimizer": self.optimizer.state_dict(),
-            "torch_rng": torch.get_rng_state(),
+            "scaler": self.scaler.state_dict(),
+            "generators": processes.gather(_generators(self.device)),
             "log": self.log.state(),
             "iteration": self.iteration,
             "position": self.position,
             "elapsed_s": self.elapsed_s,
-            "num_items": len(self.dataset),
+            "skipped": sorted(self.skipped),
         }
 
     def _load_state(self, state: dict[str, Any]) -> None:
-        if state["num_items"] != len(self.dataset):
-            raise OrposeError(
-                f"{self.checkpoint_path}: the run had {state['num_items']} training images, got {len(self.dataset)};"
-                " resume with the same data, or start without --resume"
-            )
-        self.student.load_state_dict(state["student"])
-        self.average.model.load_state_dict(state["average"])
+        try:
+            self.student.load_state_dict(state["student"])
+            self.average.model.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            detail = " ".join(str(error).split())[:200]
+            raise OrposeError(f"{self.checkpoint_path}: does not fit the run's network: {detail}") from None
         self.average.updates = state["average_updates"]
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
         self.iteration, self.position = state["iteration"], state["position"]
         self.elapsed_s = state["elapsed_s"]
-        torch.set_rng_state(state["torch_rng"])
+        self.skipped.update(state["skipped"])
+        own = state["generators"][self.rank]
+        torch.set_rng_state(own["cpu"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(own["cuda"], self.device)
         self.log.restore(state["log"])
 
 
 _BAR = "{l_bar}{bar}| {elapsed} {postfix}"
 
 
-def _initial_student(config: TrainConfig, dataset: TrainingSet) -> Student:
-    if config.initial_weights is not None:
-        student = load_student(config.initial_weights)
-        student.heads.keypoint_rois_per_image = config.keypoint_rois_per_image
-        student.heads.hard_3d_target = config.hard_3d_target
-        return student
-    student = build_student(
-        config.preset, keypoint_rois_per_image=config.keypoint_rois_per_image, hard_3d_target=config.hard_3d_target
-    )
-    set_lifter_statistics(student, dataset.items, config.labels)
-    return student
+def _check_processes(config: TrainConfig, world_size: int) -> None:
+    sizes = [stage.batch_size for stage in config.stages]
+    if any(size % world_size for size in sizes):
+        raise ConfigError(f"stages: batch sizes {sizes} cannot be shared by {world_size} processes evenly")
+    if world_size > 1 and config.max_minutes is not None and len(config.stages) > 1:
+        raise ConfigError("max_minutes: several processes change stage together only with a budget in iterations")
+
+
+def _generators(device: torch.device) -> dict[str, torch.Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    return {**states, "cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else states
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from orpose_models.network.student import Student
 from orpose_models.runtime.downsample import privacy_downsample
 from orpose_models.runtime.letterbox import Letterbox
 from training.data.dataset import Item, Size, image_tensor
+from training.distill import processes
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,16 @@ class Prediction:
 
 @torch.no_grad()
 def predict(student: Student, items: Sequence[Item], size: Size, factor: float) -> list[Prediction]:
-    """One prediction an item, at network input `size` (w, h) and privacy downsampling `factor`."""
+    """One prediction an item, at network input `size` (w, h) and privacy downsampling `factor`.
+
+    Of several processes each looks at every W-th item, and all get all predictions.
+    """
     was_training = student.training
     student.eval()
-    predictions = [_predict_one(student, item, size, factor) for item in items]
+    own = [_predict_one(student, item, size, factor) for item in items[processes.rank() :: processes.world_size()]]
     student.train(was_training)
-    return predictions
+    shares = processes.gather(own)
+    return [shares[number % len(shares)][number // len(shares)] for number in range(len(items))]
 
 
 def _predict_one(student: Student, item: Item, size: Size, factor: float) -> Prediction:
@@ -45,7 +50,8 @@ def _predict_one(student: Student, item: Item, size: Size, factor: float) -> Pre
         raise ImageError(f"{item.path}: missing, or not an image OpenCV can decode")
     letterbox = Letterbox.fit((image.shape[1], image.shape[0]), size)
     network_input = letterbox.apply(privacy_downsample(np.asarray(image, np.uint8), factor))
-    result = student([image_tensor(network_input).float() / 255])[0]
+    device = next(student.parameters()).device
+    result = {k: v.cpu() for k, v in student([image_tensor(network_input).to(device).float() / 255])[0].items()}
     boxes = letterbox.points_to_frame(result["boxes"].numpy().reshape(-1, 2, 2)).reshape(-1, 4)
     keypoints = result["keypoints"].numpy().copy()
     keypoints[..., :2] = letterbox.points_to_frame(keypoints[..., :2])

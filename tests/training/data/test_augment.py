@@ -42,7 +42,8 @@ def one_person() -> Sample:
     soft = joints.copy()
     soft[..., 2] = 1
     zeros = np.zeros((1, 17, 4), np.float32)
-    return Sample(IMAGE, np.array([[0, 0, 40, 40]], np.float32), np.zeros(1, bool), soft, joints, zeros, zeros)
+    box, weight = np.array([[0, 0, 40, 40]], np.float32), np.ones((1, 17), np.float32)
+    return Sample(IMAGE, box, np.zeros(1, bool), soft, joints, zeros, zeros, weight)
 
 
 @pytest.mark.parametrize(("covered_px", "crowd"), [(10, False), (39, True)])

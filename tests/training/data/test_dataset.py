@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from orpose_models.annotations import AnnotationSet, LabelledImage, PersonLabel, write_annotations
 from orpose_models.errors import AnnotationError, ImageError, InputError
 from training.data.augment_config import AugmentConfig
-from training.data.dataset import Draw, LabelConfig, SourceConfig, TrainingSet, read_items, read_sample
+from training.data.dataset import Draw, LabelConfig, SourceConfig, TrainingSet, read_items, read_sample, readable
+from training.data.loader import collate
 
 
 def test_folder_and_file_name_the_same_source(make_dataset: Callable[..., Path]) -> None:
@@ -47,6 +49,36 @@ def test_a_corrupt_image_and_one_of_another_size(make_dataset: Callable[..., Pat
         read_sample(items[1], LabelConfig())
 
 
+def test_unreadable_images_are_skipped_and_named(make_dataset: Callable[..., Path]) -> None:
+    items = read_items([SourceConfig(annotations=make_dataset(3))])
+    items[1].path.write_bytes(b"no image")
+    items[2].path.unlink()
+    data = TrainingSet(items, AugmentConfig(), LabelConfig(), seed=0)
+    batch = collate([data[Draw(0, 0, (96, 64))], data[Draw(1, 1, (96, 64))]])
+    assert [("1.png" in error, "2.png" in error) for error in batch.skipped] == [(True, False), (False, True)]
+    assert torch.equal(batch.images[1], data[Draw(1, 0, (96, 64))].image)
+    good, errors = readable(items)
+    assert [item.path.name for item in good] == ["0.png"]
+    assert errors == batch.skipped
+
+
+def test_nothing_but_unreadable_images(make_dataset: Callable[..., Path]) -> None:
+    items = read_items([SourceConfig(annotations=make_dataset(2))])
+    for item in items:
+        item.path.unlink()
+    with pytest.raises(ImageError, match=r"2 images in a row cannot be read, the last one: .*0\.png"):
+        TrainingSet(items, AugmentConfig(), LabelConfig(), seed=0)[Draw(0, 1, (96, 64))]
+
+
+@pytest.mark.parametrize("crowd", [False, True])
+def test_nobody_labelled(tmp_path: Path, crowd: bool) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((48, 64, 3), np.uint8))
+    people = (PersonLabel(1, 0, np.array([0.0, 0, 9, 9]), is_crowd=True),) if crowd else ()
+    write_annotations(tmp_path / "annotations.json", AnnotationSet((LabelledImage(0, "a.png", 64, 48),), people))
+    with pytest.raises(AnnotationError, match="no labelled person in 1 images"):
+        read_items([SourceConfig(annotations=tmp_path)])
+
+
 def test_no_images(tmp_path: Path) -> None:
     path = tmp_path / "labels.json"
     path.write_text('{"images": [], "annotations": []}')
@@ -58,10 +90,10 @@ def test_a_draw_is_the_same_sample_every_time(make_dataset: Callable[..., Path])
     items = read_items([SourceConfig(annotations=make_dataset(2))])
     first, second = (TrainingSet(items, AugmentConfig(), LabelConfig(), seed=5) for _ in range(2))
     draw = Draw(position=17, index=1, size=(96, 64))
-    image, targets = first[draw]
-    again, same = second[draw]
+    image, targets, _ = first[draw]
+    again, same, _ = second[draw]
     assert (image.shape, image.dtype) == ((3, 64, 96), torch.uint8)
     assert torch.equal(image, again)
     assert all(torch.equal(targets[key], same[key]) for key in targets)
-    other, _ = first[Draw(position=18, index=1, size=(96, 64))]
+    other, _, _ = first[Draw(position=18, index=1, size=(96, 64))]
     assert not torch.equal(image, other)

@@ -21,7 +21,8 @@ def make_sample(size: tuple[int, int] = (80, 60), box: tuple[float, ...] = (20, 
     joints_3d = np.dstack([rng.normal(0, 300, (1, 17, 3)), np.full((1, 17, 1), 2)]).astype(np.float32)
     image = np.zeros((size[1], size[0], 3), np.uint8)
     boxes = np.array([box], np.float32)
-    return Sample(image, boxes, np.zeros(1, bool), joints.copy(), joints.copy(), joints_3d, joints_3d.copy())
+    weight = np.arange(17, dtype=np.float32)[None]
+    return Sample(image, boxes, np.zeros(1, bool), joints.copy(), joints.copy(), joints_3d, joints_3d.copy(), weight)
 
 
 def centroid(image: np.ndarray) -> np.ndarray:
@@ -75,6 +76,7 @@ def test_flip_swaps_sides_in_2d_and_3d() -> None:
     flip = np.array([[-1.0, 0, 80], [0, 1, 0]])
     flipped = warp_sample(sample, flip, (80, 60), angle=0, flip=True, border=(0, 0, 0))
     left, right = COCO17.index("left_wrist"), COCO17.index("right_wrist")
+    assert (flipped.joint_weight[0, left], flipped.joint_weight[0, right]) == (right, left)
     np.testing.assert_allclose(flipped.soft[0, left, 0], 80 - sample.soft[0, right, 0], atol=1e-5)
     left, right = H36M17.index("left_wrist"), H36M17.index("right_wrist")
     np.testing.assert_allclose(flipped.soft_3d[0, left], sample.soft_3d[0, right] * (-1, 1, 1, 1), atol=1e-4)

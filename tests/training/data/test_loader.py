@@ -30,6 +30,14 @@ def test_resumes_anywhere(first_batch: int) -> None:
     assert rest == whole[first_batch:]
 
 
+def test_two_processes_share_what_one_would_see() -> None:
+    whole = itertools.islice(EndlessBatches(7, 3, lambda _: BatchShape((32, 24), 4), 0, 0), 5)
+    parts = [EndlessBatches(7, 3, lambda _: BatchShape((32, 24), 4), 0, 0, rank=r, world_size=2) for r in (0, 1)]
+    for batch, first, second in zip(whole, *map(iter, parts), strict=False):
+        assert sorted([*first, *second], key=lambda draw: draw.position) == batch
+        assert len(first) == len(second) == 2
+
+
 def test_seeds_differ() -> None:
     first, second = (next(iter(EndlessBatches(50, seed, lambda _: SMALL, 0, 0))) for seed in (0, 1))
     assert [d.index for d in first] != [d.index for d in second]

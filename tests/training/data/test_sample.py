@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from orpose_models.annotations import PersonLabel
-from training.data.sample import sample_from_labels, targets_from_sample
+from training.data.sample import place_unknown_joints, sample_from_labels, targets_from_sample
 
 IMAGE = np.zeros((60, 80, 3), np.uint8)
 BBOX = np.array([10.0, 20, 30, 40])
@@ -48,9 +48,29 @@ def test_pseudo_labels_keep_their_confidence_and_weight() -> None:
         keypoints_3d_soft=np.full((17, 4), 5.0), keypoints_3d_hard=np.full((17, 4), 7.0),
     )  # fmt: skip
     sample = sample_of(person)
-    np.testing.assert_allclose(sample.soft[0, :3, 2], [0, 0.4, 0.8])
+    np.testing.assert_allclose(sample.soft[0, :3, 2], [0, 0.8, 0.8])
     np.testing.assert_array_equal(sample.hard[0, :3, 2], [0, 2, 2])
+    np.testing.assert_allclose(targets_from_sample(sample)["joint_weights"][0, :3], [0, 0.5, 1])
     assert (sample.soft_3d[0, 0, 0], sample.hard_3d[0, 0, 0]) == (5, 7)
+
+
+def test_ground_truth_joints_weigh_one() -> None:
+    assert (sample_of(PersonLabel(1, 1, BBOX, np.full((17, 3), 2.0))).joint_weight == 1).all()
+
+
+def test_unknown_joints_are_put_into_the_box_for_the_soft_lifter_and_stay_unknown() -> None:
+    keypoints = np.full((17, 3), 2.0)
+    keypoints[:, :2] = (15, 25)
+    keypoints[3] = 0  # never labelled
+    keypoints[4] = (500, 500, 0)  # cut off
+    before = sample_of(PersonLabel(1, 1, BBOX, keypoints))
+    after = place_unknown_joints(before, np.random.default_rng(0))
+    placed = after.soft[0, 3:5, :2]
+    assert ((placed >= BBOX[:2]) & (placed <= BBOX[:2] + BBOX[2:])).all()
+    assert not np.array_equal(placed[0], placed[1])
+    np.testing.assert_array_equal(after.soft[..., 2], before.soft[..., 2])
+    np.testing.assert_array_equal(np.delete(after.soft[0], [3, 4], 0), np.delete(before.soft[0], [3, 4], 0))
+    np.testing.assert_array_equal(after.hard, before.hard)
 
 
 def test_crowds_are_regions_not_people() -> None:

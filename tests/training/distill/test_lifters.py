@@ -57,6 +57,15 @@ def test_fitting_halves_the_error_and_leaves_the_rest_of_the_network_alone():
     assert all(torch.equal(value, student.state_dict()[name]) for name, value in others.items())
 
 
+def test_averaged_weights_whose_gradients_are_off_can_be_fitted():
+    items = flat_people(8)
+    student = build_student("lite_single").eval().requires_grad_(False)
+    before = student.heads.lifter_hard.w2.weight.clone()
+    fit_lifters(student, items, LabelConfig(), iterations=2, seed=0)
+    assert not torch.equal(before, student.heads.lifter_hard.w2.weight)
+    assert not student.training
+
+
 def test_without_3d_labels_nothing_is_done():
     items = flat_people(2)
     bare = [Item(i.path, i.image, [PersonLabel(0, 0, i.persons[0].bbox, i.persons[0].keypoints)]) for i in items]

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import json
 import pickle
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from orpose_models.errors import InputError
+from orpose_models.errors import BackendError, InputError
 from orpose_models.network.student import build_student
 from training.data.dataset import LabelConfig, SourceConfig, read_items
+from training.data.loader import Batch
 from training.distill.checkpoint import read_checkpoint, write_checkpoint
-from training.distill.config import OptimizerConfig
+from training.distill.config import OptimizerConfig, TrainConfig
 from training.distill.ema import MovingAverage
 from training.distill.log import RunLog
 from training.distill.optim import make_optimizer
 from training.distill.statistics import set_lifter_statistics
-from training.distill.step import total_loss
+from training.distill.step import make_scaler, total_loss, train_step
+
+#: The least that a checkpoint holds.
+STATE: dict[str, Any] = {"student": {}, "optimizer": {}, "preset": "lite", "world_size": 2, "num_items": 6}
 
 
 def test_moving_average_starts_short_and_follows_buffers_too() -> None:
@@ -51,8 +57,8 @@ def test_loss_weights() -> None:
 
 
 def test_checkpoint_round_trip_and_no_temporary_left(tmp_path: Path) -> None:
-    write_checkpoint(tmp_path / "c.pt", {"a": torch.arange(3), "b": {"c": 1.5}})
-    state = read_checkpoint(tmp_path / "c.pt")
+    write_checkpoint(tmp_path / "c.pt", {**STATE, "a": torch.arange(3), "b": {"c": 1.5}})
+    state = read_checkpoint(tmp_path / "c.pt", preset="lite", world_size=2, num_items=6)
     assert torch.equal(state["a"], torch.arange(3))
     assert state["b"] == {"c": 1.5}
     assert [path.name for path in tmp_path.iterdir()] == ["c.pt"]
@@ -61,6 +67,30 @@ def test_checkpoint_round_trip_and_no_temporary_left(tmp_path: Path) -> None:
 class _Evil:
     def __reduce__(self):
         return (print, ("executed",))
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"preset": "r50"}, "of preset lite, the run's is r50"),
+        ({"world_size": 1}, "of 2 processes, this run has 1"),
+        ({"num_items": 3}, "of 6 training images, got 3"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, facts: dict[str, Any], message: str) -> None:
+    write_checkpoint(tmp_path / "c.pt", STATE)
+    with pytest.raises(InputError, match=message):
+        read_checkpoint(tmp_path / "c.pt", **facts)
+
+
+def test_a_truncated_checkpoint_and_a_file_of_something_else(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "c.pt", {**STATE, "a": torch.zeros(10_000)})
+    (tmp_path / "c.pt").write_bytes((tmp_path / "c.pt").read_bytes()[:20_000])
+    with pytest.raises(InputError, match="a truncated one"):
+        read_checkpoint(tmp_path / "c.pt")
+    write_checkpoint(tmp_path / "c.pt", {"weights": torch.zeros(1)})
+    with pytest.raises(InputError, match="not a training checkpoint of this version"):
+        read_checkpoint(tmp_path / "c.pt")
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", pickle.dumps(_Evil())])
@@ -79,14 +109,66 @@ def test_missing_checkpoint(tmp_path: Path) -> None:
 
 
 def test_log_averages_and_forgets_what_will_be_done_again(tmp_path: Path) -> None:
-    log = RunLog(tmp_path / "log.jsonl", 0)
+    log = RunLog(tmp_path, 0)
     for iteration, loss in ((1, 1.0), (2, 3.0), (3, 5.0), (4, 7.0)):
         log.add({"loss": loss})
         if iteration % 2 == 0:
             log.flush({"iteration": iteration})
     assert [json.loads(line)["loss"] for line in log.path.read_text().splitlines()] == [2.0, 6.0]
-    RunLog(log.path, 3)
+    RunLog(tmp_path, 3)
     assert [json.loads(line)["iteration"] for line in log.path.read_text().splitlines()] == [2]
+
+
+def test_a_log_that_is_not_active_writes_nothing(tmp_path: Path) -> None:
+    log = RunLog(tmp_path, 0, tensorboard=True, active=False)
+    log.add({"loss": 1.0})
+    log.flush({"iteration": 1})
+    assert not list(tmp_path.iterdir())
+
+
+def test_tensorboard_gets_what_the_log_gets(tmp_path: Path) -> None:
+    event_file_loader = pytest.importorskip("tensorboard.backend.event_processing.event_file_loader")
+    log = RunLog(tmp_path, 0, tensorboard=True)
+    log.add({"loss": 2.5})
+    log.flush({"iteration": 3, "lr": 0.25})
+    log.write({"iteration": 3, "validation": {"box_ap@1x": 0.5}})
+    (path,) = (tmp_path / "tensorboard").iterdir()
+    events = [event for event in event_file_loader.EventFileLoader(str(path)).Load() if event.summary.value]
+    found = {value.tag: value.tensor.float_val[0] for event in events for value in event.summary.value}
+    assert found == {"loss": 2.5, "lr": 0.25, "validation/box_ap@1x": 0.5}
+    assert {event.step for event in events} == {3}
+
+
+def test_tensorboard_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(BackendError, match="pip install tensorboard"):
+        RunLog(tmp_path, 0, tensorboard=True)
+
+
+@pytest.mark.parametrize(("scale", "finite"), [(1.0, True), (1e38, False)])
+def test_float16_scales_gradients_and_skips_what_overflows(scale: float, finite: bool) -> None:
+    """A network of one weight whose loss is `scale * weight`: 65536 x 1e38 overflows, the scale is halved."""
+
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1))
+
+        def forward(self, images: list[torch.Tensor], targets: list) -> dict[str, torch.Tensor]:
+            return {"loss_a": scale * self.weight.sum()}
+
+    config = TrainConfig.model_validate({
+        "name": "a", "sources": [{"annotations": "a"}], "iterations": 1, "channels_last": False,
+        "stages": [{"until": 1, "size": (8, 8), "batch_size": 1}], "optimizer": {"name": "sgd", "weight_decay": 0},
+    }).model_copy(update={"precision": "fp16"})  # fmt: skip
+    network, batch = Network(), Batch(torch.zeros(1, 3, 8, 8, dtype=torch.uint8), [{}], [])
+    scaler, optimizer = make_scaler(config), make_optimizer(network, config.optimizer)
+    step = train_step(network, optimizer, scaler, batch, config)
+    assert (step is not None) is finite
+    assert scaler.get_scale() == (65536 if finite else 32768)
+    assert network.weight.item() == pytest.approx(1 - 1e-3 if finite else 1)
+    if step is not None:
+        assert step["grad_norm"] == pytest.approx(1.0)
 
 
 def test_lifter_statistics_are_those_of_the_labels(make_dataset: Callable[..., Path]) -> None:

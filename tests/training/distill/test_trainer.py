@@ -106,14 +106,14 @@ def test_a_run_learns(config: TrainConfig, tmp_path: Path) -> None:
 def test_a_run_without_a_finite_loss_ends(config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.distill.trainer.train_step", lambda *_: None)
     trainer = Trainer(config.model_copy(update={"iterations": 1000}), tmp_path)
-    with pytest.raises(OrposeError, match="20 steps in a row without a finite loss"):
+    with pytest.raises(OrposeError, match="20 steps in a row without a finite gradient"):
         trainer.train()
 
 
 def test_resume_with_other_data_is_refused(config: TrainConfig, tmp_path: Path) -> None:
     Trainer(config, tmp_path).save()
     fewer = config.sources[0].model_copy(update={"limit": 3})
-    with pytest.raises(OrposeError, match="6 training images, got 3"):
+    with pytest.raises(OrposeError, match="of 6 training images, got 3"):
         Trainer(config.model_copy(update={"sources": (fewer,)}), tmp_path, resume=True)
 
 

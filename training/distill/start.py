@@ -1,0 +1,64 @@
+"""The student that a run starts from: random weights, or those of another run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from orpose_models.errors import ConfigError
+from orpose_models.network.student import Student, build_student
+from orpose_models.network.weights import load_student
+from training.data.dataset import Item
+from training.distill.config import TrainConfig
+from training.distill.statistics import set_lifter_statistics
+
+
+def initial_student(config: TrainConfig, items: Sequence[Item]) -> Student:
+    """The student of `initial_weights`, else a random one whose lifter statistics are those of the labels.
+
+    Raises:
+        ModelError: the weight file is missing, truncated or not ours.
+        ConfigError: it is of another preset.
+    """
+    student = build_student(
+        config.preset,
+        keypoint_rois_per_image=config.keypoint_rois_per_image,
+        hard_3d_target=config.hard_3d_target,
+        trained_labels=config.trained_labels,
+    )
+    if config.initial_weights is None:
+        set_lifter_statistics(student, items, config.labels)
+    else:
+        _copy_weights(load_student(config.initial_weights), student, config.initial_weights)
+    student.heads.keypoint.train_in_bf16 = config.precision == "bf16" and config.device == "cpu"
+    return student
+
+
+def _copy_weights(source: Student, student: Student, path: Path) -> None:
+    """Copies weights; one branch and two are made of each other: a single branch is the hard one, and twice the two.
+
+    So the ablation's networks (paper.md, Table 3) all start from one undistilled student. Joint scores are calibrated
+    anew after training.
+    """
+    if not _alike(source, student):
+        raise ConfigError(
+            f"initial_weights: {path} is of preset {source.preset.name!r}, the run's is {student.preset.name!r};"
+            " give weights of that preset, or change `preset`"
+        )
+    tensors = source.state_dict()
+    own = {key: _tensor_for(key, tensors) for key in student.state_dict()}
+    student.load_state_dict(own)
+
+
+def _alike(first: Student, second: Student) -> bool:
+    free = {"name": "", "branches": 1}
+    return first.preset.model_copy(update=free) == second.preset.model_copy(update=free)
+
+
+def _tensor_for(key: str, tensors: dict[str, torch.Tensor]) -> torch.Tensor:
+    of_hard = key.replace("heads.keypoint.soft.", "heads.keypoint.hard.").replace(
+        "heads.lifter_soft.", "heads.lifter_hard."
+    )
+    return tensors[key] if key in tensors else tensors[of_hard]
