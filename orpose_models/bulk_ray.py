@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -19,6 +20,8 @@ Result = TypeVar("Result")
 #: Parts the items are dealt out in: small enough that no machine waits long for another one's last part, and few
 #: enough for Ray to keep track of.
 _MOST_BLOCKS = 10_000
+_ANSWER_S = 10.0
+_START = "`ray start --head` makes this machine a cluster, and prints its address"
 #: Of what Ray's daemons print only the loss of a machine is for the user; the rest is pages of their inner state.
 _UNWANTED = r"(?s)\A(?!.*has been marked dead)"
 
@@ -53,12 +56,26 @@ def _connected(address: str) -> Any:
         import ray.data
     except ImportError:
         raise BackendError("ray: not installed, needed for a cluster; run: pip install 'orpose[ray]'") from None
+    _check_address(address)
     try:
         ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-        raise WorkerError(f"cluster {address}: {reason}; `ray start --head` makes this machine one") from None
+        raise WorkerError(f"cluster {address}: {reason}; {_START}") from None
     return ray
+
+
+def _check_address(address: str) -> None:
+    """Raises WorkerError if nobody answers there; Ray itself would try for minutes."""
+    if address == "auto":
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
+    except ValueError:
+        raise WorkerError(f"cluster {address!r}: expected auto or HOST:PORT") from None
+    except OSError as error:
+        raise WorkerError(f"cluster {address}: nobody answers ({error.strerror or error}); {_START}") from None
 
 
 def _rows(

@@ -1,15 +1,9 @@
-"""Bulk work on a Ray cluster of two nodes in this process; one of them is killed half way."""
+"""Bulk work on a Ray cluster. A node killed half way: tests/training/synthetic_or/test_cluster.py."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import time
 import warnings
 from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,56 +15,61 @@ pytest.importorskip("ray", reason="needs the extra 'ray'")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-@contextlib.contextmanager
-def two_nodes() -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """Address of a cluster of one node."""
     from ray.cluster_utils import Cluster
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # Lost machines are noticed after 2 seconds instead of 10.
-        health = {"health_check_period_ms": 500, "health_check_timeout_ms": 500, "health_check_failure_threshold": 2}
-        head = {"num_cpus": 1, "include_dashboard": False, "_system_config": health}
-        cluster = Cluster(initialize_head=True, head_node_args=head)
-        cluster.lost = cluster.add_node(num_cpus=1)
-        try:
-            yield cluster
-        finally:
-            cluster.shutdown()
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        yield cluster.address
+        cluster.shutdown()
 
 
-def make_slow_square(folder: Path):
-    """Squares; every call leaves a line in a file of its process."""
+def make_worker():
+    """Repeats a text twice; has no file for "c"."""
 
-    def work(number: int) -> tuple[int, int]:
-        with (folder / str(os.getpid())).open("a") as file:
-            file.write(f"{number}\n")
-        time.sleep(0.05)
-        return number, number * number
+    def work(text: str) -> str:
+        if text == "c":
+            raise InputError("item c has no file")
+        return 2 * text
 
     return work
 
 
-def make_trouble():
-    def work(number: int) -> int:
-        raise InputError(f"item {number} has no file")
-
-    return work
+def test_items_of_any_kind_come_back(cluster):
+    assert sorted(map_items(["a", "b", "aa"], make_worker, cluster=cluster)) == ["aa", "aaaa", "bb"]
+    assert list(map_items([], make_worker, cluster=cluster)) == []
 
 
-def test_all_items_come_although_a_node_is_killed(tmp_path):
-    with two_nodes() as cluster:
-        results = map_items(range(100), partial(make_slow_square, tmp_path), cluster=cluster.address)
-        found = [next(results) for _ in range(20)]
-        while len(list(tmp_path.iterdir())) < 2:  # both nodes are at work
-            found.append(next(results))
-        cluster.remove_node(cluster.lost, allow_graceful=False)
-        found += results
-        assert sorted(found) == [(number, number * number) for number in range(100)]
-
-        with pytest.raises(InputError, match="has no file"):
-            list(map_items(["a", "b"], make_trouble, cluster=cluster.address))
+def test_an_items_error_is_raised(cluster):
+    with pytest.raises(InputError, match="item c has no file"):
+        list(map_items("abc", make_worker, cluster=cluster))
 
 
-def test_a_cluster_that_is_not_there():
-    with pytest.raises(WorkerError, match=r"cluster auto: .*ray start --head"):
-        list(map_items(range(3), make_trouble, cluster="auto"))
+def test_gpus_that_are_not_there(cluster):
+    with pytest.raises(WorkerError, match="the cluster has 0 GPUs, every worker needs 1"):
+        list(map_items(["a"], make_worker, cluster=cluster, gpus=1.0))
+
+
+@pytest.mark.parametrize(("address", "reason"), [
+    ("127.0.0.1:1", "nobody answers .*ray start --head"),
+    ("ray://127.0.0.1:1", "nobody answers"),
+    ("somewhere", "expected auto or HOST:PORT"),
+    ("somewhere:port", "expected auto or HOST:PORT"),
+])  # fmt: skip
+def test_a_cluster_that_is_not_there(address, reason):
+    with pytest.raises(WorkerError, match=reason):
+        list(map_items(["a"], make_worker, cluster=address))
+
+
+def test_no_cluster_on_this_machine(monkeypatch):
+    import ray
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ConnectionError("Could not find any running Ray instance.")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    with pytest.raises(WorkerError, match=r"cluster auto: Could not find any .*`ray start --head`"):
+        list(map_items(["a"], make_worker, cluster="auto"))

@@ -19,12 +19,17 @@ class SynthConfig(Settings):
     domain: Literal["or", "everyday"] = Field(
         "or", description="operating room, or the everyday domain that stands for COCO"
     )
-    images: int = Field(100, ge=1, le=10_000_000, description="number of images; a scene gives one a view and moment")
+    images: int = Field(
+        100,
+        ge=1,
+        le=10_000_000,
+        description="number of images; a scene gives one a view and moment, and sequences are not cut",
+    )
     seed: int = Field(0, ge=0, description="scene k is drawn from (seed, k), whatever the number of workers")
     size: str = Field(
         "640x480", pattern=r"^\d+x\d+$", description=f"image size, WIDTHxHEIGHT px, {_SMALLEST_PX} to {_LARGEST_PX}"
     )
-    views: int = Field(2, ge=1, le=6, description="synchronized cameras a scene")
+    views: int = Field(3, ge=1, le=6, description="synchronized cameras a scene")
     cameras: Literal["mvor", "ceiling", "fisheye", "mixed"] = Field(
         "mixed",
         description="family of cameras: MVOR's, wide ceiling lenses, overhead fisheyes (in everyday rooms as well), or "
@@ -35,7 +40,7 @@ class SynthConfig(Settings):
         description="room.yaml of the own operating room (config/rooms/); its cameras, if any, give the views",
         json_schema_extra={"metavar": "FILE"},
     )
-    depth: bool = Field(False, description="also write depth (16 bit, mm) and instance ids as PNG")
+    depth: bool = Field(True, description="write depth (16 bit, mm) and instance ids as PNG as well")
     sequence: float = Field(
         0.0,
         ge=0,
@@ -71,6 +76,15 @@ class SynthConfig(Settings):
             object.__setattr__(self, "views", fixed)
         return self
 
+    @model_validator(mode="after")
+    def _sequence_has_frames(self) -> SynthConfig:
+        if self.sequence and self.frames < 2:
+            raise ValueError(
+                f"sequence: {self.sequence:g} s at {self.fps:g} frames/s are fewer than 2 frames; give a longer "
+                "sequence or more fps"
+            )
+        return self
+
     @property
     def image_size(self) -> tuple[int, int]:
         width, height = (int(side) for side in self.size.split("x"))
@@ -84,3 +98,8 @@ class SynthConfig(Settings):
     @property
     def num_scenes(self) -> int:
         return -(-self.images // (self.views * self.frames))
+
+    @property
+    def num_images(self) -> int:
+        """`images`, or those of whole sequences."""
+        return self.num_scenes * self.views * self.frames if self.sequence else self.images

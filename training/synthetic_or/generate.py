@@ -1,120 +1,124 @@
 """Writes a synthetic data set: scenes in parallel, one shard of labels each, merged at the end.
 
-An interrupted run resumes: a scene whose shard exists is done.
+An interrupted run resumes: a scene whose files are complete is done.
 """
 
 from __future__ import annotations
 
 import json
-import multiprocessing
-import signal
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 from tqdm import tqdm
 
-from orpose_models import annotations as ann
+from orpose_models.bulk import map_items
 from orpose_models.errors import ConfigError, InputError
+from orpose_models.files import remove_temporaries, write_atomically
+from training.synthetic_or.check_room import check_fixed_cameras
 from training.synthetic_or.config import SynthConfig
-from training.synthetic_or.shards import shard_path, write_atomically, write_scene
+from training.synthetic_or.merge import Summary, merge
+from training.synthetic_or.mvor import check_mvor
+from training.synthetic_or.shards import SceneState, scene_state, write_scene
 from training.synthetic_or.views import Assets
 
 
-def generate(config: SynthConfig, out: Path, workers: int) -> ann.AnnotationSet:
-    """Writes `out/images` and `out/annotations.json` (docs/synthetic_or.md) and returns the labels.
+def generate(
+    config: SynthConfig, out: Path, *, workers: int | None = None, cluster: str | None = None, mvor: bool = False
+) -> Summary:
+    """Writes `out/images` and `out/annotations.json` (docs/synthetic_or.md).
+
+    Args:
+        config: What to draw.
+        out: Folder to write; on a cluster one that all machines see under this path.
+        workers: Processes on this machine; None: one for every usable processor.
+        cluster: Address of a Ray cluster to use instead, or "auto".
+        mvor: Write MVOR's keys into the label file as well.
 
     Raises:
-        ConfigError: `out` holds a data set made with other settings, or `workers` is not positive.
-        InputError: `out` cannot be written.
+        ConfigError: `out` holds a data set made with other settings, an argument does not fit, or a fixed camera of the
+            room file cannot see.
+        InputError: `out` cannot be written, or is another folder on another machine.
+        WorkerError: Processes or the cluster were lost.
     """
-    if workers < 1:
-        raise ConfigError(f"command line: workers: got {workers}: expected 1 or more")
+    out = out.absolute()
+    if mvor:
+        check_mvor(config)
+    if config.room is not None and config.room.cameras:
+        check_fixed_cameras(config.room, Assets.load())
+    states = map_items(range(config.num_scenes), SceneWriter(config, out), workers=workers, cluster=cluster)
     _prepare(config, out)
-    missing = [index for index in range(config.num_scenes) if not shard_path(out, index).exists()]
-    done = config.num_scenes - len(missing)
-    with tqdm(total=config.num_scenes, initial=done, unit="scene", desc="synth", smoothing=0.05) as bar:
-        for _ in _write_scenes(config, out, missing, min(workers, len(missing))):
-            bar.update()
-    return merge(config, out)
+    damaged = 0
+    with tqdm(states, total=config.num_scenes, unit="scene", desc="synth", smoothing=0.05) as bar:
+        for state in bar:
+            damaged += state == "damaged"
+    if damaged:
+        print(f"{damaged} scenes had been damaged and were drawn again")
+    return merge(config, out, mvor=mvor)
 
 
-def _prepare(config: SynthConfig, out: Path) -> None:
-    """Creates the folders; refuses a folder that was made with other settings."""
+@dataclass(frozen=True)
+class SceneWriter:
+    """Makes the function that writes scene k where it is not complete, and tells how it was found."""
+
+    config: SynthConfig
+    out: Path
+
+    def __call__(self) -> Callable[[int], SceneState]:
+        cv2.setNumThreads(1)
+        if _settings_in(self.out) != _settings_of(self.config):
+            raise InputError(
+                f"{self.out}: is not the same folder on {socket.gethostname()}; give an --out that all machines share"
+            )
+        assets: list[Assets] = []
+
+        def write_if_needed(index: int) -> SceneState:
+            state = scene_state(self.out, index)
+            if state != "complete":
+                if not assets:
+                    assets.append(Assets.load())
+                write_scene(self.config, self.out, index, assets[0])
+            return state
+
+        return write_if_needed
+
+
+def _settings_of(config: SynthConfig) -> dict[str, Any]:
+    return config.model_dump(mode="json")
+
+
+def _settings_in(out: Path) -> Any:
+    """What synth.json in `out` holds, None if there is none."""
     settings = out / "synth.json"
-    wanted = config.model_dump()
     try:
-        for folder in ("shards", "images"):
-            (out / folder).mkdir(parents=True, exist_ok=True)
-        found = json.loads(settings.read_text()) if settings.exists() else wanted
+        return json.loads(settings.read_bytes()) if settings.exists() else None
     except OSError as error:
         raise InputError(f"{out}: cannot be used ({error.strerror}); choose another --out") from None
     except ValueError:
         raise ConfigError(f"{settings}: not the settings of a data set; use an empty folder") from None
-    changed = sorted(key for key in wanted if key != "images" and found.get(key) != wanted[key])
-    if changed:
-        raise ConfigError(
-            f"{out}: made with other settings ({', '.join(changed)}); use the same ones or an empty folder"
-        )
-    write_atomically(settings, json.dumps(wanted, indent=1).encode())
 
 
-_worker: tuple[SynthConfig, Path, Assets] | None = None
-
-
-def _init_worker(config: SynthConfig, out: Path) -> None:
-    global _worker
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the parent ends the pool, scenes under way are finished
-    _worker = (config, out, Assets.load())
-
-
-def _write_in_worker(index: int) -> int:
-    if _worker is None:
-        raise RuntimeError("the worker process was not initialised")
-    config, out, assets = _worker
-    write_scene(config, out, index, assets)
-    return index
-
-
-def _write_scenes(config: SynthConfig, out: Path, indices: list[int], workers: int) -> Iterator[int]:
-    """Writes the scenes and yields the index of each finished one."""
-    if workers <= 1:
-        cv2.setNumThreads(1)
-        assets = Assets.load()
-        for index in indices:
-            write_scene(config, out, index, assets)
-            yield index
-        return
-    context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_init_worker, initargs=(config, out))
+def _prepare(config: SynthConfig, out: Path) -> None:
+    """Creates the folders; refuses a folder that was made with other settings."""
+    wanted = _settings_of(config)
     try:
-        for future in as_completed([pool.submit(_write_in_worker, index) for index in indices]):
-            yield future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def merge(config: SynthConfig, out: Path) -> ann.AnnotationSet:
-    """Joins the shards of `out` into `annotations.json`; works on an unfinished set too."""
-    images: list[ann.LabelledImage] = []
-    persons: list[ann.PersonLabel] = []
-    cameras: dict[str, ann.Camera] = {}
-    for path in (shard_path(out, index) for index in range(config.num_scenes)):
-        if path.exists():
-            part = ann.annotations_from_dict(json.loads(path.read_text()), source=str(path))
-            images += part.images
-            persons += part.persons
-            cameras.update(part.cameras)
-    images = images[: config.images]
-    kept = {image.image_id for image in images}
-    used = {image.camera_id for image in images}
-    whole = ann.AnnotationSet(
-        tuple(images),
-        tuple(p for p in persons if p.image_id in kept),
-        {camera_id: camera for camera_id, camera in cameras.items() if camera_id in used},
-        info={"synth": config.model_dump()},
-    )
-    ann.write_annotations(out / "annotations.json", whole)
-    return whole
+        for folder in (out, out / "shards", out / "images"):
+            folder.mkdir(parents=True, exist_ok=True)
+            remove_temporaries(folder)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be used ({error.strerror}); choose another --out") from None
+    found = _settings_in(out)
+    if found is not None:
+        if not isinstance(found, dict):
+            raise ConfigError(f"{out / 'synth.json'}: not the settings of a data set; use an empty folder")
+        keys = (wanted.keys() | found.keys()) - {"images"}
+        missing = object()
+        changed = sorted(key for key in keys if found.get(key, missing) != wanted.get(key, missing))
+        if changed:
+            raise ConfigError(
+                f"{out}: made with other settings ({', '.join(changed)}); use the same ones or an empty folder"
+            )
+    write_atomically(out / "synth.json", json.dumps(wanted, indent=1).encode())

@@ -9,7 +9,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 from scipy.spatial.transform import Rotation
 
-from orpose_models.annotations import Camera
+from orpose_models.annotations import Camera, read_annotations
 from orpose_models.errors import ConfigError, InputError
 from orpose_models.runtime.bags import BagImages
 from orpose_models.runtime.sources import open_source
@@ -23,7 +23,8 @@ TWO_SCENES = SynthConfig(images=8, views=2, size="64x64", sequence=0.2, seed=3, 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bags")
-    labels = generate(TWO_SCENES, folder / "set", workers=1)
+    generate(TWO_SCENES, folder / "set", workers=1)
+    labels = read_annotations(folder / "set" / "annotations.json")
     return folder / "set", labels, write_bags(TWO_SCENES, folder / "set", labels, folder / "bag")
 
 
@@ -96,7 +97,8 @@ def test_camera_poses_are_latched_in_the_room_frame(recorded):
 
 def test_one_camera_with_depth_needs_no_topic(recorded, tmp_path):
     config = TWO_SCENES.model_copy(update={"images": 2, "views": 1})
-    labels = generate(config, tmp_path / "set", workers=1)
+    generate(config, tmp_path / "set", workers=1)
+    labels = read_annotations(tmp_path / "set" / "annotations.json")
     (path,) = write_bags(config, tmp_path / "set", labels, tmp_path / "bag")
     assert open_source(path).topic == "/camera/image_raw/compressed"
     assert len(open_source(path)) == 2

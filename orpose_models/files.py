@@ -1,0 +1,40 @@
+"""Files that are there whole or not at all, whoever is killed while writing."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from orpose_models.errors import InputError
+
+
+def temporary_path(path: Path) -> Path:
+    """Where to write before the rename to `path`: in its folder, a name that no other process of any machine takes."""
+    return path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.part")
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file under a temporary name first, so that a half one never has its name.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    temporary = temporary_path(path)
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise cannot_be_written(path, error) from None
+
+
+def cannot_be_written(path: Path, error: OSError) -> InputError:
+    """The error to raise, with a reason and advice."""
+    return InputError(f"{path}: cannot be written ({error.strerror}); free the disk or choose another --out")
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Removes what killed processes left in `folder`."""
+    for path in folder.glob(".*.part"):
+        path.unlink(missing_ok=True)
