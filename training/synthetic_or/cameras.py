@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -41,6 +41,11 @@ class Camera:
     def lens(self) -> Lens:
         return Lens(self.model, self.fx, self.fy, self.cx, self.cy, self.distortion)
 
+    def resized(self, image_size: tuple[int, int]) -> Camera:
+        """The same view in another number of pixels."""
+        sx, sy = image_size[0] / self.image_size[0], image_size[1] / self.image_size[1]
+        return replace(self, image_size=image_size, fx=self.fx * sx, fy=self.fy * sy, cx=self.cx * sx, cy=self.cy * sy)
+
     def camera_points_from_room(self, points_in_room: NDArray) -> NDArray:
         """`(N, 3)` m in the camera frame."""
         rotation, position = self.room_from_camera[:3, :3], self.room_from_camera[:3, 3]
@@ -56,8 +61,10 @@ class Camera:
         width, height = self.image_size
         x, y = np.arange(width) + 0.5, np.arange(height) + 0.5
         directions = self.lens.rays(np.stack([np.tile(x, height), np.repeat(y, width)], axis=1))
-        pixels = np.flatnonzero(np.isfinite(directions[:, 2]))
-        return Rays(directions[pixels].astype(np.float32), pixels)
+        seen = np.isfinite(directions[:, 2])
+        if seen.all():
+            return Rays(directions.astype(np.float32), np.arange(len(directions)))
+        return Rays(directions[seen].astype(np.float32), np.flatnonzero(seen))
 
 
 @dataclass(frozen=True)

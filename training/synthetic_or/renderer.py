@@ -111,7 +111,12 @@ class _View:
         return np.broadcast_to(self.origin, self.directions[rays].shape)
 
     def rays_at(self, points: NDArray) -> NDArray[np.int64]:
-        """The rays whose pixels lie in the rectangle around `points (N, 3)`; all of them if some are out of sight."""
+        """The rays whose pixels lie in the rectangle around `points (N, 3)`; all of them if some are out of sight.
+
+        Fisheyes bend straight edges out of that rectangle: all rays as well.
+        """
+        if self.camera.model == "equidistant":
+            return np.arange(len(self.directions))
         width = self.camera.image_size[0]
         spots = self.camera.project(self.camera.camera_points_from_room(points))
         if not np.isfinite(spots).all():

@@ -245,10 +245,8 @@ class RoomFile(Settings):
             half = np.array([self.size_m[0] / 2, self.size_m[1] / 2, self.size_m[2]])
             moved = pose[:3, 3] + rng.normal(0, self.jitter_m, 3)
             pose[:3, 3] = np.clip(moved, [_WALL_M - half[0], _WALL_M - half[1], _WALL_M], half - _WALL_M)
-        sx, sy = image_size[0] / given.image_size[0], image_size[1] / given.image_size[1]
-        return Camera(
-            image_size, given.fx * sx, given.fy * sy, given.cx * sx, given.cy * sy, given.distortion, pose, given.model
-        )
+        camera = Camera(given.image_size, given.fx, given.fy, given.cx, given.cy, given.distortion, pose, given.model)
+        return camera.resized(image_size)
 
     def in_file_frame(self, room_from_camera: NDArray) -> NDArray:
         """A `(4, 4)` pose of the room's frame (origin in the middle of the floor) in this file's."""

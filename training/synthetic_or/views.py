@@ -28,6 +28,8 @@ _MAX_BLOCKED = 0.3
 #: Or when things and people that near fill more than this.
 _MAX_NEAR = 0.75
 _NEAR_M = 1.3
+#: From this width on a small picture first costs less than the large ones that are thrown away.
+_LARGE_PX = 480
 #: Why a view is rejected.
 BLOCKED = "blocked"
 
@@ -131,14 +133,27 @@ def _free_shots(
         # All cameras are drawn together, around the table; the free ones stay.
         for number, camera in enumerate(sample_cameras(families, config.image_size, scene.table, scene.room, rng)):
             if number not in shots:
-                rendered = renderer.render(camera, rng)
-                if is_blocked(rendered, len(camera.rays.pixels)):
+                shot = _shot(number, camera, renderer, rng)
+                if shot is None:
                     rejected[BLOCKED] += 1
                 else:
-                    shots[number] = _Shot(number, camera, rendered)
+                    shots[number] = shot
         if len(shots) == config.views:
             break
     return scene, [shots[number] for number in sorted(shots)]
+
+
+def _shot(number: int, camera: Camera, renderer: Renderer, rng: np.random.Generator) -> _Shot | None:
+    """What `camera` sees, None if something near fills the view; large pictures are tried out at a tenth first."""
+    # Pixels differ a little between CPUs; what shading draws for them must not move the next camera.
+    rng = np.random.default_rng(rng.integers(1 << 62))
+    width, height = camera.image_size
+    if width >= _LARGE_PX:
+        small = camera.resized((width // 10, height // 10))
+        if is_blocked(renderer.render(small, rng), len(small.rays.pixels)):
+            return None
+    rendered = renderer.render(camera, rng)
+    return None if is_blocked(rendered, len(camera.rays.pixels)) else _Shot(number, camera, rendered)
 
 
 def _fixed_shots(
@@ -149,8 +164,8 @@ def _fixed_shots(
         scene = sample_scene(config.domain, assets.bank, assets.textures, rng, room)
         renderer = assets.renderer(scene)
         cameras = room.fixed_cameras(config.image_size, rng)
-        shots = [_Shot(number, camera, renderer.render(camera, rng)) for number, camera in enumerate(cameras)]
-        free = [shot for shot in shots if not is_blocked(shot.rendered, len(shot.camera.rays.pixels))]
+        shots = [_shot(number, camera, renderer, rng) for number, camera in enumerate(cameras)]
+        free = [shot for shot in shots if shot is not None]
         if len(free) == len(shots):
             break
         rejected[BLOCKED] += len(shots) - len(free)

@@ -96,3 +96,10 @@ def test_fisheyes_look_down_and_their_pixels_outside_the_circle_have_no_ray():
         np.testing.assert_allclose(view.project(rays.directions.astype(float)), np.stack([u, v], 1), atol=1e-3)
         shares.append(len(rays.pixels) / (64 * 48))
     assert min(shares) < 0.65 and max(shares) > 0.95  # round images and ones cut by the frame
+
+
+def test_a_resized_camera_sees_the_same():
+    table, room, rng = np.array([0.0, 0, 0.9]), np.array([6.0, 6, 3]), np.random.default_rng(0)
+    (view,) = sample_cameras(["fisheye"], (640, 480), table, room, rng)
+    points = np.array([[0.3, -0.2, 1.0], [-2.0, 1.0, 0.4]])
+    np.testing.assert_allclose(view.resized((320, 120)).project(points), view.project(points) * (0.5, 0.25))
