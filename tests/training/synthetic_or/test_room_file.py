@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
+from orpose.main import main
 from orpose_models import annotations as ann
 from orpose_models.errors import ConfigError
 from orpose_models.settings import build_settings
@@ -269,3 +271,29 @@ def test_blocked_views_are_counted_and_never_endless(assets, monkeypatch):
     rejected.clear()
     assert render_scene(config, 0, assets, rejected) == []
     assert rejected == {"blocked": 6}
+
+
+# -------------------------------------------------------------------------------------------------------- from outside
+
+
+def test_the_command_makes_a_rooms_images(tmp_path, capsys):
+    (example,) = [path for path in EXAMPLES if "small" in path.name]
+    arguments = ["--out", str(tmp_path / "set"), "--images", "4", "--size", "160x120", "--workers", "1"]
+    assert main(["synth", "--room", str(example), *arguments]) == 0
+    assert re.search(r"views with nobody: \d+  views rejected: (0|\d+ \(blocked\))\n", capsys.readouterr().out)
+    labels = ann.read_annotations(tmp_path / "set" / "annotations.json")
+    assert labels.info["views_rejected"].keys() <= {"blocked"}
+    assert [labels.cameras[str(image.camera_id)].model for image in labels.images] == ["plumb_bob", "equidistant"] * 2
+    for image in labels.images:
+        place = labels.cameras[str(image.camera_id)].room_from_camera[:3, 3]
+        given = load_room(example).cameras[image.image_id % 2].pose[:3, 3]
+        np.testing.assert_allclose(place, given, atol=0.1)  # displaced a little, in the file's own frame
+    assert main(["synth", "--room", str(example), *arguments]) == 0  # finished: nothing to do
+
+
+def test_the_command_names_what_is_wrong_with_a_room(tmp_path, capsys):
+    path = tmp_path / "room.yaml"
+    path.write_text("outfits: {nurse: {kinds: {tuxedo: 1}}}\n")
+    assert main(["synth", "--room", str(path), "--out", str(tmp_path / "set")]) == 2
+    assert f"{path}: outfits.nurse.kinds: unknown outfit 'tuxedo': expected gown, scrubs" in capsys.readouterr().err
+    assert not (tmp_path / "set").exists()
