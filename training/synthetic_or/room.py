@@ -77,12 +77,9 @@ def _floor(rng: Rng, textures: Textures, room: NDArray, domain: str, colour: NDA
         colour = linear(1, 1, 1) * rng.uniform(0.7, 1.1) if domain != "or" and texture >= 0 else _paint(_FLOORS, rng)
     polish = rng.random() ** 2
     material = Material(
-        texture=texture,
-        noise=0.03,
-        noise_frequency=0.25,
-        gloss=0.05 + 0.4 * polish,
+        texture=texture, noise=0.03, noise_frequency=0.25, gloss=0.05 + 0.4 * polish,
         mirror=float(0.08 * polish) if polish > 0.2 else 0.0,
-    )
+    )  # fmt: skip
     x, y = room[0] / 2, room[1] / 2
     vertices = np.array([(-x, -y, 0), (x, -y, 0), (x, y, 0), (-x, y, 0)])
     return surface(vertices, np.array([(0, 1, 2), (0, 2, 3)]), colour, material, vertices[:, :2] / tile)
@@ -120,7 +117,9 @@ def _ceiling(kit: Kit, rng: Rng, room: NDArray, domain: str) -> None:
     if domain != "or":
         return
     if rng.random() < 0.35:  # laminar air flow
-        kit.box((rng.uniform(1.2, 2.6), rng.uniform(1.2, 2.4), 0.1), (0, 0, room[2] - 0.1), grey(rng, 0.6, 0.9), METAL)
+        kit.box(
+            (rng.uniform(1.2, 2.6), rng.uniform(1.2, 2.4), 0.03), (0, 0, room[2] - 0.03), grey(rng, 0.6, 0.9), METAL
+        )
     for _ in range(rng.integers(0, 5)):
         size = (rng.uniform(0.3, 0.6), rng.uniform(0.3, 0.6), 0.03)
         kit.box(size, (*rng.uniform(-0.45, 0.45, 2) * room[:2], room[2] - 0.03), grey(rng, 0.5, 0.8), METAL)
