@@ -12,8 +12,6 @@ Rng = np.random.Generator
 METAL = Material(noise=0.03, noise_frequency=1.5, gloss=0.35)
 PLASTIC = Material(noise=0.015, noise_frequency=1.0, gloss=0.12)
 CLOTH = Material(noise=0.08, folds=0.5, gloss=0.03)
-DRAPE_COLOURS = ((0.25, 0.55, 0.58), (0.35, 0.62, 0.60), (0.45, 0.65, 0.80), (0.30, 0.48, 0.80), (0.88, 0.90, 0.92),
-                 (0.95, 0.96, 0.97), (0.20, 0.42, 0.38))  # fmt: skip
 
 
 def grey(rng: Rng, low: float = 0.3, high: float = 0.95, tint: float = 0.02) -> NDArray:
