@@ -8,13 +8,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.synthetic_or.antialias import smooth_edges
 from training.synthetic_or.cameras import Camera
 from training.synthetic_or.geometry import Geometry, Hits
 from training.synthetic_or.materials import MaterialTable
 from training.synthetic_or.noise import Noise
 from training.synthetic_or.scene import Scene
 from training.synthetic_or.shading import Shader
-from training.synthetic_or.shadows import lit_shares
+from training.synthetic_or.shadows import hard_shares, lit_shares
 from training.synthetic_or.surfaces import Surface
 from training.synthetic_or.textures import Textures
 
@@ -60,6 +61,7 @@ class Renderer:
         surface = self._surface(self._solid, hits, view)
         view.lengths[pixels], view.meshes[pixels] = hits.length, surface.mesh
         view.radiance[pixels] = self._shaded(surface, pixels, camera, rng).T
+        self._smooth_edges(view)
         if self._clear is not None:
             self._add_clear(self._clear, view, rng)
         return view.finished(self._instances)
@@ -73,6 +75,21 @@ class Renderer:
     def _shaded(self, surface: Surface, pixels: NDArray, camera: Camera, rng: np.random.Generator) -> NDArray:
         lit = lit_shares(self._solid, surface, self._shader.lights, pixels, camera.image_size[0], rng)
         return self._shader.shade(surface, lit)
+
+    def _smooth_edges(self, view: _View) -> None:
+        def look(directions: NDArray) -> tuple[Hits, NDArray]:
+            rays = view.turned(directions)
+            hits = self._solid.trace(np.broadcast_to(view.origin, rays.shape), rays)
+            return hits, self._solid.meshes_of(hits)
+
+        def shade(directions: NDArray, hits: Hits) -> NDArray:
+            rays = np.ascontiguousarray(view.turned(directions[hits.rays]).T)
+            surface = Surface.at(
+                self._solid, hits, self._materials, view.origin[:, None], rays, 1 / view.camera.fx, self._patterned
+            )
+            return self._shader.shade(surface, hard_shares(self._solid, surface, self._shader.lights)).T
+
+        smooth_edges(view.radiance, view.meshes, view.lengths, view.camera, look, shade)
 
     def _add_clear(self, geometry: Geometry, view: _View, rng: np.random.Generator) -> None:
         """Lays the nearest see-through surface over what is behind it."""
@@ -101,22 +118,23 @@ class _View:
         self.camera = camera
         pose = camera.room_from_camera.astype(np.float32)
         self.origin = np.ascontiguousarray(pose[:3, 3])
-        # cv2.transform instead of a matrix product, which wakes and spins the threads of the linear algebra library.
-        self.directions = cv2.transform(camera.rays.directions[None], pose[:3, :3])[0]
+        self.directions = self.turned(camera.rays.directions)
         pixels = camera.image_size[0] * camera.image_size[1]
         self.radiance = np.zeros((pixels, 3), np.float32)
         self.lengths, self.meshes = np.zeros(pixels, np.float32), np.full(pixels, -1, np.int32)
+
+    def turned(self, directions: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Directions `(K, 3)` of the camera frame in the room's.
+
+        By cv2.transform instead of a matrix product, which would wake the threads of the linear algebra library.
+        """
+        return np.asarray(cv2.transform(directions[None], self.camera.room_from_camera[:3, :3].astype(np.float32))[0])
 
     def origins(self, rays: NDArray | slice) -> NDArray:
         return np.broadcast_to(self.origin, self.directions[rays].shape)
 
     def rays_at(self, points: NDArray) -> NDArray[np.int64]:
-        """The rays whose pixels lie in the rectangle around `points (N, 3)`; all of them if some are out of sight.
-
-        Fisheyes bend straight edges out of that rectangle: all rays as well.
-        """
-        if self.camera.model == "equidistant":
-            return np.arange(len(self.directions))
+        """The rays whose pixels lie in the rectangle around `points (N, 3)`; all of them if some are out of sight."""
         width = self.camera.image_size[0]
         spots = self.camera.project(self.camera.camera_points_from_room(points))
         if not np.isfinite(spots).all():

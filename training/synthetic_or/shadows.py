@@ -19,7 +19,10 @@ _STEP = 2  # the coarse grid takes every second row and column
 _SAME_DEPTH = 0.03  # neighbours of one mesh whose distances differ by less (relative) share their shadows
 #: Half of a pixel's neighbours, as steps down and right; the others have it for their neighbour.
 _NEIGHBOURS = ((0, 1), (1, -1), (1, 0), (1, 1))
-_UNKNOWN = 2
+#: The share of a point that sees all of a light (nine times that fits into 16 bits), and the mark of unasked ones.
+_FULL, _UNKNOWN = 7000, 65535
+#: The coarse grid in a bordered image.
+_COARSE = np.s_[1::_STEP, 1::_STEP]
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class _Grid:
         ninth: `(N,)` where each pixel is in its block of 3x3 pixels, 0 to 8.
         points, start: `(N, 3)` m: the points seen, and where their shadow rays start.
         alike: For each of `_NEIGHBOURS` bordered images, 1 where a pixel and that neighbour show the same surface.
+        coarse_alike: The same on the coarse grid.
         led: Bordered image: True where a pixel shows the same surface as the coarse grid's pixel of its block, and may
             take its shadow from that; not so on the grid itself.
     """
@@ -42,6 +46,7 @@ class _Grid:
     points: NDArray[np.float32]
     start: NDArray[np.float32]
     alike: list[NDArray[np.uint8]]
+    coarse_alike: list[NDArray[np.uint8]]
     led: NDArray[np.bool_]
 
     @classmethod
@@ -53,11 +58,12 @@ class _Grid:
         mesh, length = np.full(shape, -1, np.int32), np.zeros(shape, np.float32)
         mesh.ravel()[place], length.ravel()[place] = surface.mesh, surface.length
         led = (mesh == _spread(mesh)) & _near(_spread(length), length)
-        led[1::_STEP, 1::_STEP] = False
+        led[_COARSE] = False
         start = surface.points + (surface.normals + surface.view) * np.float32(_OFFSET)
         return cls(
             shape, place, row % 3 * 3 + column % 3, np.ascontiguousarray(surface.points.T),
-            np.ascontiguousarray(start.T), _alike(mesh, length), led,
+            np.ascontiguousarray(start.T), _alike(mesh, length),
+            _alike(mesh[_COARSE], length[_COARSE]), led,
         )  # fmt: skip
 
     def image(self, values: NDArray) -> NDArray:
@@ -70,7 +76,7 @@ class _Grid:
 def _spread(image: NDArray) -> NDArray:
     """A bordered image with the coarse grid's values in all pixels of their blocks."""
     rows, columns = image.shape[0] - 1, image.shape[1] - 1
-    blocks = image[1::_STEP, 1::_STEP].repeat(_STEP, axis=0)[:rows].repeat(_STEP, axis=1)[:, :columns]
+    blocks = image[_COARSE].repeat(_STEP, axis=0)[:rows].repeat(_STEP, axis=1)[:, :columns]
     spread = np.zeros_like(image)
     spread[1:, 1:] = blocks
     return spread
@@ -107,6 +113,22 @@ def lit_shares(
     return np.stack([_lit_share(geometry, surface, light, grid, rng) for light in lights])
 
 
+def hard_shares(geometry: Geometry, surface: Surface, lights: Sequence[Light]) -> NDArray[np.float32]:
+    """`(L, N)` 1 where points see a light's middle, else 0: for single points that have no neighbours."""
+    points = np.ascontiguousarray(surface.points.T)
+    start = points + ((surface.normals + surface.view) * np.float32(_OFFSET)).T
+    shares = np.zeros((len(lights), len(points)), np.float32)
+    for light, share in zip(lights, shares, strict=True):
+        share[:] = ~_blocked(geometry, start, light.centre.astype(np.float32) - points)
+    return shares
+
+
+def _blocked(geometry: Geometry, start: NDArray, offsets: NDArray) -> NDArray[np.bool_]:
+    """`(K,)` whether something stands on the way from `start` to the light, which is `offsets (K, 3)` m away."""
+    lengths = np.sqrt(np.einsum("nc,nc->n", offsets, offsets))
+    return geometry.blocked(start, offsets / lengths[:, None], lengths - np.float32(_LAMP_THICKNESS))
+
+
 def _lit_share(
     geometry: Geometry, surface: Surface, light: Light, grid: _Grid, rng: np.random.Generator
 ) -> NDArray[np.float32]:
@@ -114,57 +136,65 @@ def _lit_share(
     # Shadows of what turns away from the light are its shading's business; folds may turn it back a little.
     facing = (to_light[2] > 0) & (dot(surface.normals, to_light) > -0.3 * np.sqrt(dot(to_light, to_light)))
     order = rng.permutation(9)
-    #: The bordered image: 1 where a ray reached the light, 0 where not.
-    free = np.full(grid.shape, _UNKNOWN, np.uint8)
+    #: Bordered image: how much of the light each pixel sees, of `_FULL`.
+    share = np.zeros(grid.shape, np.uint16)
 
-    def trace(which: NDArray) -> None:
+    def trace(wanted: NDArray[np.bool_]) -> None:
+        which = np.flatnonzero(wanted.ravel().take(grid.place))
         offsets = _on_light(light, order[grid.ninth[which]], rng) - grid.points.take(which, axis=0)
-        lengths = np.sqrt(np.einsum("nc,nc->n", offsets, offsets))
-        offsets /= lengths[:, None]
-        blocked = geometry.blocked(grid.start.take(which, axis=0), offsets, lengths - np.float32(_LAMP_THICKNESS))
-        free.ravel()[grid.place[which]] = ~blocked
+        free = ~_blocked(geometry, grid.start.take(which, axis=0), offsets)
+        share.ravel()[grid.place[which]] = free * _FULL
 
     wanted = grid.image(facing)
     on_grid = np.zeros(grid.shape, bool)
-    on_grid[1::_STEP, 1::_STEP] = wanted[1::_STEP, 1::_STEP]
-    trace(np.flatnonzero(on_grid.ravel().take(grid.place)))
-    follows = wanted & grid.led & _spread(_agreed(free))
-    np.copyto(free, _spread(free), where=follows)
-    trace(np.flatnonzero((wanted & ~on_grid & ~follows).ravel().take(grid.place)))
-    return np.where(facing, _averaged(free, grid.alike).ravel().take(grid.place), np.float32(0))
+    on_grid[_COARSE] = wanted[_COARSE]
+    trace(on_grid)
+    settled = _settle(share, wanted, grid)
+    trace(wanted & ~on_grid & ~settled)
+    smooth = _averaged(share, wanted, grid.alike, rounds=2).ravel().take(grid.place)
+    return np.where(facing, smooth * np.float32(1 / _FULL), np.float32(0))
 
 
-def _agreed(free: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Bordered image: True at the coarse pixels all of whose coarse neighbours are free, or all blocked."""
-    coarse = np.ascontiguousarray(free[1::_STEP, 1::_STEP])
+def _settle(share: NDArray[np.uint16], wanted: NDArray[np.bool_], grid: _Grid) -> NDArray[np.bool_]:
+    """Fills in the shares of pixels to which the coarse grid says enough, and says which (bordered image).
+
+    Enough is said where nine pixels of the grid agree, and in the midst of wide half shadows, where their mean is as
+    good as rays of each pixel. Edges of shadows and of things need these.
+    """
+    coarse, known = np.ascontiguousarray(share[_COARSE]), np.ascontiguousarray(wanted[_COARSE])
     block = np.ones((3, 3), np.uint8)
-    agreed = np.zeros(free.shape, bool)
-    agreed[1::_STEP, 1::_STEP] = (cv2.erode(coarse, block) == cv2.dilate(coarse, block)) & (coarse != _UNKNOWN)
-    return agreed
+    values = np.where(known, coarse, np.uint16(_UNKNOWN))
+    agreed = (cv2.erode(values, block) == cv2.dilate(values, block)) & known
+    midst = known & (cv2.dilate(agreed.astype(np.uint8), block) == 0)
+    mean = _averaged(coarse, known, grid.coarse_alike, rounds=3)
+    share[_COARSE] = np.where(midst, mean, coarse)
+    enough = np.zeros(grid.shape, bool)
+    enough[_COARSE] = agreed | midst
+    settled = wanted & grid.led & _spread(enough)
+    np.copyto(share, _spread(share), where=settled)
+    return settled
 
 
-def _averaged(free: NDArray[np.uint8], alike: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    """Mean over the 3x3 pixels that show the same surface, twice: soft shadows for one ray, none across edges."""
-    known = (free != _UNKNOWN).astype(np.uint8)
-    lit = (free == 1).astype(np.uint8)
-    count, total = known.copy(), lit.copy()
+def _averaged(
+    share: NDArray[np.uint16], known: NDArray[np.bool_], alike: list[NDArray[np.uint8]], rounds: int
+) -> NDArray[np.uint16]:
+    """Means over the 3x3 known pixels that show the same surface, so often: soft shadows that stop at edges."""
+    weight = known.astype(np.uint8)
+    count = weight.copy()
     for step, same in zip(_NEIGHBOURS, alike, strict=True):
         here, there = _pair(step)
-        count[here] += known[there] & same
-        count[there] += known[here] & same
-        total[here] += lit[there] & same
-        total[there] += lit[here] & same
-    share = total / np.maximum(count, 1).astype(np.float32)
-    # Again, for nine rays give ten steps only, which contrast and sharpening would bring out as grain.
-    known = (count > 0).astype(np.uint8)
-    weight, smooth = known.astype(np.float32), share.copy()
-    for step, same in zip(_NEIGHBOURS, alike, strict=True):
-        here, there = _pair(step)
-        smooth[here] += share[there] * same
-        smooth[there] += share[here] * same
-        weight[here] += known[there] & same
-        weight[there] += known[here] & same
-    return smooth / np.maximum(weight, 1)
+        count[here] += weight[there] & same
+        count[there] += weight[here] & same
+    scale = 1 / np.maximum(count, 1).astype(np.float32)
+    for _ in range(rounds):
+        share = share * weight
+        total = share.copy()
+        for step, same in zip(_NEIGHBOURS, alike, strict=True):
+            here, there = _pair(step)
+            total[here] += share[there] * same
+            total[there] += share[here] * same
+        share = (total * scale + np.float32(0.5)).astype(np.uint16)
+    return share
 
 
 def _on_light(light: Light, ninth: NDArray, rng: np.random.Generator) -> NDArray[np.float32]:
