@@ -15,9 +15,16 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from training.synthetic_or.benchmark import split_names
     from training.synthetic_or.config import SynthConfig
 
     add_options(parser, SynthConfig)
+    splits = split_names()
+    parser.add_argument(
+        "--benchmark", choices=splits, metavar="SPLIT",
+        help=f"a split of the benchmark SynthOR ({', '.join(splits)}), which has its own settings; --images takes its "
+        "first ones, --size makes them smaller",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, help="folder to write; an unfinished one is continued")
     machines = parser.add_mutually_exclusive_group()
     machines.add_argument("--workers", type=int, help="processes; one for every usable processor if not given")
@@ -48,11 +55,9 @@ def run(args: argparse.Namespace) -> int:
         _build_bodies()
         if args.out is None:
             return 0
-    from training.synthetic_or.config import SynthConfig
-
     if args.out is None:
         raise ConfigError("command line: out: missing; give the folder to write with --out")
-    config = settings_from_args(SynthConfig, args)
+    config = _config(args)
     _require("embreex", "scipy", install="pip install 'orpose[synth]'", purpose="to render")
     _check(args, config)
     from training.synthetic_or.generate import generate
@@ -63,8 +68,24 @@ def run(args: argparse.Namespace) -> int:
     print(f"views with nobody: {made.empty}  views rejected: {rejected}")
     if made.images < config.num_images:
         print(f"{config.num_images - made.images} views are missing: things before the lens wherever a camera was put")
+    if args.benchmark:
+        from training.synthetic_or.benchmark import check_split
+
+        compared = check_split(args.benchmark, config, args.out)
+        print(f"SynthOR {args.benchmark}: {compared} scenes compared with the checksum, all as they must be")
     _write_extras(args, config)
     return 0
+
+
+def _config(args: argparse.Namespace) -> SynthConfig:
+    from training.synthetic_or.benchmark import split_config
+    from training.synthetic_or.config import SynthConfig
+
+    if args.benchmark:
+        return split_config(
+            args.benchmark, {name: vars(args)[name] for name in SynthConfig.model_fields if name in args}
+        )
+    return settings_from_args(SynthConfig, args)
 
 
 def _check(args: argparse.Namespace, config: SynthConfig) -> None:
