@@ -16,6 +16,7 @@ COMMANDS = {
     "replay": "play a bag through the node over DDS, record what it publishes, write a report",
     "bench": "latency, throughput and memory of the models on this machine, beside a peer",
     "synth": "render a labelled synthetic operating room",
+    "pseudo-label": "label images with a teacher: soft and hard pseudo labels, 2D and 3D",
     "train": "train a student network from a configuration file",
     "evaluate": "compute a metric of results against annotations",
     "export": "turn trained weights into a static graph (ONNX)",

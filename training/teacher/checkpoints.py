@@ -1,0 +1,85 @@
+"""Weights that others published: read without unpickling code, checked key by key."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from orpose_models.errors import ModelError
+
+#: Where training scripts put the weights, beside optimiser and epoch.
+_CONTAINERS = ("state_dict", "model")
+#: What data-parallel wrappers put before every name.
+_WRAPPER = "module."
+_SHOWN = 3
+
+
+def read_tensors(path: Path, *, hint: str) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file or of a PyTorch checkpoint, by name.
+
+    Args:
+        path: The file.
+        hint: What to fetch where it is missing.
+
+    Raises:
+        ModelError: It is missing or corrupt, or holds other things than tensors, numbers and text.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: no such weight file; {hint}")
+    try:
+        found = load_file(path) if path.suffix == ".safetensors" else _load_checkpoint(path)
+    except (SafetensorError, OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
+        raise ModelError(f"{path}: not a readable weight file ({_first_line(error)}); {hint}") from None
+    except pickle.UnpicklingError:
+        raise ModelError(
+            f"{path}: damaged, or it holds Python objects, which are never unpickled; expected tensors alone: save its"
+            " state_dict on a machine that may run it, or fetch it again"
+        ) from None
+    for container in _CONTAINERS:
+        if isinstance(found, Mapping) and isinstance(found.get(container), Mapping):
+            found = found[container]
+    tensors = {str(k).removeprefix(_WRAPPER): v for k, v in found.items()} if isinstance(found, Mapping) else {}
+    tensors = {name: value for name, value in tensors.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise ModelError(f"{path}: holds no weights; {hint}")
+    return tensors
+
+
+def _load_checkpoint(path: Path) -> Any:
+    # Training scripts save their last error beside the weights, as a numpy number.
+    numbers: list[Any] = [np.dtype, np.dtypes.Float64DType, np.dtypes.Float32DType]
+    scalar = np.float64(0).__reduce__()[0]
+    numbers += [scalar, (scalar, "numpy.core.multiarray.scalar")]
+    with torch.serialization.safe_globals(numbers):
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def load_strictly(module: nn.Module, tensors: Mapping[str, Tensor], path: Path, *, expected: str) -> None:
+    """Loads all of `tensors` into all of `module`.
+
+    Raises:
+        ModelError: A name is missing, is one too many, or has another shape; `expected` says what the file should be.
+    """
+    own = module.state_dict()
+    counters = {name for name in own if name.endswith("num_batches_tracked")}  # older files have none
+    problems = {
+        "missing": sorted(set(own) - set(tensors) - counters),
+        "unexpected": sorted(set(tensors) - set(own)),
+        "of another shape": sorted(n for n in set(own) & set(tensors) if own[n].shape != tensors[n].shape),
+    }
+    told = [f"{len(names)} {what} ({', '.join(names[:_SHOWN])})" for what, names in problems.items() if names]
+    if told:
+        raise ModelError(f"{path}: does not fit: {'; '.join(told)}; expected {expected}")
+    module.load_state_dict({**{name: own[name] for name in counters}, **tensors})
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,95 @@
+"""A teacher: three stages in a row, from images to soft and hard pseudo labels (paper.md, Teacher)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orpose_models.annotations import PersonLabel
+from orpose_models.network.lifter import FRAME_LINES
+from orpose_models.skeleton import H36M17_SOURCES
+from training.teacher.config import TeacherConfig
+from training.teacher.stages import Boxes, BoxStage, Image, KeypointStage, LiftStage
+from training.teacher.tta import AugmentedBoxes, augmented_joints, views_of
+
+#: Shorter sides of a box, px, are no person.
+_MIN_SIDE_PX = 1.0
+#: Annotation ids of an image's people start at its image id times this (TeacherConfig.max_people is below it).
+IDS_PER_IMAGE = 1000
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """The three stages and what becomes a label."""
+
+    boxes: BoxStage
+    keypoints: KeypointStage
+    lifting: LiftStage
+    config: TeacherConfig
+
+    def label(self, images: Sequence[Image], image_ids: Sequence[int]) -> list[list[PersonLabel]]:
+        """The people of each image `(H, W, 3)` BGR, best first."""
+        found = AugmentedBoxes(self.boxes, self.config.box_views).detect(images)
+        return [
+            self._label_one(image, image_id, boxes)
+            for image, image_id, boxes in zip(images, image_ids, found, strict=True)
+        ]
+
+    def _label_one(self, image: Image, image_id: int, boxes: Boxes) -> list[PersonLabel]:
+        boxes = usable_boxes(boxes, image.shape, self.config)
+        joints = augmented_joints(self.keypoints, image, boxes.xyxy, views_of(self.config.keypoint_views))
+        return pseudo_labels(boxes, joints, self.lifting, self.config.joint_threshold, image.shape[0], image_id)
+
+
+def usable_boxes(boxes: Boxes, shape: tuple[int, ...], config: TeacherConfig) -> Boxes:
+    """The best boxes above the threshold, cut to the image of `shape` (H, W, ...)."""
+    height, width = shape[:2]
+    xyxy = boxes.xyxy.clip(0, [width, height, width, height]).astype(np.float32)
+    kept = (boxes.scores >= config.box_threshold) & ((xyxy[:, 2:] - xyxy[:, :2]) >= _MIN_SIDE_PX).all(axis=1)
+    return Boxes(xyxy[kept][: config.max_people], boxes.scores[kept][: config.max_people])
+
+
+def pseudo_labels(
+    boxes: Boxes, joints: NDArray[np.float32], lifting: LiftStage, threshold: float, lines: int, image_id: int
+) -> list[PersonLabel]:
+    """Soft and hard set of one image's people, and the 3D of each (paper.md, Pseudo labels).
+
+    The soft set holds all joints with their confidence, the hard set those of at least `threshold`; the others are
+    0, 0, 0. S3D = lifter(S2D), H3D = lifter(H2D). A 3D joint has flag 2 where all joints it is made of are hard, else
+    1; a person without a hard joint has no H3D (flag 0).
+
+    Args:
+        boxes: The people.
+        joints: `(N, 17, 3)` x, y px, confidence.
+        lifting: The third stage.
+        threshold: Of the hard set.
+        lines: The image's height, px.
+        image_id: Theirs.
+    """
+    if len(boxes) == 0:
+        return []
+    soft = np.asarray(joints, np.float64).copy()
+    soft[..., 2] = soft[..., 2].clip(0, 1)
+    is_hard = soft[..., 2] >= threshold
+    hard = np.concatenate([soft[..., :2], np.full((len(soft), 17, 1), 2.0)], axis=-1) * is_hard[..., None]
+    frame_px = soft[..., :2] * (FRAME_LINES / lines)
+    flags = np.stack([1 + is_hard[:, list(sources)].all(axis=1) for sources in H36M17_SOURCES], axis=1)[..., None]
+    soft_3d = np.concatenate([lifting.lift(frame_px, np.ones_like(is_hard)), flags], axis=-1)
+    hard_3d = np.concatenate([lifting.lift(frame_px, is_hard), flags], axis=-1)
+    hard_3d *= is_hard.any(axis=1)[:, None, None]
+    return [
+        PersonLabel(
+            annotation_id=image_id * IDS_PER_IMAGE + number + 1,
+            image_id=image_id,
+            bbox=np.concatenate([box[:2], box[2:] - box[:2]]).astype(np.float64),
+            keypoints=hard[number],
+            score=round(float(score), 5),
+            keypoints_soft=soft[number],
+            keypoints_3d_soft=soft_3d[number],
+            keypoints_3d_hard=hard_3d[number],
+        )
+        for number, (box, score) in enumerate(zip(boxes.xyxy, boxes.scores, strict=True))
+    ]
