@@ -13,6 +13,7 @@ from training.synthetic_or.cameras import Camera
 from training.synthetic_or.geometry import Geometry, Hits
 from training.synthetic_or.materials import MaterialTable
 from training.synthetic_or.noise import Noise
+from training.synthetic_or.reflections import mirrored
 from training.synthetic_or.scene import Scene
 from training.synthetic_or.shading import Shader
 from training.synthetic_or.shadows import hard_shares, lit_shares
@@ -21,6 +22,8 @@ from training.synthetic_or.textures import Textures
 
 #: Surfaces less opaque than this are glass: depth and instance ids are those of what lies behind.
 _GLASS = 0.5
+#: How much of each lamp things see that are only mirrored: no shadow rays for these.
+_MIRRORED_LIGHT = 0.7
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,9 @@ class Renderer:
         pixels = camera.rays.pixels[hits.rays]
         surface = self._surface(self._solid, hits, view)
         view.lengths[pixels], view.meshes[pixels] = hits.length, surface.mesh
-        view.radiance[pixels] = self._shaded(surface, pixels, camera, rng).T
+        radiance = self._shaded(surface, pixels, camera, rng)
+        self._add_mirrored(radiance, surface, pixels, camera)
+        view.radiance[pixels] = radiance.T
         self._smooth_edges(view)
         if self._clear is not None:
             self._add_clear(self._clear, view, rng)
@@ -75,6 +80,21 @@ class Renderer:
     def _shaded(self, surface: Surface, pixels: NDArray, camera: Camera, rng: np.random.Generator) -> NDArray:
         lit = lit_shares(self._solid, surface, self._shader.lights, pixels, camera.image_size[0], rng)
         return self._shader.shade(surface, lit)
+
+    def _add_mirrored(self, radiance: NDArray, surface: Surface, pixels: NDArray, camera: Camera) -> None:
+        mirror = self._materials.mirror.take(surface.mesh)
+        if not mirror.any():
+            return
+
+        def look(origins: NDArray, directions: NDArray) -> tuple[NDArray, NDArray]:
+            hits = self._solid.trace(origins, directions)
+            starts, along = (np.ascontiguousarray(rays[hits.rays].T) for rays in (origins, directions))
+            seen = Surface.at(self._solid, hits, self._materials, starts, along, 8 / camera.fx, self._patterned)
+            lit = np.full((len(self._shader.lights), len(hits.rays)), _MIRRORED_LIGHT, np.float32)
+            return self._shader.shade(seen, lit), hits.rays
+
+        which, share, light = mirrored(surface, mirror, pixels, camera.image_size, look)
+        radiance[:, which] += share * (light - radiance[:, which])
 
     def _smooth_edges(self, view: _View) -> None:
         def look(directions: NDArray) -> tuple[Hits, NDArray]:

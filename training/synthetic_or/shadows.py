@@ -21,6 +21,10 @@ _SAME_DEPTH = 0.03  # neighbours of one mesh whose distances differ by less (rel
 _NEIGHBOURS = ((0, 1), (1, -1), (1, 0), (1, 1))
 #: The share of a point that sees all of a light (nine times that fits into 16 bits), and the mark of unasked ones.
 _FULL, _UNKNOWN = 7000, 65535
+#: How often wide half shadows are averaged over the coarse grid, and all shadows over the image in the end.
+_ROUNDS, _LAST_ROUNDS = 5, 2
+#: Smaller images have a shadow ray of every pixel: the coarse grid would miss too much.
+_SMALL_PX = 40_000
 #: The coarse grid in a bordered image.
 _COARSE = np.s_[1::_STEP, 1::_STEP]
 
@@ -146,30 +150,34 @@ def _lit_share(
         share.ravel()[grid.place[which]] = free * _FULL
 
     wanted = grid.image(facing)
-    on_grid = np.zeros(grid.shape, bool)
-    on_grid[_COARSE] = wanted[_COARSE]
-    trace(on_grid)
-    settled = _settle(share, wanted, grid)
-    trace(wanted & ~on_grid & ~settled)
-    smooth = _averaged(share, wanted, grid.alike, rounds=2).ravel().take(grid.place)
+    if wanted.size < _SMALL_PX:
+        trace(wanted)
+    else:
+        on_grid = np.zeros(grid.shape, bool)
+        on_grid[_COARSE] = wanted[_COARSE]
+        trace(on_grid)
+        settled = _settle(share, wanted, grid)
+        trace(wanted & ~on_grid & ~settled)
+    smooth = _averaged(share, wanted, grid.alike, _LAST_ROUNDS).ravel().take(grid.place)
     return np.where(facing, smooth * np.float32(1 / _FULL), np.float32(0))
 
 
 def _settle(share: NDArray[np.uint16], wanted: NDArray[np.bool_], grid: _Grid) -> NDArray[np.bool_]:
     """Fills in the shares of pixels to which the coarse grid says enough, and says which (bordered image).
 
-    Enough is said where nine pixels of the grid agree, and in the midst of wide half shadows, where their mean is as
-    good as rays of each pixel. Edges of shadows and of things need these.
+    Only sharp edges of shadows, where full light and full shadow are close together, and edges of things need rays of
+    every pixel: in wide half shadows a mean over the grid is smoother than these.
     """
     coarse, known = np.ascontiguousarray(share[_COARSE]), np.ascontiguousarray(wanted[_COARSE])
-    block = np.ones((3, 3), np.uint8)
+    block, wide = np.ones((3, 3), np.uint8), np.ones((5, 5), np.uint8)
     values = np.where(known, coarse, np.uint16(_UNKNOWN))
     agreed = (cv2.erode(values, block) == cv2.dilate(values, block)) & known
-    midst = known & (cv2.dilate(agreed.astype(np.uint8), block) == 0)
-    mean = _averaged(coarse, known, grid.coarse_alike, rounds=3)
-    share[_COARSE] = np.where(midst, mean, coarse)
+    bright, dark = (cv2.dilate((agreed & (coarse == value)).astype(np.uint8), wide) for value in (_FULL, 0))
+    sharp = (bright & dark).astype(bool)
+    mean = _averaged(coarse, known, grid.coarse_alike, _ROUNDS)
+    share[_COARSE] = np.where(sharp, coarse, mean)
     enough = np.zeros(grid.shape, bool)
-    enough[_COARSE] = agreed | midst
+    enough[_COARSE] = known & (agreed | ~sharp)
     settled = wanted & grid.led & _spread(enough)
     np.copyto(share, _spread(share), where=settled)
     return settled
