@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from orpose.main import main
@@ -58,6 +62,66 @@ def test_errors_are_one_line_and_exit_2(config: Path, tmp_path: Path, capsys: py
     errors = capsys.readouterr().err.splitlines()
     assert ["none.yaml" in errors[0], "no checkpoint" in errors[1], "iterationz" in errors[2]] == [True] * 3
     assert len(errors) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda root: root.pop("annotations"), "annotations: expected a list, got nothing"),
+        (lambda root: root["images"][0].pop("width"), "image 0: width: missing"),
+        (lambda root: root["annotations"][1].pop("bbox"), "annotation 2: bbox: missing"),
+        (lambda root: root["annotations"][1].update(keypoints=[1.0] * 48), "expected 51 numbers, got 48"),
+        (lambda root: root["annotations"][1].update(bbox=[1, 2, float("nan"), 3]), "bbox: holds a value that is not f"),
+        (lambda root: root["annotations"][1].update(keypoints_soft=[0.5] * 34), "keypoints_soft: expected 51 numbers"),
+        (lambda root: root["annotations"][1].update(joint_weight=[1.0] * 16), "joint_weight: expected 17 numbers"),
+        (lambda root: root["annotations"][1].update(image_id=77), "no image has id 77"),
+        (lambda root: root.update(annotations=[]), "no labelled person in 4 images"),
+        (lambda root: root.update(images=[], annotations=[]), "images: empty"),
+    ],
+)
+def test_bad_label_files_are_one_line_and_exit_2(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: Callable[[dict], object], message: str
+) -> None:
+    labels = tmp_path / "annotations.json"
+    root = json.loads(labels.read_text())
+    change(root)
+    labels.write_text(json.dumps(root))
+    assert main(["train", str(config), "--out", str(tmp_path / "out")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert "annotations.json" in line or str(tmp_path) in line
+
+
+def test_unreadable_images_are_skipped_counted_and_listed(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "2.png").write_bytes(b"no image")
+    validation = f"validation: {{sources: [{{annotations: {tmp_path}}}]}}\nnum_workers: 0\n"
+    config.write_text(config.read_text() + validation)
+    assert main(["train", str(config), "--out", str(tmp_path / "out"), "--iterations", "2"]) == 0
+    assert "1 images could not be read and were skipped" in capsys.readouterr().out
+    (line,) = (tmp_path / "out/skipped_images.txt").read_text().splitlines()
+    assert line == f"{tmp_path}/2.png: missing, or not an image OpenCV can decode"
+    assert yaml.safe_load((tmp_path / "out/weights.yaml").read_text())["skipped_images"] == 1
+
+
+def test_a_checkpoint_of_another_preset_or_a_truncated_one(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(config.read_text() + "num_workers: 0\n")
+    command = ["train", str(config), "--out", str(tmp_path / "out"), "--iterations", "1"]
+    assert main(command) == 0
+    checkpoint = tmp_path / "out/checkpoint.pt"
+    state = torch.load(checkpoint, weights_only=True)
+    assert (state["seed"], state["config"]["name"], state["world_size"]) == (0, "noise", 1)
+    assert re.fullmatch("[0-9a-f]{12}[+]?", state["commit"])
+    config.write_text(config.read_text() + "preset: lite_single\n")
+    assert main([*command, "--resume"]) == 2
+    checkpoint.write_bytes(checkpoint.read_bytes()[: 1 << 20])
+    assert main([*command, "--resume"]) == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("orpose train:")]
+    assert "of preset lite, the run's is lite_single" in errors[0]
+    assert "a truncated one" in errors[1]
 
 
 def test_a_killed_run_goes_on(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

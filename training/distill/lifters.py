@@ -1,8 +1,8 @@
 """Trains the two lifters alone, on 2D labels disturbed as the student's own joints are: noise, cut people, any place.
 
-The student's losses (paper.md) show the lifters each image's few people once an epoch, and only labelled joints. The
-network later gives all 17 joints, so this stage does too: a joint outside of the image is put somewhere in the box,
-where the network's arg-max will put it.
+The student's losses (paper.md) show the lifters each image's few people once an epoch, and the hard branch's one only
+labelled joints. The network later gives all 17 joints, so this stage does too: a joint outside of the image is put
+somewhere in the box, where the arg-max will put it. So does `sample.place_unknown_joints` for the soft branch.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ class Trainer:
         if self.world_size == 1:
             return self.student
         devices = [self.device.index] if self.device.type == "cuda" else None
-        return DistributedDataParallel(self.student, device_ids=devices)
+        return DistributedDataParallel(self.student, device_ids=devices, gradient_as_bucket_view=True)
 
     @property
     def checkpoint_path(self) -> Path:

@@ -1,0 +1,57 @@
+"""What a run starts from: random weights, another run's, and one branch made of two or two of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from orpose_models.errors import ConfigError, ModelError
+from orpose_models.network import build_student, save_weights
+from training.distill.config import TrainConfig
+from training.distill.start import initial_student
+
+
+def config_of(preset: str, weights: Path | None, **changes: object) -> TrainConfig:
+    return TrainConfig.model_validate({
+        "name": "a", "preset": preset, "sources": [{"annotations": "a"}], "iterations": 1, "initial_weights": weights,
+        "stages": [{"until": 1, "size": (96, 64), "batch_size": 2}], **changes,
+    })  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("weights")
+    torch.manual_seed(0)
+    for preset in ("lite", "lite_single"):
+        save_weights(build_student(preset), folder / f"{preset}.safetensors")
+    return {preset: folder / f"{preset}.safetensors" for preset in ("lite", "lite_single")}
+
+
+@pytest.mark.parametrize(("source", "preset"), [("lite", "lite_single"), ("lite_single", "lite"), ("lite", "lite")])
+def test_ablations_start_from_one_undistilled_student(weights: dict[str, Path], source: str, preset: str) -> None:
+    student = initial_student(config_of(preset, weights[source]), [])
+    start = initial_student(config_of(source, weights[source]), []).state_dict()
+    for key, value in student.state_dict().items():
+        origin = key if key in start else key.replace("keypoint.soft", "keypoint.hard").replace("_soft", "_hard")
+        assert torch.equal(value, start[origin]), key
+
+
+def test_settings_reach_the_student(weights: dict[str, Path]) -> None:
+    changes = {"trained_labels": "soft", "hard_3d_target": "h3d", "keypoint_rois_per_image": 3, "precision": "bf16"}
+    heads = initial_student(config_of("lite_single", weights["lite"], **changes), []).heads
+    assert (heads.trained_labels, heads.hard_3d_target, heads.keypoint_rois_per_image) == ("soft", "h3d", 3)
+    assert heads.keypoint.train_in_bf16
+
+
+def test_weights_of_another_preset(weights: dict[str, Path]) -> None:
+    with pytest.raises(ConfigError, match=r"lite\.safetensors is of preset 'lite', the run's is 'r50'"):
+        initial_student(config_of("r50", weights["lite"]), [])
+
+
+def test_truncated_weights(weights: dict[str, Path], tmp_path: Path) -> None:
+    path = tmp_path / "cut.safetensors"
+    path.write_bytes(weights["lite"].read_bytes()[:50_000])
+    with pytest.raises(ModelError, match="not a readable safetensors file"):
+        initial_student(config_of("lite", path), [])
