@@ -50,7 +50,9 @@ def map_on_cluster(
 
 def _connected(address: str) -> Any:
     """The module ray, connected."""
-    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", _UNWANTED)  # read when ray is imported
+    # Read when ray is imported. Its C++ side says that actors' arguments may be lost: they stay with us.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", _UNWANTED)
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
         import ray
         import ray.data
