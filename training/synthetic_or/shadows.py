@@ -21,6 +21,8 @@ _SAME_DEPTH = 0.03  # neighbours of one mesh whose distances differ by less (rel
 _NEIGHBOURS = ((0, 1), (1, -1), (1, 0), (1, 1))
 #: The share of a point that sees all of a light (nine times that fits into 16 bits), and the mark of unasked ones.
 _FULL, _UNKNOWN = 7000, 65535
+#: How far rays stray from the middle of their ninth of a light (half its width is 1): less bands, more grain.
+_JITTER = 0.22
 #: How often wide half shadows are averaged over the coarse grid, and all shadows over the image in the end.
 _ROUNDS, _LAST_ROUNDS = 5, 2
 #: Smaller images have a shadow ray of every pixel: the coarse grid would miss too much.
@@ -208,7 +210,7 @@ def _averaged(
 def _on_light(light: Light, ninth: NDArray, rng: np.random.Generator) -> NDArray[np.float32]:
     """`(K, 3)` points on the light: each pixel of a 3x3 block looks at its own ninth, so that their mean sees all."""
     centres = np.array([(k % 3, k // 3) for k in range(9)], np.float32) / 1.5 - np.float32(2 / 3)
-    jitter = rng.random((len(ninth), 2), np.float32) * np.float32(0.24) - np.float32(0.12)
+    jitter = rng.random((len(ninth), 2), np.float32) * np.float32(2 * _JITTER) - np.float32(_JITTER)
     samples = np.empty((len(ninth), 3), np.float32)
     samples[:, :2] = (centres.take(ninth, axis=0) + jitter) * light.half[:2].astype(np.float32)
     samples[:, 2] = 0
