@@ -75,7 +75,7 @@ def _read_source(source: SourceConfig) -> list[Item]:
         raise AnnotationError(
             f"{path}: categories[0].keypoints: training needs COCO-17, got {annotations.skeleton.name}"
         )
-    folder = _image_folder(source, path, annotations.images)
+    folder = image_folder(source, path, annotations.images)
     persons = annotations.persons_by_image()
     images = annotations.images
     if source.limit is not None and source.limit < len(images):
@@ -83,7 +83,8 @@ def _read_source(source: SourceConfig) -> list[Item]:
     return [Item(folder / image.file_name, image, persons[image.image_id]) for image in images]
 
 
-def _image_folder(source: SourceConfig, path: Path, images: tuple[LabelledImage, ...]) -> Path:
+def image_folder(source: SourceConfig, path: Path, images: tuple[LabelledImage, ...]) -> Path:
+    """The folder that the label file `path`'s image names start from. Raises: InputError or AnnotationError."""
     if not images:
         raise AnnotationError(f"{path}: images: empty; training and validation need images")
     folders = [path.parent, path.parent / "images"] if source.images is None else [source.images]

@@ -87,7 +87,7 @@ class NetworkKeypoints(Settings):
 
 
 class NetworkLifting(Settings):
-    """The lifters of one of our own networks: the mean of its two."""
+    """The lifters of one of our own networks: their mean."""
 
     kind: Literal["network"] = Field(description="which of the kinds")
     weights: Path = Field(description="safetensors file")

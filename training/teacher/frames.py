@@ -25,7 +25,7 @@ from orpose_models.files import write_atomically
 from orpose_models.runtime.frames import Unreadable
 from orpose_models.runtime.images import to_bgr8
 from orpose_models.runtime.sources import BAG_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES, images_in, open_source
-from training.data.dataset import SourceConfig, read_items
+from training.data.dataset import SourceConfig, image_folder
 from training.teacher.config import LabellingConfig
 
 
@@ -164,17 +164,16 @@ class _Finder:
         name = path.resolve().name
         prefix = f"{name}/" if self._several else ""
         seen: dict[tuple[str, str | None], int] = {}
-        for item in read_items([SourceConfig(annotations=labels)]):
-            image = item.image
+        images = read_annotations(labels).images
+        folder = image_folder(SourceConfig(annotations=labels), labels, images)
+        for image in images:
             sequence = prefix + (image.sequence or name)
             index = seen[sequence, image.camera_id] = seen.get((sequence, image.camera_id), -1) + 1
             if index % self._config.every == 0:
                 frame_index = index if image.frame_index is None else image.frame_index
                 camera_id = None if image.camera_id is None else prefix + image.camera_id
-                yield FrameRef(
-                    image.image_id, self._relative(item.path), sequence, frame_index, camera_id, image.topic,
-                    image.stamp_ns,
-                )  # fmt: skip
+                file = self._relative(folder / image.file_name)
+                yield FrameRef(image.image_id, file, sequence, frame_index, camera_id, image.topic, image.stamp_ns)
 
     def _recorded(self, path: Path, sequence: str) -> Iterator[FrameRef]:
         """The frames of a bag or a video, written below `images/` of the output folder."""

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from orpose_models.annotations import AnnotationSet, LabelledImage, PersonLabel, annotations_to_dict
 from orpose_models.bulk import map_items, usable_cpus
 from orpose_models.errors import ConfigError, ImageError, InputError
-from orpose_models.files import write_atomically
+from orpose_models.files import remove_temporaries, write_atomically
 from orpose_models.network.weights import file_sha256
 from orpose_models.runtime.images import decode_image, to_bgr8
 from training.data.privacy import down_and_up
@@ -104,9 +104,11 @@ def prepare(out: Path, wanted: Mapping[str, Any]) -> None:
     except ValueError:
         raise ConfigError(f"{path}: not the settings of a labelling run; use an empty folder") from None
     if found is not None and (changed := _changed(found, wanted)):
-        raise ConfigError(
-            f"{out}: begun with other settings ({', '.join(changed)}); use the same ones or another --out"
-        )
+        if any((out / "shards").glob("*.json")):
+            advice = "use the same ones or another --out"
+            raise ConfigError(f"{out}: begun with other settings ({', '.join(changed)}); {advice}")
+        (out / "frames.json").unlink(missing_ok=True)  # nothing was labelled yet
+    remove_temporaries(out / "shards")
     write_atomically(path, json.dumps(wanted, indent=1).encode())
 
 

@@ -69,7 +69,7 @@ class NetworkBoxStage:
 
 
 class NetworkKeypointStage:
-    """The joints of one of our own networks. Heatmaps are logits over the boxes, 56x56, the mean of both branches."""
+    """The joints of one of our own networks. Heatmaps are logits over the boxes, 56x56, the mean of the branches."""
 
     def __init__(self, config: NetworkKeypoints, device: torch.device) -> None:
         self._eye = _Eye(config.weights, config.size, device)
@@ -96,7 +96,7 @@ class NetworkKeypointStage:
 
 
 class NetworkLiftStage:
-    """The mean of one of our networks' two lifters."""
+    """The mean of one of our networks' lifters."""
 
     def __init__(self, weights: Path, device: torch.device) -> None:
         self._heads = load_student(weights).heads.to(device)
@@ -108,5 +108,5 @@ class NetworkLiftStage:
         points = lifter_input(torch.from_numpy(np.asarray(joints, np.float32)).to(self._device), 1.0)
         points = points * visible_lifter_joints(torch.from_numpy(known).to(self._device))[..., None]
         entering = stats.standardise_2d(points)
-        mean = (self._heads.lifter_hard(entering) + self._heads.lifter_soft(entering)) / 2
-        return with_pelvis(stats.restore_3d(mean)).cpu().numpy()
+        standard = torch.stack([lifter(entering) for lifter in self._heads.lifters]).mean(dim=0)
+        return with_pelvis(stats.restore_3d(standard)).cpu().numpy()
