@@ -72,7 +72,10 @@ def run(args: argparse.Namespace) -> int:
         from training.synthetic_or.benchmark import check_split
 
         compared = check_split(args.benchmark, config, args.out)
-        print(f"SynthOR {args.benchmark}: {compared} scenes compared with the checksum, all as they must be")
+        if compared:
+            print(f"SynthOR {args.benchmark}: the first {compared} scenes agree with the checksum")
+        else:
+            print(f"SynthOR {args.benchmark}: nothing to compare: another --size, or fewer images than a scene")
     _write_extras(args, config)
     return 0
 

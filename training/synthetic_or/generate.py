@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from orpose_models.bulk import map_items
@@ -69,6 +70,7 @@ class SceneWriter:
 
     def __call__(self) -> Callable[[int], SceneState]:
         cv2.setNumThreads(1)
+        threadpool_limits(1)  # numpy's: small matrices gain nothing, and sums must not depend on the number of cores
         if _settings_in(self.out) != _settings_of(self.config):
             raise InputError(
                 f"{self.out}: is not the same folder on {socket.gethostname()}; give an --out that all machines share"
