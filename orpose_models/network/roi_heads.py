@@ -83,7 +83,7 @@ class RoIHeads(nn.Module):
         delta_targets = BOX_CODER.encode_single(torch.cat(matched), torch.cat(boxes))
         logits, deltas = self.box(pool_rois(features, boxes, BOX_CELLS, self.preset))
         labels = torch.cat([s.labels for s in sampled])
-        classification, regression = box_loss(logits, deltas, labels, delta_targets)
+        classification, regression = box_loss(logits.float(), deltas.float(), labels, delta_targets)
         return {"loss_classifier": classification, "loss_box_reg": regression}
 
     def _keypoint_losses(

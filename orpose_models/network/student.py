@@ -71,7 +71,9 @@ class Student(nn.Module):
         if targets is None:
             raise ValueError("targets: expected one dict per image in training mode, got None")
         complete = [complete_target(target, image) for target, image in zip(targets, images, strict=True)]
-        proposals, losses = self.rpn(batch, _named(features), complete)
+        # boxes are px: autocast's 8 or 11 bits would move them, so proposals are made in float32
+        with torch.autocast(batch.tensors.device.type, enabled=False):
+            proposals, losses = self.rpn(batch, _named([each.float() for each in features]), complete)
         return {**losses, **self.heads.losses(features, proposals, complete)}
 
     def _infer(self, batch: ImageList, features: list[Tensor], decoding: str) -> list[Target]:

@@ -134,6 +134,23 @@ def test_convolutions_in_bfloat16_change_training_a_little_and_inference_not_at_
     assert torch.equal(head(features), inferred)
 
 
+def test_autocast_leaves_boxes_in_float32_and_changes_losses_little(
+    student: Student, target: dict[str, Tensor]
+) -> None:
+    pictures, seen = [image(), image()], []
+    student.rpn.register_forward_hook(lambda _, __, output: seen.extend(output[0]))
+    losses = []
+    for enabled in (False, True):
+        torch.manual_seed(3)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            losses.append(student(pictures, [target, target]))
+    assert {boxes.dtype for boxes in seen} == {torch.float32}
+    for name in LOSSES:
+        assert losses[1][name].item() == pytest.approx(losses[0][name].item(), rel=0.25, abs=0.02), name
+    sum(losses[1].values()).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in student.parameters())
+
+
 def test_weights_of_people_scale_their_losses(student: Student, target: dict[str, Tensor]) -> None:
     target["weights"] = torch.zeros(len(target["boxes"]))
     losses = student([image(), image()], [target, target])
