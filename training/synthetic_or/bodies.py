@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
-from scipy.spatial.transform import Rotation
 
 from orpose_models.skeleton import h36m17_from_coco17
 from training.synthetic_or.build_bodies import BONE_NAMES
@@ -183,7 +182,12 @@ def _dense(bones: NDArray, weights: NDArray, num_bones: int) -> NDArray[np.float
 
 def rotation_about(axis: str, degrees: float) -> NDArray:
     """`(3, 3)` rotation about a coordinate axis ("x", "y" or "z")."""
-    return Rotation.from_euler(axis, degrees, degrees=True).as_matrix()
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    first, second = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
+    rotation = np.eye(3)
+    rotation[first, first] = rotation[second, second] = c
+    rotation[second, first], rotation[first, second] = s, -s
+    return rotation
 
 
 def frame_from(primary: NDArray, secondary: NDArray) -> NDArray:

@@ -59,10 +59,8 @@ class Renderer:
     def render(self, camera: Camera, rng: np.random.Generator) -> Rendered:
         """One view; soft shadows are sampled with `rng`."""
         view = _View(camera)
-        hits = self._solid.trace(view.origins(slice(None)), view.directions)
-        pixels = camera.rays.pixels[hits.rays]
+        hits, pixels = self._first_hits(view)
         surface = self._surface(self._solid, hits, view)
-        view.lengths[pixels], view.meshes[pixels] = hits.length, surface.mesh
         radiance = self._shaded(surface, pixels, camera, rng)
         self._add_mirrored(radiance, surface, pixels, camera)
         view.radiance[pixels] = radiance.T
@@ -70,6 +68,19 @@ class Renderer:
         if self._clear is not None:
             self._add_clear(self._clear, view, rng)
         return view.finished(self._instances)
+
+    def glimpse(self, camera: Camera) -> Rendered:
+        """A black picture with depth, distance and instances: quick, to see whether a view is worth rendering."""
+        view = _View(camera)
+        self._first_hits(view)
+        return view.finished(self._instances)
+
+    def _first_hits(self, view: _View) -> tuple[Hits, NDArray[np.int64]]:
+        """What is seen of everything but glass, and the pixels that see it; noted down in `view`."""
+        hits = self._solid.trace(view.origins(slice(None)), view.directions)
+        pixels = view.camera.rays.pixels[hits.rays]
+        view.lengths[pixels], view.meshes[pixels] = hits.length, self._solid.meshes_of(hits)
+        return hits, pixels
 
     def _surface(self, geometry: Geometry, hits: Hits, view: _View) -> Surface:
         directions = np.ascontiguousarray(view.directions[hits.rays].T)

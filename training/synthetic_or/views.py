@@ -28,8 +28,8 @@ _MAX_BLOCKED = 0.3
 #: Or when things and people that near fill more than this.
 _MAX_NEAR = 0.75
 _NEAR_M = 1.3
-#: From this width on a small picture first costs less than the large ones that are thrown away.
-_LARGE_PX = 480
+#: From this width on a glimpse first costs less than the pictures that are thrown away.
+_LARGE_PX = 160
 #: Why a view is rejected.
 BLOCKED = "blocked"
 
@@ -144,13 +144,13 @@ def _free_shots(
 
 
 def _shot(number: int, camera: Camera, renderer: Renderer, rng: np.random.Generator) -> _Shot | None:
-    """What `camera` sees, None if something near fills the view; large pictures are tried out at a tenth first."""
+    """What `camera` sees, None if something near fills the view; a glimpse at a tenth of the size first."""
     # Pixels differ a little between CPUs; what shading draws for them must not move the next camera.
     rng = np.random.default_rng(rng.integers(1 << 62))
     width, height = camera.image_size
     if width >= _LARGE_PX:
         small = camera.resized((width // 10, height // 10))
-        if is_blocked(renderer.render(small, rng), len(small.rays.pixels)):
+        if is_blocked(renderer.glimpse(small), len(small.rays.pixels)):
             return None
     rendered = renderer.render(camera, rng)
     return None if is_blocked(rendered, len(camera.rays.pixels)) else _Shot(number, camera, rendered)

@@ -165,6 +165,15 @@ def test_the_same_scene_gives_the_same_bytes_whatever_was_rendered_before(bank):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 
 
+def test_a_glimpse_has_the_geometry_without_the_light():
+    content = scene([sheet(), box((0.5, 0.5, 0.5), GREY, PLAIN)], (LAMP,))
+    renderer = Renderer(content, make_textures(per_kind=1), Noise())
+    glimpse, rendered = renderer.glimpse(from_above()), renderer.render(from_above(), np.random.default_rng(0))
+    for name in ("depth_m", "instances", "distance_m"):
+        np.testing.assert_array_equal(getattr(glimpse, name), getattr(rendered, name))
+    assert (glimpse.linear_rgb == 0).all()
+
+
 def resident_mb() -> float:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096 / 2**20
