@@ -6,16 +6,20 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import pytest
 import torch
 
+from orpose_models.annotations import read_annotations, write_annotations
 from orpose_models.errors import OrposeError
 from orpose_models.network.weights import load_student
 from training.data.augment_config import NO_AUGMENTATION
+from training.data.dataset import SourceConfig
 from training.distill.config import TrainConfig
 from training.distill.finish import finish
 from training.distill.log import RunLog
@@ -115,6 +119,36 @@ def test_resume_with_other_data_is_refused(config: TrainConfig, tmp_path: Path) 
     fewer = config.sources[0].model_copy(update={"limit": 3})
     with pytest.raises(OrposeError, match="of 6 training images, got 3"):
         Trainer(config.model_copy(update={"sources": (fewer,)}), tmp_path, resume=True)
+
+
+def test_pseudo_labels_beside_labelled_images(
+    config: TrainConfig, make_dataset: Callable[..., Path], tmp_path: Path
+) -> None:
+    """data.md's pseudo labels: soft joints, both 3D sets, weights; some people without any hard joint."""
+    pseudo = make_dataset(4, seed=1)
+    labels = read_annotations(pseudo / "annotations.json")
+    rng = np.random.default_rng(0)
+    people = []
+    for number, person in enumerate(labels.persons):
+        assert person.keypoints is not None
+        soft = np.column_stack([person.keypoints[:, :2], rng.uniform(0.1, 1, 17)])
+        lifted = np.column_stack([rng.normal(0, 300, (17, 3)), np.full(17, 2)])
+        hard = person.keypoints.copy()
+        hard[:, 2] = 0 if number == 0 else np.where(soft[:, 2] > 0.5, 2, 0)
+        new = {"keypoints": hard, "keypoints_soft": soft, "keypoints_3d": None, "score": 0.9,
+               "keypoints_3d_soft": lifted, "keypoints_3d_hard": lifted * 0.9,
+               "joint_weight": rng.choice([0.0, 0.5, 1.0], 17)}  # fmt: skip
+        people.append(replace(person, **new))
+    write_annotations(pseudo / "annotations.json", replace(labels, persons=tuple(people)))
+    sources = (*config.sources, SourceConfig(annotations=pseudo))
+    stage = config.stages[0].model_copy(update={"until": 1.0, "batch_size": 10})
+    changes = {"sources": sources, "iterations": 3, "stages": (stage,), "hard_3d_target": "h3d", "log_every": 1}
+    trainer = Trainer(config.model_copy(update=changes), tmp_path)
+    assert trainer.train()
+    lines = [json.loads(line) for line in trainer.log.path.read_text().splitlines()]
+    for name in ("loss_2d_hard", "loss_2d_soft", "loss_3d_hard", "loss_3d_soft"):
+        assert all(0 < line[name] < 20 for line in lines), name
+    assert trainer.skipped == set()
 
 
 def test_going_on_from_other_weights(config: TrainConfig, tmp_path: Path) -> None:
