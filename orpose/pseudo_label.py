@@ -40,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--gpus", type=float, default=0.0, help="GPUs each process on the cluster takes, also parts of 1"
     )
+    parser.add_argument(
+        "--results", action="store_true", help="also write results.json for `orpose evaluate`, to judge the teacher"
+    )
     parser.add_argument("--contact-sheet", type=Path, help="also write a picture of some images with their labels")
 
 
@@ -54,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from training.teacher.config import LabellingConfig, TeacherConfig, read_teacher_config
     from training.teacher.contact_sheet import check_name, write_contact_sheet
     from training.teacher.labelling import label_images
+    from training.teacher.results import write_teacher_results
 
     config = settings_from_args(LabellingConfig, args)
     given = {"joint_threshold": args.threshold, "box_threshold": args.box_threshold, "device": args.device}
@@ -67,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
         args.input, teacher, config, args.out, workers=args.workers, cluster=args.cluster, gpus=args.gpus
     )
     print(_report(summary, args.out))
+    if args.results:
+        print(f"results {write_teacher_results(args.out, summary.batches)}")
     if args.contact_sheet:
         write_contact_sheet(args.out, args.contact_sheet, summary.batches, config.downsample)
         print(f"contact sheet {args.contact_sheet}")

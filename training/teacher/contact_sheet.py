@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from orpose_models.annotations import AnnotationSet, LabelledImage, PersonLabel, annotations_from_dict
+from orpose_models.annotations import LabelledImage, PersonLabel
 from orpose_models.draw import FAINT_BELOW, contact_sheet, draw_persons
 from orpose_models.errors import InputError
 from orpose_models.runtime.types import FrameResult, Person
 from training.data.privacy import down_and_up
-from training.teacher.labelling import read_picture, shard_path
+from training.teacher.labelling import read_picture
+from training.teacher.results import read_shard
 
 _TILES = 20
 
@@ -54,16 +54,9 @@ def _chosen(run: Path, batches: int) -> list[tuple[LabelledImage, list[PersonLab
         wanted.setdefault(int(place), []).append(place % 1)
     chosen = []
     for index, shares in wanted.items():
-        labels = _read_shard(run, index)
-        people = labels.persons_by_image()
-        numbers = sorted({int(share * len(labels.images)) for share in shares} if labels.images else set())
-        chosen += [(labels.images[number], people[labels.images[number].image_id]) for number in numbers]
+        images = read_shard(run, index)
+        chosen += [images[number] for number in sorted({int(share * len(images)) for share in shares if images})]
     return chosen
-
-
-def _read_shard(run: Path, index: int) -> AnnotationSet:
-    path = shard_path(run, index)
-    return annotations_from_dict(json.loads(path.read_text(encoding="utf-8")), source=str(path))
 
 
 def _as_drawn(person: PersonLabel) -> Person:

@@ -77,8 +77,8 @@ def label_images(
     aside = recordings_kept_aside(listing.frames, config.split)
     batches = -(-len(listing.frames) // config.batch)
     missing = [index for index in range(batches) if not shard_path(out, index).exists()]
-    if cluster is None:
-        workers = workers or 1
+    if cluster is None and workers is None:
+        workers = 1
     threads = max(1, usable_cpus() // workers) if workers else 1
     make_worker = partial(make_labeller, teacher, config, out.resolve(), threads)
     with tqdm(total=batches, initial=batches - len(missing), unit="batch", desc="label", smoothing=0.05) as bar:
