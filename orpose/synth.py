@@ -139,8 +139,8 @@ def _write_extras(args: argparse.Namespace, config: SynthConfig) -> None:
 
 def _build_bodies() -> None:
     _require("anny", install="pip install 'orpose[bodies]'", purpose="to make bodies")
-    from training.synthetic_or.bodies import BANK_PATH
-    from training.synthetic_or.build_bodies import build
+    from training.synthetic_or.people.bodies import BANK_PATH
+    from training.synthetic_or.people.build_bodies import build
 
     build(BANK_PATH)
     print(f"bodies {BANK_PATH}  {BANK_PATH.stat().st_size / 1e6:.1f} MB")

@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orpose_models.errors import ConfigError
-from training.synthetic_or.cameras import Camera
-from training.synthetic_or.fixed_room import Placed, place_given, table_frame
-from training.synthetic_or.furniture import operating_table
-from training.synthetic_or.lights import Light
-from training.synthetic_or.meshes import turned
-from training.synthetic_or.people import Floor
-from training.synthetic_or.room_file import RoomFile
-from training.synthetic_or.scene import Scene
+from training.synthetic_or.rooms.cameras import Camera
+from training.synthetic_or.rooms.furniture import operating_table
+from training.synthetic_or.rooms.lights import Light
+from training.synthetic_or.scenes.fixed_room import Placed, place_given, table_frame
+from training.synthetic_or.scenes.people import Floor
+from training.synthetic_or.scenes.room_file import RoomFile
+from training.synthetic_or.scenes.scene import Scene
+from training.synthetic_or.shapes.meshes import turned
 from training.synthetic_or.views import Assets, is_blocked
 
 #: Things vary from scene to scene: a camera is refused if they block it in all of so many draws.

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from orpose_models.settings import Settings
-from training.synthetic_or.room_file import RoomFile, load_room
+from training.synthetic_or.scenes.room_file import RoomFile, load_room
 
 _SMALLEST_PX, _LARGEST_PX = 64, 4096
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from orpose_models import annotations as ann
 from orpose_models.errors import InputError
 from orpose_models.files import write_atomically
-from training.synthetic_or.cameras import Camera
 from training.synthetic_or.config import SynthConfig
+from training.synthetic_or.rooms.cameras import Camera
 from training.synthetic_or.views import Assets, View, render_scene, render_sequence
 
 #: Key of a label file's info: reason -> how many views were drawn again or given up for it.

@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orpose_models.annotations import PersonLabel
-from training.synthetic_or.bodies import BodyBank
-from training.synthetic_or.cameras import Camera, sample_cameras, sample_families
 from training.synthetic_or.config import SynthConfig
-from training.synthetic_or.labels import label_people
-from training.synthetic_or.motion import scene_at, tracks_of
-from training.synthetic_or.noise import Noise
-from training.synthetic_or.renderer import Rendered, Renderer
-from training.synthetic_or.room_file import RoomFile
-from training.synthetic_or.scene import Scene, sample_scene
-from training.synthetic_or.sensor import expose
-from training.synthetic_or.textures import Textures, make_textures
+from training.synthetic_or.people.bodies import BodyBank
+from training.synthetic_or.rendering.labels import label_people
+from training.synthetic_or.rendering.renderer import Rendered, Renderer
+from training.synthetic_or.rendering.sensor import expose
+from training.synthetic_or.rooms.cameras import Camera, sample_cameras, sample_families
+from training.synthetic_or.scenes.motion import scene_at, tracks_of
+from training.synthetic_or.scenes.room_file import RoomFile
+from training.synthetic_or.scenes.scene import Scene, sample_scene
+from training.synthetic_or.shapes.noise import Noise
+from training.synthetic_or.shapes.textures import Textures, make_textures
 
 _MAX_TRIES = 12
 #: A view is drawn again when things (not people) nearer than 1.3 m fill more of it than this: a lamp before the lens.

@@ -10,11 +10,11 @@ import pytest
 
 pytest.importorskip("embreex", reason="rendering needs the extra 'synth'")
 
-from training.synthetic_or.bodies import BodyBank
 from training.synthetic_or.config import SynthConfig
 from training.synthetic_or.generate import generate
-from training.synthetic_or.scene import Scene, sample_scene
-from training.synthetic_or.textures import make_textures
+from training.synthetic_or.people.bodies import BodyBank
+from training.synthetic_or.scenes.scene import Scene, sample_scene
+from training.synthetic_or.shapes.textures import make_textures
 from training.synthetic_or.views import Assets, scene_generator
 
 

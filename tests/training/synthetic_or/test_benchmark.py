@@ -116,9 +116,9 @@ def test_a_rendered_split_is_compared(tmp_path, capsys, monkeypatch, small):
     benchmark.CHECKSUM_PATH.write_text(f"tiny: [{sums[0]}, {sums[1]}]\n")
     arguments = ["synth", "--benchmark", "tiny", "--no-depth", "--workers", "1", "--out"]
     assert main([*arguments, str(tmp_path / "all")]) == 0
-    assert "SynthOR tiny: 2 scenes compared" in capsys.readouterr().out
+    assert "SynthOR tiny: the first 2 scenes agree" in capsys.readouterr().out
     assert main([*arguments, str(tmp_path / "one"), "--images", "4"]) == 0
-    assert "SynthOR tiny: 1 scenes compared" in capsys.readouterr().out
+    assert "SynthOR tiny: the first 1 scenes agree" in capsys.readouterr().out
 
     benchmark.CHECKSUM_PATH.write_text(f"tiny: [{sums[1]}, {sums[1]}]\n")
     shutil.copytree(small, tmp_path / "other")
