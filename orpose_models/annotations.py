@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orpose_models.errors import AnnotationError
+from orpose_models.json_values import array_of, kind_of, list_of, scalars_of, value_of
 from orpose_models.lens import COEFFICIENTS, Lens
 from orpose_models.skeleton import COCO17, MVOR10, Skeleton
 
@@ -155,15 +156,15 @@ def read_annotations(path: str | Path) -> AnnotationSet:
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise AnnotationError(f"{path}: not JSON ({error})") from None
     if not isinstance(root, dict):
-        raise AnnotationError(f"{path}: expected a JSON object with 'images' and 'annotations', got a {_kind(root)}")
+        raise AnnotationError(f"{path}: expected a JSON object with 'images' and 'annotations', got a {kind_of(root)}")
     return annotations_from_dict(root, source=str(path))
 
 
 def annotations_from_dict(root: Mapping[str, Any], *, source: str) -> AnnotationSet:
     """The objects of a decoded COCO JSON; `source` names the file in errors."""
     skeleton = _skeleton_of(root, source)
-    images = tuple(_image(entry, i, source) for i, entry in enumerate(_list(root, "images", source)))
-    persons = tuple(_person(e, i, source, skeleton) for i, e in enumerate(_list(root, "annotations", source)))
+    images = tuple(_image(entry, i, source) for i, entry in enumerate(list_of(root, "images", source)))
+    persons = tuple(_person(e, i, source, skeleton) for i, e in enumerate(list_of(root, "annotations", source)))
     image_ids = {image.image_id for image in images}
     if len(image_ids) != len(images):
         raise AnnotationError(f"{source}: images: ids are not unique ({len(images)} images, {len(image_ids)} ids)")
@@ -227,10 +228,10 @@ _PERSON_ARRAYS: dict[str, tuple[tuple[int, ...], int]] = {
 def _image(entry: Any, index: int, source: str) -> LabelledImage:
     where = f"{source}: image {entry.get('id', f'at position {index}') if isinstance(entry, dict) else index}"
     required = {
-        "image_id": _value(entry, "id", int, where),
-        "file_name": _value(entry, "file_name", str, where),
-        "width": _value(entry, "width", int, where),
-        "height": _value(entry, "height", int, where),
+        "image_id": value_of(entry, "id", int, where),
+        "file_name": value_of(entry, "file_name", str, where),
+        "width": value_of(entry, "width", int, where),
+        "height": value_of(entry, "height", int, where),
     }
     for key in ("width", "height"):
         if required[key] <= 0:
@@ -238,46 +239,46 @@ def _image(entry: Any, index: int, source: str) -> LabelledImage:
     known = {"id", "file_name", "width", "height", *_IMAGE_SCALARS}
     return LabelledImage(
         **required,
-        **_scalars(entry, _IMAGE_SCALARS, where),
+        **scalars_of(entry, _IMAGE_SCALARS, where),
         extra={key: value for key, value in entry.items() if key not in known},
     )
 
 
 def _person(entry: Any, index: int, source: str, skeleton: Skeleton) -> PersonLabel:
     where = f"{source}: annotation {entry.get('id', f'at position {index}') if isinstance(entry, dict) else index}"
-    arrays: dict[str, Any] = {"bbox": _array(entry, "bbox", (4,), where)}
+    arrays: dict[str, Any] = {"bbox": array_of(entry, "bbox", (4,), where)}
     if entry.get("keypoints") is not None:
-        arrays["keypoints"] = _array(entry, "keypoints", (skeleton.num_joints, 3), where)
+        arrays["keypoints"] = array_of(entry, "keypoints", (skeleton.num_joints, 3), where)
     for key, (shape, _) in _PERSON_ARRAYS.items():
         if entry.get(key) is not None:
-            arrays[key] = _array(entry, key, shape, where)
+            arrays[key] = array_of(entry, key, shape, where)
     if (arrays["bbox"][2:] < 0).any():
         raise AnnotationError(f"{where}: bbox: width and height must not be negative, got {entry['bbox']}")
     known = {"id", "image_id", "category_id", "bbox", "keypoints", "num_keypoints", *_PERSON_SCALARS, *_PERSON_ARRAYS}
     return PersonLabel(
-        annotation_id=_value(entry, "id", int, where),
-        image_id=_value(entry, "image_id", int, where),
+        annotation_id=value_of(entry, "id", int, where),
+        image_id=value_of(entry, "image_id", int, where),
         **arrays,
-        **_scalars(entry, _PERSON_SCALARS, where),
+        **scalars_of(entry, _PERSON_SCALARS, where),
         extra={key: value for key, value in entry.items() if key not in known},
     )
 
 
 def _camera(name: str, entry: Any, source: str) -> Camera:
     where = f"{source}: camera {name}"
-    model = _value(entry, "model", str, where)
+    model = value_of(entry, "model", str, where)
     if model not in CAMERA_MODELS:
         raise AnnotationError(f"{where}: model: expected one of {', '.join(CAMERA_MODELS)}, got {model!r}")
-    width, height = _array(entry, "image_size", (2,), where)
+    width, height = array_of(entry, "image_size", (2,), where)
     pose = entry.get("room_from_camera")
     known = {"model", "image_size", "fx", "fy", "cx", "cy", "distortion", "room_from_camera"}
     camera = Camera(
         camera_id=name,
         model=model,
         image_size=(int(width), int(height)),
-        **{key: _value(entry, key, float, where) for key in ("fx", "fy", "cx", "cy")},
+        **{key: value_of(entry, key, float, where) for key in ("fx", "fy", "cx", "cy")},
         distortion=tuple(float(value) for value in entry.get("distortion", ())),
-        room_from_camera=None if pose is None else _array(entry, "room_from_camera", (4, 4), where),
+        room_from_camera=None if pose is None else array_of(entry, "room_from_camera", (4, 4), where),
         extra={key: value for key, value in entry.items() if key not in known},
     )
     try:
@@ -285,51 +286,6 @@ def _camera(name: str, entry: Any, source: str) -> Camera:
     except ValueError as error:
         raise AnnotationError(f"{where}: {error}") from None
     return camera
-
-
-def _list(root: Mapping[str, Any], key: str, source: str) -> list[Any]:
-    if not isinstance(root.get(key), list):
-        raise AnnotationError(f"{source}: {key}: expected a list, got {_kind(root.get(key))}; is this a COCO file?")
-    return root[key]
-
-
-def _value(entry: Any, key: str, convert: Callable[[Any], Any], where: str) -> Any:
-    if not isinstance(entry, dict):
-        raise AnnotationError(f"{where}: expected an object, got {_kind(entry)}")
-    if entry.get(key) is None:
-        raise AnnotationError(f"{where}: {key}: missing")
-    try:
-        return convert(entry[key])
-    except (TypeError, ValueError):
-        raise AnnotationError(f"{where}: {key}: unexpected value {entry[key]!r}") from None
-
-
-def _scalars(
-    entry: dict[str, Any], table: Mapping[str, tuple[str, Callable[[Any], Any]]], where: str
-) -> dict[str, Any]:
-    return {
-        name: _value(entry, key, convert, where) for key, (name, convert) in table.items() if entry.get(key) is not None
-    }
-
-
-def _array(entry: Any, key: str, shape: tuple[int, ...], where: str) -> NDArray[np.float64]:
-    values = _value(entry, key, list, where)
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise AnnotationError(f"{where}: {key}: expected numbers, got {str(values)[:80]}") from None
-    size = int(np.prod(shape))
-    if array.size != size:
-        raise AnnotationError(f"{where}: {key}: expected {size} numbers, got {array.size}")
-    if not np.isfinite(array).all():
-        raise AnnotationError(f"{where}: {key}: holds a value that is not finite")
-    array = array.reshape(shape)
-    array.flags.writeable = False
-    return array
-
-
-def _kind(value: Any) -> str:
-    return "nothing" if value is None else type(value).__name__
 
 
 # --------------------------------------------------------------------------------------------------------------- write

@@ -1,0 +1,63 @@
+"""Values out of parsed JSON, checked: what is missing or wrong is named by file, entry and key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orpose_models.errors import AnnotationError
+
+
+def list_of(root: Mapping[str, Any], key: str, source: str) -> list[Any]:
+    """The list under `key`. Raises AnnotationError, as all of these do."""
+    if not isinstance(root.get(key), list):
+        raise AnnotationError(f"{source}: {key}: expected a list, got {kind_of(root.get(key))}; is this a COCO file?")
+    return root[key]
+
+
+def value_of(entry: Any, key: str, convert: Callable[[Any], Any], where: str) -> Any:
+    """The value under `key`, converted."""
+    if not isinstance(entry, dict):
+        raise AnnotationError(f"{where}: expected an object, got {kind_of(entry)}")
+    if entry.get(key) is None:
+        raise AnnotationError(f"{where}: {key}: missing")
+    try:
+        return convert(entry[key])
+    except (TypeError, ValueError):
+        raise AnnotationError(f"{where}: {key}: unexpected value {entry[key]!r}") from None
+
+
+def scalars_of(
+    entry: dict[str, Any], table: Mapping[str, tuple[str, Callable[[Any], Any]]], where: str
+) -> dict[str, Any]:
+    """The values of `table` (key: name, conversion) that are there, by name."""
+    return {
+        name: value_of(entry, key, convert, where)
+        for key, (name, convert) in table.items()
+        if entry.get(key) is not None
+    }
+
+
+def array_of(entry: Any, key: str, shape: tuple[int, ...], where: str) -> NDArray[np.float64]:
+    """The numbers under `key`, all finite, as a read-only array of `shape`."""
+    values = value_of(entry, key, list, where)
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise AnnotationError(f"{where}: {key}: expected numbers, got {str(values)[:80]}") from None
+    size = int(np.prod(shape))
+    if array.size != size:
+        raise AnnotationError(f"{where}: {key}: expected {size} numbers, got {array.size}")
+    if not np.isfinite(array).all():
+        raise AnnotationError(f"{where}: {key}: holds a value that is not finite")
+    array = array.reshape(shape)
+    array.flags.writeable = False
+    return array
+
+
+def kind_of(value: Any) -> str:
+    """What a JSON value is, for error messages."""
+    return "nothing" if value is None else type(value).__name__
