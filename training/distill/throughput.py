@@ -15,7 +15,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from orpose_models.errors import OrposeError
+from training.distill.config import read_config
 
 _WARM_UP = 5
 
@@ -40,7 +43,7 @@ def read_run(log: Path) -> Run:
     return Run(images / seconds, data_s, step_s, loss)
 
 
-def measure(config: Path, processes: int, iterations: int, out: Path) -> Run:
+def measure(config: Path, processes: int, iterations: int, batch_size: int, out: Path) -> Run:
     """Trains in `processes` processes of one thread each.
 
     Raises:
@@ -48,8 +51,9 @@ def measure(config: Path, processes: int, iterations: int, out: Path) -> Run:
     """
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     launcher = torchrun if processes > 1 else []
-    text = f"base: {config.resolve()}\nlog_every: 1\nthreads: 1\nlifter_iterations: 0\nvalidation: {{sources: []}}\n"
-    (out / "run.yaml").write_text(text)
+    stage = {"until": 1, "size": list(read_config(config).stages[0].size), "batch_size": batch_size}
+    changes = {"log_every": 1, "threads": 1, "lifter_iterations": 0, "validation": {"sources": []}, "stages": [stage]}
+    (out / "run.yaml").write_text(yaml.safe_dump({"base": str(config.resolve()), **changes}))
     command = [sys.executable, *launcher, "-m", "orpose", "train", str(out / "run.yaml"), "--out", str(out / "run")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command += ["--iterations", str(iterations)]
@@ -61,13 +65,14 @@ def measure(config: Path, processes: int, iterations: int, out: Path) -> Run:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config", type=Path, help="YAML file of a run; a batch size that two processes can share")
+    parser.add_argument("config", type=Path, help="YAML file of a run; its first stage's image size is taken")
     parser.add_argument("--iterations", type=int, default=40, help="of each run; more than 5")
+    parser.add_argument("--batch-size", type=int, default=16, help="images an iteration, of all processes together")
     args = parser.parse_args()
     runs = []
     for processes in (1, 2):
         with tempfile.TemporaryDirectory() as folder:
-            run = measure(args.config, processes, args.iterations, Path(folder))
+            run = measure(args.config, processes, args.iterations, args.batch_size, Path(folder))
         waiting = run.data_s / (run.data_s + run.step_s)
         speed = f"{run.images_per_s:.2f} images/s, {waiting:.1%} waiting for data, loss {run.loss:.3f}"
         print(f"{processes} x 1 thread: {speed}")
