@@ -10,7 +10,6 @@ import torch
 from orpose_models.network.weights import save_weights
 from training.distill import processes
 from training.distill.calibrate import calibrate
-from training.distill.checkpoint import source_commit
 from training.distill.lifters import fit_lifters
 from training.distill.schedule import batch_shape
 from training.distill.trainer import Trainer
@@ -38,7 +37,7 @@ def finish(trainer: Trainer) -> dict[str, Any]:
         "metrics": {"validation": metrics, "images": len(trainer.validation_items), "input": f"{size[0]}x{size[1]}"},
         "score_calibration": f"fitted on {joints} joints" if joints else "none: too few validation joints",
         "licence": "Apache-2.0",
-        "commit": source_commit(),
+        "commit": trainer.commit,
         "skipped_images": len(trainer.skipped),
         "config": config.model_dump(mode="json", exclude={"augment", "stages", "optimizer"}),
         "limitations": NOT_FOR,

@@ -47,6 +47,7 @@ class Trainer:
     def __init__(self, config: TrainConfig, out: Path, *, resume: bool = False) -> None:
         self.config = config
         self.out = out
+        self.commit = source_commit()  # now: the files may change while this process runs
         self.rank, self.world_size = processes.rank(), processes.world_size()
         _check_processes(config, self.world_size)
         self.device = processes.choose_device(config.device)
@@ -214,7 +215,7 @@ class Trainer:
         return {
             **self._facts_of_run(),
             "config": self.config.model_dump(mode="json"),
-            "commit": source_commit(),
+            "commit": self.commit,
             "seed": self.config.seed,
             "student": self.student.state_dict(),
             "average": self.average.model.state_dict(),
