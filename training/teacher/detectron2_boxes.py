@@ -59,7 +59,10 @@ class Detectron2BoxStage:
         settings.MODEL.DEVICE, settings.MODEL.MASK_ON = str(device), False
         settings.MODEL.ROI_HEADS.SCORE_THRESH_TEST = _FLOOR
         self._resize, self._settings = ResizeShortestEdge, settings
-        self._model = build_model(settings)
+        try:
+            self._model = build_model(settings)
+        except ImportError as error:  # parts of it are compiled, and looked for only now
+            raise BackendError(f"detectron2: not wholly installed ({_first_line(error)})") from None
         weights = config.weights or _fetched(model_zoo, config.model)
         load_detectron2_weights(self._model, weights)
         self._model.eval()

@@ -165,7 +165,11 @@ class _Finder:
         prefix = f"{name}/" if self._several else ""
         seen: dict[tuple[str, str | None], int] = {}
         images = read_annotations(labels).images
-        folder = image_folder(SourceConfig(annotations=labels), labels, images)
+        try:
+            folder = image_folder(SourceConfig(annotations=labels), labels, images)
+        except InputError:
+            missing = f"its images ({images[0].file_name}, ...) are not beside it"
+            raise InputError(f"{labels}: {missing}; give the image folder instead") from None
         for image in images:
             sequence = prefix + (image.sequence or name)
             index = seen[sequence, image.camera_id] = seen.get((sequence, image.camera_id), -1) + 1

@@ -124,6 +124,13 @@ def test_a_label_file_gives_ids_sequences_and_cameras(tmp_path):
     assert list(cameras_of([tmp_path / "set" / "annotations.json"])) == ["cam0"]
 
 
+def test_a_label_file_without_its_images(tmp_path):
+    label_file(tmp_path / "set")
+    (tmp_path / "set/images").rename(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match=r"its images \(images/0.png, ...\) are not beside it; give the image folder"):
+        listed([tmp_path / "set"], tmp_path / "out")
+
+
 def test_two_label_files_do_not_mix_ids_sequences_and_cameras(tmp_path):
     label_file(tmp_path / "one")
     label_file(tmp_path / "two")
