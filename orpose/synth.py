@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orpose.options import add_options, settings_from_args
-from orpose_models.errors import BackendError, ConfigError
+from orpose_models.errors import BackendError, ConfigError, InputError
 
 if TYPE_CHECKING:
     from training.synthetic_or.config import SynthConfig
@@ -63,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
     from training.synthetic_or.generate import generate
 
     made = generate(config, args.out, workers=args.workers, cluster=args.cluster, mvor=args.mvor)
+    if not made.images:
+        raise InputError(f"{args.out}: no images: a wall or things filled every view; move or turn the cameras")
     print(f"images {made.images}  people {made.people}  ignored {made.ignored}  {args.out}/annotations.json")
     rejected = ", ".join(f"{count} ({reason})" for reason, count in made.rejected.items()) or "0"
     print(f"views with nobody: {made.empty}  views rejected: {rejected}")
@@ -101,6 +103,10 @@ def _check(args: argparse.Namespace, config: SynthConfig) -> None:
         if not args.report:
             raise ConfigError("command line: report_real: nothing to compare; give --report as well")
         open_source(args.report_real)
+    if args.contact_sheet:
+        from training.synthetic_or.contact_sheet import check_name
+
+        check_name(args.contact_sheet)
     if args.compare:
         from orpose_models.runtime.sources import open_source
 

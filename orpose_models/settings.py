@@ -13,11 +13,19 @@ from orpose_models.errors import ConfigError
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
+#: Longer values are cut in errors (characters).
+_LONGEST_VALUE = 200
+#: Kinds of error whose text speaks of Python rather than of YAML.
+_PLAIN = {"model_type": "expected names and values", "tuple_type": "expected a list"}
+
 
 class Settings(BaseModel):
-    """A frozen configuration model that refuses unknown keys. Every field has a description (with unit) and a range."""
+    """A frozen configuration model that refuses unknown keys, NaN and infinity.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    Every field has a description (with unit) and a range.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 def build_settings(model: type[SettingsT], values: Mapping[str, Any], where: str) -> SettingsT:
@@ -43,11 +51,15 @@ def validation_message(error: ValidationError) -> str:
     for item in error.errors(include_url=False):
         parts = [".".join(str(part) for part in item["loc"])]
         if not isinstance(item["input"], Mapping | BaseModel):  # a whole group of values tells nothing
-            parts = [parts[0] or "value", f"got {item['input']!r}"]
-        reason = item["msg"].removeprefix("Value error, ")
+            parts = [parts[0] or "value", f"got {_shortened(repr(item['input']))}"]
+        reason = _PLAIN.get(item["type"], item["msg"].removeprefix("Value error, "))
         parts.append(reason[:1].lower() + reason[1:])
         lines.append(": ".join(part for part in parts if part))
     return "; ".join(lines)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 
 
 def read_yaml_mapping(path: str | Path) -> dict[str, Any]:
@@ -58,8 +70,10 @@ def read_yaml_mapping(path: str | Path) -> dict[str, Any]:
     """
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if content is None:

@@ -40,7 +40,7 @@ def test_writes_a_set_a_bag_and_a_sheet(tmp_path, capsys):
 
 @pytest.mark.parametrize(("options", "message"), [
     ("--size 0x0", "size: got '0x0'"),
-    ("--size 640x", "size: got '640x'"),
+    ("--size 640x", "size: got '640x': expected WIDTHxHEIGHT, such as 640x480"),
     ("--size 640x480x3", "size: got '640x480x3'"),
     ("--size 63x480", "expected a width and height from 64 to 4096"),
     ("--size 99999x480", "expected a width and height from 64 to 4096"),
@@ -70,11 +70,14 @@ def test_writes_a_set_a_bag_and_a_sheet(tmp_path, capsys):
     ("--workers 0", "workers: got 0"),
     ("--report-real x", "give --report as well"),
     ("--compare x.png", "give --contact-sheet as well"),
+    ("--contact-sheet sheet.tiff", "sheet.tiff: expected a file name that ends in .png or .jpg"),
+    ("--contact-sheet FILE/sheet.png", "cannot be written (not in a folder)"),
     ("--contact-sheet s.png --compare nowhere", "nowhere: no such file or folder"),
     ("--bag BAG", "only sequences can be written as a bag"),
 ])  # fmt: skip
 def test_bad_values_are_one_line_and_exit_2(tmp_path, capsys, options, message):
-    arguments = options.replace("BAG", str(tmp_path / "bag")).split()
+    (tmp_path / "file").write_text("")
+    arguments = options.replace("BAG", str(tmp_path / "bag")).replace("FILE", str(tmp_path / "file")).split()
     assert exit_code(["synth", "--out", str(tmp_path / "set"), *arguments]) == 2
     errors = capsys.readouterr().err
     assert len(errors.splitlines()) == 1 and message in errors
@@ -111,6 +114,14 @@ def test_a_cluster_without_ray_names_the_install(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     assert main(["synth", "--out", str(tmp_path / "set"), "--cluster", "auto"]) == 2
     assert "pip install 'orpose[ray]'" in capsys.readouterr().err
+
+
+def test_a_room_whose_cameras_see_nothing_but_a_wall(tmp_path, capsys):
+    lens = "image_size: [64, 64], fx: 60, fy: 60, cx: 32, cy: 32, position_m: [0, 2.9, 2], look_at_m: [0, 2.99, 2]"
+    (tmp_path / "room.yaml").write_text(f"size_m: [6, 6, 3]\nmachines: []\ncameras: [{{{lens}}}]\n")
+    arguments = ["--room", str(tmp_path / "room.yaml"), "--images", "1", "--size", "64x64", "--workers", "1"]
+    assert main(["synth", "--out", str(tmp_path / "set"), *arguments]) == 2
+    assert "no images: a wall or things filled every view" in capsys.readouterr().err
 
 
 def test_an_existing_bag_is_noticed_before_the_work(tmp_path, capsys):

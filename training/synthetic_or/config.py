@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,9 +27,7 @@ class SynthConfig(Settings):
         description="number of images; a scene gives one a view and moment, and sequences are not cut",
     )
     seed: int = Field(0, ge=0, description="scene k is drawn from (seed, k), whatever the number of workers")
-    size: str = Field(
-        "640x480", pattern=r"^\d+x\d+$", description=f"image size, WIDTHxHEIGHT px, {_SMALLEST_PX} to {_LARGEST_PX}"
-    )
+    size: str = Field("640x480", description=f"image size, WIDTHxHEIGHT px, {_SMALLEST_PX} to {_LARGEST_PX}")
     views: int = Field(3, ge=1, le=6, description="synchronized cameras a scene")
     cameras: Literal["mvor", "ceiling", "fisheye", "mixed"] = Field(
         "mixed",
@@ -54,6 +53,8 @@ class SynthConfig(Settings):
     @field_validator("size")
     @classmethod
     def _size_is_sensible(cls, size: str) -> str:
+        if not re.fullmatch(r"[0-9]{1,9}x[0-9]{1,9}", size):
+            raise ValueError("expected WIDTHxHEIGHT, such as 640x480")
         if not all(_SMALLEST_PX <= int(side) <= _LARGEST_PX for side in size.split("x")):
             raise ValueError(f"expected a width and height from {_SMALLEST_PX} to {_LARGEST_PX}")
         return size
@@ -73,6 +74,8 @@ class SynthConfig(Settings):
         if fixed := len(self.room.cameras):
             if "views" in self.model_fields_set and self.views != fixed:
                 raise ValueError(f"views: got {self.views}: the room file has {fixed} cameras; leave out --views")
+            if "cameras" in self.model_fields_set:
+                raise ValueError(f"cameras: got {self.cameras!r}: the room file has its own; leave out --cameras")
             object.__setattr__(self, "views", fixed)
         return self
 

@@ -59,6 +59,16 @@ def contact_sheet(dataset: Path) -> Picture:
     return _grid([_tile(dataset, image, people[image.image_id], kind) for image, kind in shown], _COLUMNS)
 
 
+def check_name(out: Path) -> None:
+    """Raises InputError if a picture cannot have this name, so that this shows before it is made."""
+    if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise InputError(f"{out}: expected a file name that ends in .png or .jpg")
+    if out.is_dir():
+        raise InputError(f"{out}: is a folder; give the picture's name with --contact-sheet")
+    if any(parent.exists() and not parent.is_dir() for parent in out.parents):
+        raise InputError(f"{out}: cannot be written (not in a folder); choose another --contact-sheet")
+
+
 def write_comparison(dataset: Path, others: Sequence[Path], out: Path) -> None:
     """Writes images of `others` (folders, or pictures such as contact sheets) beside those of `dataset`, in columns.
 
@@ -136,8 +146,7 @@ def _grid(tiles: list[Picture], columns: int, background: int = 0) -> Picture:
 
 
 def _write(out: Path, picture: Picture) -> None:
-    if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise InputError(f"{out}: expected a file name that ends in .png or .jpg")
+    check_name(out)
     options = [] if out.suffix.lower() == ".png" else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     _, encoded = cv2.imencode(out.suffix.lower(), picture, options)
     try:

@@ -6,12 +6,13 @@ Frame of a room file: x and y along the walls, z up, metres; its origin is the m
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PrivateAttr, field_validator, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_validator
 
 from orpose_models.errors import ConfigError
 from orpose_models.lens import Lens
@@ -24,13 +25,16 @@ from training.synthetic_or.scenes.room_calibration import read_calibration
 Place = tuple[float, float]
 Point = tuple[float, float, float]
 Row = tuple[float, float, float, float]
-Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+Colour = Annotated[str, AfterValidator(lambda code: _colour(code))]
+Side = Annotated[float, Field(gt=0, le=30)]
 Chance = Annotated[float, Field(ge=0, le=1)]
 StaffRole = Literal["surgeon", "assistant", "nurse", "anaesthetist", "visitor"]
 Garment = Literal["gown", "scrubs", "cap", "mask", "gloves", "apron"]
 
 #: A camera nearer to a wall, the floor or the ceiling than this is in it (m).
 _WALL_M = 0.02
+#: Focal lengths shorter or longer than this share of the image's width are no camera's.
+_SHORTEST, _LONGEST = 0.05, 50
 #: How far a matrix may be from a rotation.
 _ROTATION_TOLERANCE = 1e-3
 
@@ -64,6 +68,16 @@ class RoomCamera(Settings):
             raise ValueError(f"{self.name}: image_size: expected width and height above 0 px, got {self.image_size}")
         if self.position_m is not None and self.position_m == self.look_at_m:
             raise ValueError(f"{self.name}: look_at_m: expected another point than position_m")
+        for name, focal in (("fx", self.fx), ("fy", self.fy)):
+            if not _SHORTEST <= focal / self.image_size[0] <= _LONGEST:
+                raise ValueError(
+                    f"{self.name}: {name}: got {focal:g} px for images {self.image_size[0]} px wide: expected "
+                    f"{_SHORTEST * self.image_size[0]:g} to {_LONGEST * self.image_size[0]:g} px"
+                )
+        if not np.allclose(self.pose[3], (0, 0, 0, 1)):
+            raise ValueError(
+                f"{self.name}: room_from_camera: the last row is {self.pose[3].tolist()}, expected 0 0 0 1"
+            )
         rotation = self.pose[:3, :3]
         determinant = float(np.linalg.det(rotation))
         if np.abs(rotation @ rotation.T - np.eye(3)).max() > _ROTATION_TOLERANCE or determinant < 0:
@@ -134,7 +148,7 @@ class CeilingLight(Settings):
     """A lamp at the ceiling that shines down."""
 
     position_m: Place = Field(description="its middle: x, y (m)")
-    size_m: Place = Field((1.2, 0.6), description="along x and y (m)")
+    size_m: tuple[Side, Side] = Field((1.2, 0.6), description="along x and y (m)")
     power: float = Field(1.0, ge=0, le=5, description="1: one of two lamps that light an ordinary room")
 
 
@@ -202,6 +216,8 @@ class RoomFile(Settings):
                 self._require_inside(f"{key}.{i} ({thing.kind})", self._metre_above(thing.position_m))
         if self.table.position_m is not None:
             self._require_inside("table", self._metre_above(self.table.position_m))
+        for i, lamp in enumerate(self.lights or ()):
+            self._require_inside(f"lights.{i}", self._metre_above(lamp.position_m))
         if self.cameras and self.size_m is None:
             raise ValueError("size_m: missing: fixed cameras need a room of a fixed size")
         for camera in self.cameras:
@@ -270,6 +286,12 @@ def load_room(path: str | Path) -> RoomFile:
     room = build_settings(RoomFile, values, str(path))
     room._path = str(path)
     return room
+
+
+def _colour(code: str) -> str:
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", code):
+        raise ValueError("expected #rrggbb, such as #1d3f7a (in quotes: a bare # begins a comment)")
+    return code
 
 
 def _metres(point: NDArray) -> str:

@@ -59,7 +59,7 @@ def test_there_are_two_examples_and_their_rooms_render_from_their_cameras(assets
     ({"size_m": [6, 6]}, "size_m"),
     ({"size_m": [6, 6, 1.5]}, "size_m: got [6, 6, 1.5]: expected 2.5 to 30 m along x and y and a height of 2.2 to 8 m"),
     ({"size_m": None}, "size_m: missing: fixed cameras need a room of a fixed size"),
-    ({"wall_colour": "blue"}, "wall_colour: got 'blue'"),
+    ({"wall_colour": "blue"}, "wall_colour: got 'blue': expected #rrggbb, such as #1d3f7a"),
     ({"walls": 3}, "walls: got 3: extra inputs are not permitted"),
     ({"furniture": [{"kind": "sofa2", "position_m": [0, 0]}]}, "furniture.0.kind: unknown 'sofa2': expected one of"),
     ({"machines": [{"kind": "cart", "position_m": [0, 0]}]}, "machines.0.kind: unknown 'cart': expected one"),
@@ -83,6 +83,17 @@ def test_there_are_two_examples_and_their_rooms_render_from_their_cameras(assets
     ({"cameras": [{**IN_CORNER, "distortion": [0.1]}]}, "cameras.0: distortion: expected 0 or 4 or 5 numbers"),
     ({"cameras": [{**IN_CORNER, "fx": -500}]}, "cameras.0.fx: got -500"),
     ({"cameras": [{**IN_CORNER, "image_size": [0, 480]}]}, "image_size: expected width and height above 0 px"),
+    ({"cameras": [{**IN_CORNER, "fx": float("inf")}]}, "cameras.0.fx: got inf: input should be a finite number"),
+    ({"cameras": [{**IN_CORNER, "fy": 1e9}]}, "corner: fy: got 1e+09 px for images 640 px wide: expected 32 to"),
+    ({"cameras": [{**IN_CORNER, "distortion": [float("nan"), 0, 0, 0]}]}, "cameras.0.distortion.0: got nan"),
+    ({"cameras": [{**LENS, "room_from_camera": [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1], [1, 2, 3, 4]]}]},
+     "the last row is [1.0, 2.0, 3.0, 4.0], expected 0 0 0 1"),
+    ({"cameras": [IN_CORNER] * 7}, "...: tuple should have at most 6 items"),
+    ({"outfits": {"nurse": {"kinds": {"gown": float("nan")}}}}, "outfits.nurse.kinds.gown: got nan"),
+    ({"lights": [{"position_m": [9, 0]}]}, "lights.0: outside of the room"),
+    ({"lights": [{"position_m": [0, 0], "size_m": [-1, 1]}]}, "lights.0.size_m.0: got -1"),
+    ({"machines": [3]}, "machines.0: got 3: expected names and values"),
+    ({"size_m": "big"}, "size_m: got 'big': expected a list"),
 ])  # fmt: skip
 def test_errors_name_file_key_and_what_was_expected(tmp_path, values, message):
     path = tmp_path / "room.yaml"
@@ -97,6 +108,7 @@ def test_errors_name_file_key_and_what_was_expected(tmp_path, values, message):
     ({"size": "640x360"}, "camera 'corner': image_size 640x480 has another aspect than the images' 640x360"),
     ({"views": 2}, "views: got 2: the room file has 1 cameras"),
     ({"domain": "everyday"}, "only for operating rooms"),
+    ({"cameras": "fisheye"}, "cameras: got 'fisheye': the room file has its own"),
 ])  # fmt: skip
 def test_a_room_must_fit_the_other_settings(options, message):
     with pytest.raises(ConfigError, match=message):
