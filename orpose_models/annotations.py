@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from orpose_models.errors import AnnotationError
 from orpose_models.json_values import array_of, kind_of, list_of, scalars_of, value_of
 from orpose_models.lens import COEFFICIENTS, Lens
+from orpose_models.other_labels import as_coco17
 from orpose_models.skeleton import COCO17, MVOR10, Skeleton
 
 FORMAT = "orpose-1"
@@ -143,7 +144,7 @@ class AnnotationSet:
 
 
 def read_annotations(path: str | Path) -> AnnotationSet:
-    """Reads an orpose-1, plain COCO, MVOR or MVOR+ file.
+    """Reads an orpose-1, plain COCO, MVOR, MVOR+ or WEPDTOF-Pose file (its 14 joints become COCO's 17).
 
     Raises:
         AnnotationError: Naming file, id and key, if the file is missing or not as data.md says.
@@ -162,6 +163,7 @@ def read_annotations(path: str | Path) -> AnnotationSet:
 
 def annotations_from_dict(root: Mapping[str, Any], *, source: str) -> AnnotationSet:
     """The objects of a decoded COCO JSON; `source` names the file in errors."""
+    root = as_coco17(root, source)
     skeleton = _skeleton_of(root, source)
     images = tuple(_image(entry, i, source) for i, entry in enumerate(list_of(root, "images", source)))
     persons = tuple(_person(e, i, source, skeleton) for i, e in enumerate(list_of(root, "annotations", source)))
