@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from orpose_models.errors import InputError
 
 #: One detected person: image_id, bbox [x, y, w, h] px, score, keypoints (51), keypoints_3d (68), ...
 Result = dict[str, Any]
+#: Key -> how many numbers it holds.
+LENGTHS = {"bbox": 4, "keypoints": 51, "keypoints_3d": 68}
+#: MVOR's published detections have COCO's joints under another key, and MVOR's ten under this one.
+COCO_KEYPOINTS = "coco_keypoints"
 
 
 def read_results(path: str | Path, *, need: Sequence[str]) -> list[Result]:
-    """The list of a results file.
+    """The list of a results file; `coco_keypoints`, where there are, are its `keypoints`.
 
     Args:
         path: JSON file.
         need: Keys that every entry must have besides `image_id`; the protocol's.
 
     Raises:
-        InputError: Naming file, entry and key.
+        InputError: Naming file, entry and key: missing, of another length, or not finite.
     """
     try:
         results = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -31,8 +38,33 @@ def read_results(path: str | Path, *, need: Sequence[str]) -> list[Result]:
         raise InputError(f"{path}: not JSON ({error})") from None
     if not isinstance(results, list):
         raise InputError(f"{path}: expected a COCO results list, got {type(results).__name__}")
-    for index, result in enumerate(results):
-        for key in ("image_id", *need):
-            if not isinstance(result, dict) or result.get(key) is None:
-                raise InputError(f"{path}: result {index}: {key}: missing")
-    return results
+    return [_checked(result, need, f"{path}: result {index}") for index, result in enumerate(results)]
+
+
+def _checked(result: Any, need: Sequence[str], where: str) -> Result:
+    if isinstance(result, dict) and COCO_KEYPOINTS in result:
+        result = {**result, "keypoints": result[COCO_KEYPOINTS]}
+    for key in ("image_id", *need):
+        if not isinstance(result, dict) or result.get(key) is None:
+            raise InputError(f"{where}: {key}: missing")
+        if key in LENGTHS:
+            _check_numbers(result[key], LENGTHS[key], f"{where}: {key}")
+    if not isinstance(result["image_id"], int):
+        raise InputError(f"{where}: image_id: expected a whole number, got {result['image_id']!r}")
+    score = result.get("score")
+    if "score" in need and not (isinstance(score, int | float) and math.isfinite(score)):
+        raise InputError(f"{where}: score: expected a finite number, got {score!r}")
+    if "bbox" in need and min(result["bbox"][2:]) < 0:
+        raise InputError(f"{where}: bbox: expected [x, y, width, height], got {result['bbox']}")
+    return result
+
+
+def _check_numbers(values: Any, length: int, where: str) -> None:
+    try:
+        numbers = np.asarray(values, dtype=np.float64).ravel()
+    except (TypeError, ValueError):
+        raise InputError(f"{where}: expected numbers, got {str(values)[:80]}") from None
+    if numbers.size != length:
+        raise InputError(f"{where}: expected {length} numbers, got {numbers.size}")
+    if not np.isfinite(numbers).all():
+        raise InputError(f"{where}: holds a value that is not finite")
