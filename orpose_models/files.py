@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from pathlib import Path
@@ -25,13 +26,19 @@ def write_atomically(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        remove_if_possible(temporary)
         raise cannot_be_written(path, error) from None
 
 
 def cannot_be_written(path: Path, error: OSError) -> InputError:
     """The error to raise, with a reason and advice."""
     return InputError(f"{path}: cannot be written ({error.strerror}); free the disk or choose another --out")
+
+
+def remove_if_possible(path: Path) -> None:
+    """Removes a file after an error, which counts: where files cannot be removed either, this stays silent."""
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def remove_temporaries(folder: Path) -> None:

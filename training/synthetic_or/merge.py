@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from orpose_models import annotations as ann
-from orpose_models.files import cannot_be_written, temporary_path
+from orpose_models.files import cannot_be_written, remove_if_possible, temporary_path
 from training.synthetic_or.config import SynthConfig
 from training.synthetic_or.mvor import MvorKeys
 from training.synthetic_or.shards import REJECTED, read_shard
@@ -59,7 +59,7 @@ def merge(config: SynthConfig, out: Path, *, mvor: bool = False) -> Summary:
     except OSError as error:
         raise cannot_be_written(target, error) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        remove_if_possible(temporary)
     return summary
 
 
