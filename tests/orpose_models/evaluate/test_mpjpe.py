@@ -9,9 +9,10 @@ import pytest
 
 from orpose_models.annotations import AnnotationSet, LabelledImage, PersonLabel
 from orpose_models.errors import AnnotationError
-from orpose_models.evaluate.mpjpe import MVOR_PLUS_KEY, mpjpe, oks
+from orpose_models.evaluate.mpjpe import mpjpe, oks, per_joint, person_errors
 from orpose_models.evaluate.results import Result
-from orpose_models.skeleton import H36M17, mvor10_from_h36m17
+from orpose_models.other_labels import MVOR_PLUS_ALL, MVOR_PLUS_TRUE
+from orpose_models.skeleton import H36M17, MVOR10, mvor10_from_h36m17
 
 RNG = np.random.default_rng(0)
 POINTS = RNG.uniform(100, 200, (17, 2))
@@ -93,7 +94,7 @@ def test_without_hips_there_is_no_root() -> None:
 
 def test_mvor_plus_keys_are_metres_and_ignore_unknown_people() -> None:
     ten = mvor10_from_h36m17(np.column_stack([BODY_MM / 1000, np.full(17, 2)])).ravel().tolist()
-    labelled = person(keypoints_3d=None, extra={MVOR_PLUS_KEY: ten}, person_id=-1)
+    labelled = person(keypoints_3d=None, extra={MVOR_PLUS_TRUE: ten}, person_id=-1)
     got = metrics(labelled, results=[result(error_mm=40)])
     assert got["mpjpe_mm"] == pytest.approx(5)
     assert got["published_people"] == 0
@@ -111,3 +112,43 @@ def test_oks_equals_cocos_definition() -> None:
     label = person(keypoints=keypoints)
     expected = np.exp(-9 / (2 * (2 * 0.026) ** 2 * 100 * 100))
     assert oks(label, keypoints[:, :2] + (3, 0)) == pytest.approx(expected)
+
+
+def test_a_label_without_2d_joints_is_like_what_lies_within_its_box_enlarged_threefold() -> None:
+    label = person(keypoints=np.zeros((17, 3)))  # box from 100 to 200 px, enlarged: 0 to 300
+    assert oks(label, np.full((17, 2), 290.0)) == pytest.approx(1)
+    assert oks(label, np.full((17, 2), 900.0)) < 0.01
+
+
+def test_the_public_evaluation_takes_mvor_plus_joints_that_this_view_does_not_see() -> None:
+    ten = mvor10_from_h36m17(np.column_stack([BODY_MM / 1000, np.full(17, 2)]))
+    seen = ten.copy()
+    seen[MVOR10.index("left_wrist")] = 0
+    extra = {MVOR_PLUS_TRUE: seen.ravel().tolist(), MVOR_PLUS_ALL: ten.ravel().tolist()}
+    got = metrics(person(keypoints_3d=None, extra=extra, person_id=3), results=[result(error_mm=80)])
+    assert got["published_mm"] == pytest.approx(10)
+    assert got["mpjpe_mm"] == pytest.approx(0)  # the wrist, the only wrong joint, is not labelled in this view
+
+
+def test_somebody_with_an_id_but_no_joint_is_zero_error_as_published() -> None:
+    nothing = person(keypoints_3d=None, extra={MVOR_PLUS_TRUE: [0.0] * 40}, person_id=3)
+    got = metrics(nothing, person(), results=[result(error_mm=80)])
+    assert (got["published_people"], got["published_mm"]) == (2, pytest.approx(5))
+    assert (got["found"], got["without_root"]) == (1, 1)
+
+
+def test_per_joint() -> None:
+    joints = person().keypoints_3d
+    assert joints is not None
+    hidden = joints.copy()
+    hidden[LEFT_WRIST, 3] = 0
+    images = (LabelledImage(1, "1.png", 640, 480),)
+    people = person_errors(AnnotationSet(images, (person(), person(keypoints_3d=hidden))), [result(error_mm=80)])
+    table = per_joint(people)
+    assert table["left_wrist"] == {"mpjpe_mm": pytest.approx(80), "persons": 1, "published_mm": pytest.approx(40)}
+    assert table["head"] == {"mpjpe_mm": pytest.approx(0), "persons": 2, "published_mm": pytest.approx(0)}
+
+
+def test_without_results_everybody_is_missed() -> None:
+    got = metrics(person(), results=[])
+    assert (got["mpjpe_mm"], got["missed"], got["published_mm"], got["published_people"]) == (-1, 1, -1, 0)
