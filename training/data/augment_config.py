@@ -33,6 +33,9 @@ class AugmentConfig(Settings):
     translate: float = Field(0.1, ge=0, le=0.5, description="shift, up to this share of the image's size")
     stretch: float = Field(0.08, ge=0, le=0.5, description="change of the aspect ratio, up to this share")
     rotation_deg: float = Field(8.0, ge=0, le=45, description="rotation, up to this angle either way")
+    rotation_sigma_deg: float = Field(
+        0.0, ge=0, le=60, description="standard deviation of a further rotation, cut at twice that"
+    )
     min_visible_share: float = Field(
         0.15, ge=0, le=1, description="a box cut to less than this becomes an ignored region"
     )
@@ -61,6 +64,16 @@ class AugmentConfig(Settings):
     cutout_size: Range = Field((0.05, 0.3), description="a rectangle's sides, as a share of the image's")
     cutout_hidden_share: float = Field(0.85, ge=0, le=1, description="a person covered more becomes an ignored region")
 
+    cut_occlude_joints: int = Field(
+        0, ge=0, le=17, description="Cut-Occlude: joints of each person pasted over, labels stay; 0: none, SSPCM: 2"
+    )
+    cut_occlude_jitter_px: float = Field(
+        10.0, ge=0, description="standard deviation of the patch's place, px of a 192x256 crop of the person"
+    )
+    cut_occlude_half_px: tuple[int, int] = Field(
+        (10, 19), description="smallest and largest half side of the patch, px of such a crop"
+    )
+
     downsample: tuple[ScaleChoice, ...] = Field(ORPOSE_ALL, description="privacy downsampling factors seen in training")
 
     @model_validator(mode="after")
@@ -68,6 +81,13 @@ class AugmentConfig(Settings):
         total = sum(choice.probability for choice in self.downsample)
         if abs(total - 1) > 1e-6:
             raise ValueError(f"downsample: the probabilities sum to {total:g}, expected 1")
+        return self
+
+    @model_validator(mode="after")
+    def _patch_sizes_rise(self) -> AugmentConfig:
+        low, high = self.cut_occlude_half_px
+        if not 0 < low <= high:
+            raise ValueError(f"cut_occlude_half_px: expected 0 < smallest <= largest, got {[low, high]}")
         return self
 
 

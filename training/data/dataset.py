@@ -17,6 +17,7 @@ from orpose_models.annotations import LabelledImage, PersonLabel, read_annotatio
 from orpose_models.errors import AnnotationError, ImageError, InputError
 from orpose_models.settings import Settings
 from training.data.augment_config import AugmentConfig
+from training.data.cut_occlude import cut_occlude
 from training.data.geometry import random_warp
 from training.data.occlusion import random_cutout
 from training.data.photometry import random_photometry
@@ -53,8 +54,8 @@ class Item:
     persons: list[PersonLabel]
 
 
-def read_items(sources: Sequence[SourceConfig]) -> list[Item]:
-    """All images of the sources; some of them may be without people.
+def read_items(sources: Sequence[SourceConfig], *, labelled: bool = True) -> list[Item]:
+    """All images of the sources; some of them may be without people, without `labelled` all of them.
 
     Raises:
         InputError or AnnotationError: naming the file; also if nobody is labelled in any of the sources.
@@ -62,7 +63,7 @@ def read_items(sources: Sequence[SourceConfig]) -> list[Item]:
     items: list[Item] = []
     for source in sources:
         items.extend(_read_source(source) * source.repeat)
-    if sources and all(person.is_crowd for item in items for person in item.persons):
+    if sources and labelled and all(person.is_crowd for item in items for person in item.persons):
         names = ", ".join(str(source.annotations) for source in sources)
         raise AnnotationError(f"{names}: annotations: no labelled person in {len(items)} images; nothing to learn from")
     return items
@@ -126,8 +127,17 @@ def readable(items: Sequence[Item]) -> tuple[list[Item], list[str]]:
     return good, errors
 
 
-def augment(sample: Sample, size: Size, config: AugmentConfig, labels: LabelConfig, rng: np.random.Generator) -> Sample:
-    """One random view of a sample at the network's input size (w, h)."""
+def augment(
+    sample: Sample,
+    size: Size,
+    config: AugmentConfig,
+    labels: LabelConfig,
+    rng: np.random.Generator,
+    donor: Sample | None = None,
+) -> Sample:
+    """One random view of a sample at the network's input size (w, h); `donor` is what Cut-Occlude takes patches of."""
+    if config.cut_occlude_joints > 0 and donor is not None:
+        sample = cut_occlude(sample, donor, config, rng)
     sample = random_warp(sample, size, config, rng)
     sample = random_cutout(sample, config, rng, hidden_confidence=labels.hidden_confidence)
     sample = place_unknown_joints(sample, rng)
@@ -138,11 +148,15 @@ def augment(sample: Sample, size: Size, config: AugmentConfig, labels: LabelConf
 
 @dataclass(frozen=True)
 class Draw:
-    """Names one training sample completely: the same draw is the same pixels and labels on every machine."""
+    """Names one training sample completely: the same draw is the same pixels and labels on every machine.
+
+    `donor` is the image of the batch that Cut-Occlude takes patches of; none: there are no patches.
+    """
 
     position: int
     index: int
     size: Size
+    donor: int | None = None
 
 
 class TrainingItem(NamedTuple):
@@ -167,7 +181,16 @@ class TrainingSet(torch.utils.data.Dataset):
 
     def sample(self, draw: Draw) -> Sample:
         rng = np.random.default_rng([self.seed, draw.position])
-        return augment(read_sample(self.items[draw.index], self.labels), draw.size, self.config, self.labels, rng)
+        sample = read_sample(self.items[draw.index], self.labels)
+        return augment(sample, draw.size, self.config, self.labels, rng, self._donor(draw))
+
+    def _donor(self, draw: Draw) -> Sample | None:
+        if draw.donor is None or self.config.cut_occlude_joints == 0:
+            return None
+        try:
+            return read_sample(self.items[draw.donor], self.labels)
+        except ImageError:  # skipped and counted where it is drawn itself
+            return None
 
     def __getitem__(self, draw: Draw) -> TrainingItem:
         sample, skipped = self.readable_sample(draw)

@@ -32,6 +32,8 @@ def random_warp(sample: Sample, size: tuple[int, int], config: AugmentConfig, rn
     height, width = sample.image.shape[:2]
     flip = rng.random() < config.flip_probability
     angle = math.radians(rng.uniform(-1, 1) * config.rotation_deg)
+    if config.rotation_sigma_deg > 0:
+        angle += math.radians(float(np.clip(rng.normal(), -2, 2)) * config.rotation_sigma_deg)
     zoom = math.exp(rng.uniform(*np.log(config.zoom)))
     stretch = math.exp(rng.uniform(-1, 1) * config.stretch / 2)
     # zooming in moves the window anywhere inside the image, so that people at the border are seen large too

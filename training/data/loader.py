@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import cv2
@@ -68,6 +68,7 @@ class EndlessBatches(Sampler[list[Draw]]):
                     order = np.random.default_rng([self.seed, 1, epoch]).permutation(self.num_items)
                 draws.append(Draw(position, int(order[position % self.num_items]), shape.size))
                 position += 1
+            draws = [replace(draw, donor=draws[number - 1].index) for number, draw in enumerate(draws)]
             yield draws[self.rank :: self.world_size]
             batch_index += 1
 

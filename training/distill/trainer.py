@@ -23,7 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from orpose_models.errors import ConfigError, OrposeError
-from training.data.dataset import Draw, TrainingSet, read_items, readable
+from training.data.dataset import TrainingSet, read_items, readable
 from training.data.loader import Batch, BatchShape, EndlessBatches, make_loader
 from training.distill import processes
 from training.distill.checkpoint import read_checkpoint, source_commit, write_checkpoint
@@ -195,7 +195,7 @@ class Trainer:
             return
         size = self.config.stages[0].size
         draws = next(iter(EndlessBatches(len(self.dataset), self.config.seed, lambda _: BatchShape(size, count), 0, 0)))
-        samples = [self.dataset.readable_sample(Draw(draw.position, draw.index, size))[0] for draw in draws]
+        samples = [self.dataset.readable_sample(draw)[0] for draw in draws]
         write_sheet(self.out / "samples.png", [draw_labels(sample) for sample in samples])
 
     def save(self) -> None:
