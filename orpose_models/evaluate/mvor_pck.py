@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from orpose_models.annotations import AnnotationSet, PersonLabel
 from orpose_models.errors import InputError
 from orpose_models.evaluate.boxes import covered_share, joints_box
-from orpose_models.evaluate.results import Result
-from orpose_models.skeleton import COCO17, MVOR10
+from orpose_models.evaluate.results import COCO_KEYPOINTS, Result
+from orpose_models.skeleton import COCO17, MVOR10, Skeleton
 
 PCK_SHARE = 0.2
 MIN_COVERED = 0.3
@@ -36,20 +36,51 @@ def mvor_pck(annotations: AnnotationSet, results: Sequence[Result]) -> dict[str,
         annotations: MVOR labels (10 joints) or COCO-17 labels, which are converted.
         results: With `coco_keypoints` or `keypoints`, 17 x (x, y, score), joints at (0, 0) missing; and score.
     """
-    detections = _detections_by_image(results)
-    right = []
-    for person in annotations.persons:
-        joints = _mvor_joints(person)
-        if joints is not None:
-            right.append(right_joints(joints, detections.get(person.image_id, [])))
-    rates = np.mean(right, axis=0) if right else np.zeros(10)
+    return summary(judged_people(annotations, results, MVOR10))
+
+
+def summary(people: Sequence[JudgedPerson]) -> dict[str, float]:
+    """The metrics of `mvor_pck` from people judged by MVOR's joints."""
+    rates = np.mean([person.right for person in people], axis=0) if people else np.zeros(10)
     parts = {part: 100 * float(np.mean([rates[MVOR10.index(j)] for j in joints])) for part, joints in PARTS.items()}
-    return {**parts, "mean": float(np.mean(list(parts.values()))), "persons": float(len(right))}
+    return {**parts, "mean": float(np.mean(list(parts.values()))), "persons": float(len(people))}
+
+
+def per_joint(people: Sequence[JudgedPerson], skeleton: Skeleton) -> dict[str, dict[str, float]]:
+    """Joint -> `pck` (percent of the LABELLED joints that are right, -1 for none) and how many are `labelled`."""
+    known = np.array([person.known for person in people]).reshape(-1, skeleton.num_joints).sum(axis=0)
+    right = np.array([person.right for person in people]).reshape(-1, skeleton.num_joints).sum(axis=0)
+    return {
+        name: {"pck": 100 * float(right[row] / known[row]) if known[row] else -1.0, "labelled": float(known[row])}
+        for row, name in enumerate(skeleton.joint_names)
+    }
+
+
+def judged_people(annotations: AnnotationSet, results: Sequence[Result], skeleton: Skeleton) -> list[JudgedPerson]:
+    """Every labelled person with a joint, judged by the joints of `skeleton`: MVOR10, or COCO17 for COCO labels."""
+    detections = _detections_by_image(results, skeleton)
+    people = []
+    for person in annotations.persons:
+        joints = _labelled_joints(person, skeleton)
+        if joints is not None:
+            right = right_joints(joints, detections.get(person.image_id, []))
+            people.append(JudgedPerson(person.image_id, person.area_px, (joints != 0).any(axis=1), right))
+    return people
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedPerson:
+    """A labelled person: which joints are labelled `(J,)`, which of them are found right `(J,)`; area in px²."""
+
+    image_id: int
+    area: float
+    known: NDArray[np.bool_]
+    right: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
 class Detection:
-    """A detected person: score, box `(4,)` x1, y1, x2, y2 around all 17 found joints, MVOR joints `(10, 2)`; px."""
+    """A detected person: score, box `(4,)` x1, y1, x2, y2 around all 17 found joints, joints `(J, 2)`; px."""
 
     score: float
     box: NDArray[np.float64]
@@ -57,7 +88,7 @@ class Detection:
 
 
 def right_joints(label: NDArray[np.floating], detections: Sequence[Detection]) -> NDArray[np.bool_]:
-    """`(10,)`: which labelled joints `(10, 2)` px the person's detection finds.
+    """`(J,)`: which labelled joints `(J, 2)` px the person's detection finds.
 
     The detection is the one of highest score among those whose box covers more than 0.3 of the label's joints' box.
     """
@@ -95,24 +126,25 @@ def _mean_of_both(by_name: dict[str, NDArray], part: str) -> NDArray | None:
     return None if left is None or right is None else (left + right) / 2
 
 
-def _mvor_joints(person: PersonLabel) -> NDArray[np.float64] | None:
+def _labelled_joints(person: PersonLabel, skeleton: Skeleton) -> NDArray[np.float64] | None:
     if person.keypoints is None or person.extra.get("only_bbox", 0) or person.is_crowd:
         return None
     joints = person.keypoints[:, :2]
-    if len(joints) == 17:
-        joints = mvor10_from_found_coco17(joints * (person.keypoints[:, 2:] > 0))
+    if len(joints) == COCO17.num_joints:
+        joints = joints * (person.keypoints[:, 2:] > 0)
+        joints = mvor10_from_found_coco17(joints) if skeleton is MVOR10 else joints
     return joints if joints.any() else None
 
 
-def _detections_by_image(results: Sequence[Result]) -> dict[int, list[Detection]]:
+def _detections_by_image(results: Sequence[Result], skeleton: Skeleton) -> dict[int, list[Detection]]:
     detections: dict[int, list[Detection]] = {}
     for index, result in enumerate(results):
-        flat = np.asarray(result.get("coco_keypoints", result.get("keypoints")), dtype=np.float64)
+        flat = np.asarray(result.get(COCO_KEYPOINTS, result.get("keypoints")), dtype=np.float64)
         if flat.size != 51:
             raise InputError(f"result {index}: keypoints: expected 51 numbers (COCO-17), got {flat.size}")
         found = flat.reshape(17, 3)[:, :2]
         box = joints_box(found)
         if box is not None:
-            detection = Detection(float(result["score"]), box, mvor10_from_found_coco17(found))
-            detections.setdefault(int(result["image_id"]), []).append(detection)
+            joints = mvor10_from_found_coco17(found) if skeleton is MVOR10 else found
+            detections.setdefault(int(result["image_id"]), []).append(Detection(float(result["score"]), box, joints))
     return detections

@@ -11,7 +11,7 @@ import pytest
 from orpose_models.annotations import AnnotationSet, LabelledImage, PersonLabel, read_annotations
 from orpose_models.errors import InputError
 from orpose_models.evaluate.boxes import covered_share, joints_box
-from orpose_models.evaluate.mvor_pck import mvor10_from_found_coco17, mvor_pck
+from orpose_models.evaluate.mvor_pck import judged_people, mvor10_from_found_coco17, mvor_pck, per_joint
 from orpose_models.skeleton import COCO17, MVOR10
 
 SHARED = Path(__file__).parents[4] / "shared/data/mvor"
@@ -105,6 +105,25 @@ def test_coco_labels_are_converted_as_detections_are() -> None:
     annotations = AnnotationSet((LabelledImage(1, "a.png", 640, 480),), (person,))
     flat = np.column_stack([points * visible[:, None], visible]).ravel().tolist()
     assert mvor_pck(annotations, [{"image_id": 1, "score": 1.0, "keypoints": flat}])["mean"] == 100
+
+
+def test_per_joint_counts_labelled_joints_only() -> None:
+    points = np.column_stack([np.linspace(10, 110, 17), np.linspace(50, 90, 17), np.full(17, 2.0)])
+    hidden = points.copy()
+    hidden[COCO17.index("nose")] = 0
+    persons = tuple(PersonLabel(i, i, np.array([0.0, 0, 200, 200]), p) for i, p in ((1, points), (2, hidden)))
+    annotations = AnnotationSet(tuple(LabelledImage(i, f"{i}.png", 640, 480) for i in (1, 2)), persons)
+    wrong = points.copy()
+    wrong[COCO17.index("left_knee"), 1] += 30  # 0.2 x 101 px are allowed
+    results = [{"image_id": 1, "score": 1.0, "keypoints": wrong.ravel().tolist()}]
+    table = per_joint(judged_people(annotations, results, COCO17), COCO17)
+    assert table["nose"] == {"pck": 100.0, "labelled": 1.0}
+    assert table["left_knee"] == {"pck": 0.0, "labelled": 2.0}
+    assert table["right_knee"] == {"pck": 50.0, "labelled": 2.0}  # nobody was found on the second image
+
+
+def test_per_joint_of_nobody() -> None:
+    assert per_joint([], COCO17)["nose"] == {"pck": -1.0, "labelled": 0.0}
 
 
 def test_wrong_number_of_joints() -> None:
