@@ -64,7 +64,9 @@ def run(args: argparse.Namespace) -> int:
 
     made = generate(config, args.out, workers=args.workers, cluster=args.cluster, mvor=args.mvor)
     if not made.images:
-        raise InputError(f"{args.out}: no images: a wall or things filled every view; move or turn the cameras")
+        raise InputError(
+            f"{args.out}: no images: a wall or things filled every view; turn the cameras, or give another --seed"
+        )
     print(f"images {made.images}  people {made.people}  ignored {made.ignored}  {args.out}/annotations.json")
     rejected = ", ".join(f"{count} ({reason})" for reason, count in made.rejected.items()) or "0"
     print(f"views with nobody: {made.empty}  views rejected: {rejected}")

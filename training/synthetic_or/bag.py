@@ -27,7 +27,7 @@ def bag_paths(config: SynthConfig, bag: Path) -> list[Path]:
 
     Raises:
         ConfigError: The settings ask for single moments, which are no recording.
-        InputError: One of the folders exists already.
+        InputError: One of the folders exists already, or none can be made there.
     """
     if config.sequence == 0:
         raise ConfigError("command line: bag: only sequences can be written as a bag; give --sequence as well")
@@ -35,6 +35,8 @@ def bag_paths(config: SynthConfig, bag: Path) -> list[Path]:
     for path in paths:
         if path.exists():
             raise InputError(f"{path}: exists already; choose another folder or remove it")
+    if any(parent.exists() and not parent.is_dir() for parent in paths[0].parents):
+        raise InputError(f"{bag}: cannot be written (not in a folder); choose another --bag")
     return paths
 
 
@@ -48,7 +50,7 @@ def write_bags(config: SynthConfig, dataset: Path, labels: AnnotationSet, bag: P
 
     Raises:
         ConfigError: The settings ask for single moments.
-        InputError: A bag exists already, an image cannot be read, or there is no image.
+        InputError: A bag exists already or cannot be written, an image cannot be read, or there is no image.
     """
     written = []
     for index, path in enumerate(bag_paths(config, bag)):
@@ -56,8 +58,11 @@ def write_bags(config: SynthConfig, dataset: Path, labels: AnnotationSet, bag: P
         if not images:
             raise InputError(f"{dataset}: scene {index} has no images, no camera saw enough; try another --seed")
         images.sort(key=lambda image: (image.stamp_ns, image.topic))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_raw_bag(path, _messages(dataset, images, labels))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_raw_bag(path, _messages(dataset, images, labels))
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written ({error.strerror}); choose another --bag") from None
         written.append(path)
     return written
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -128,6 +131,22 @@ def test_an_existing_bag_is_not_overwritten(recorded):
     dataset, labels, paths = recorded
     with pytest.raises(InputError, match="exists already"):
         write_bags(TWO_SCENES, dataset, labels, paths[0].parent)
+
+
+def test_a_bag_in_a_file_is_no_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"file: cannot be written \(not in a folder\)"):
+        bag_paths(TWO_SCENES, tmp_path / "file")
+
+
+def test_a_bag_that_cannot_be_written(recorded, tmp_path, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    dataset, labels, _ = recorded
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(InputError, match=r"cannot be written \(Permission denied\); choose another --bag"):
+        write_bags(TWO_SCENES, dataset, labels, tmp_path / "bag")
 
 
 def test_single_moments_are_no_recording(tmp_path):
