@@ -17,9 +17,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_
 from orpose_models.errors import ConfigError
 from orpose_models.lens import Lens
 from orpose_models.settings import Settings, build_settings, read_yaml_mapping
-from training.synthetic_or.people.outfits import OR_OUTFITS
 from training.synthetic_or.rooms.cameras import Camera, look_at
-from training.synthetic_or.rooms.catalogue import FLOOR_THINGS, MACHINES
 from training.synthetic_or.scenes.room_calibration import read_calibration
 
 Place = tuple[float, float]
@@ -130,12 +128,16 @@ class Staff(Settings):
 class RoleOutfit(Settings):
     """What people of one role wear; what is not given is drawn at random."""
 
-    kinds: dict[str, float] = Field({}, description=f"of {', '.join(OR_OUTFITS)}: how likely, relative to each other")
+    kinds: dict[str, float] = Field(
+        {}, description="how likely each outfit is (people/outfits.py), relative to each other"
+    )
     colours: dict[Garment, tuple[Colour, ...]] = Field({}, description="of garments: #rrggbb, each as likely")
 
     @field_validator("kinds")
     @classmethod
     def _kinds_are_known(cls, kinds: dict[str, float]) -> dict[str, float]:
+        from training.synthetic_or.people.outfits import OR_OUTFITS  # here, as it needs scipy and settings do not
+
         unknown = sorted(set(kinds) - set(OR_OUTFITS))
         if unknown:
             raise ValueError(f"unknown outfit {unknown[0]!r}: expected {', '.join(OR_OUTFITS)}")
@@ -162,8 +164,10 @@ class RoomFile(Settings):
     floor_colour: Colour | None = Field(None, description="sRGB, #rrggbb")
     wall_colour: Colour | None = Field(None, description="sRGB, #rrggbb")
     table: Table = Field(Table(), description="operating table")
-    machines: tuple[FixedThing, ...] | None = Field(None, description=f"each one of {', '.join(MACHINES)}")
-    furniture: tuple[FixedThing, ...] | None = Field(None, description=f"each one of {', '.join(FLOOR_THINGS)}")
+    machines: tuple[FixedThing, ...] | None = Field(None, description="of the kinds of MACHINES in rooms/catalogue.py")
+    furniture: tuple[FixedThing, ...] | None = Field(
+        None, description="of the kinds of FLOOR_THINGS in rooms/catalogue.py"
+    )
     clutter: int | None = Field(
         None, ge=0, le=60, description="further furniture at random places; none: as in random rooms, or 0 if "
         "furniture is listed",
@@ -209,6 +213,8 @@ class RoomFile(Settings):
 
     @model_validator(mode="after")
     def _things_are_known_and_in_the_room(self) -> RoomFile:
+        from training.synthetic_or.rooms.catalogue import FLOOR_THINGS, MACHINES  # here, as it needs scipy
+
         for key, known in (("machines", MACHINES), ("furniture", FLOOR_THINGS)):
             for i, thing in enumerate(getattr(self, key) or ()):
                 if thing.kind not in known:
