@@ -13,6 +13,8 @@ from orpose_models.annotations import AnnotationSet, annotations_to_dict
 from orpose_models.errors import AnnotationError, BackendError
 from orpose_models.evaluate.results import Result
 
+Kind = Literal["bbox", "keypoints"]
+
 BOX_METRICS = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large",
                "AR1", "AR10", "AR100", "AR_small", "AR_medium", "AR_large")  # fmt: skip
 KEYPOINT_METRICS = ("AP", "AP50", "AP75", "AP_medium", "AP_large", "AR", "AR50", "AR75", "AR_medium", "AR_large")
@@ -29,7 +31,7 @@ def box_metrics(
         keep_label_ids: pycocotools takes a match with the label of id 0 for a miss, and published figures of files
             that have one (MVOR) hold that. True repeats them; by default labels are numbered from 1.
     """
-    return _evaluate(annotations, results, "bbox", keep_label_ids)
+    return _summarised(evaluated(annotations, results, "bbox", keep_label_ids=keep_label_ids), BOX_METRICS)
 
 
 def keypoint_metrics(annotations: AnnotationSet, results: Sequence[Result]) -> dict[str, float]:
@@ -38,20 +40,20 @@ def keypoint_metrics(annotations: AnnotationSet, results: Sequence[Result]) -> d
     Raises:
         AnnotationError: The labels are not of COCO's 17 joints.
     """
-    if annotations.skeleton.num_joints != 17:
+    return _summarised(evaluated(annotations, results, "keypoints"), KEYPOINT_METRICS)
+
+
+def evaluated(
+    annotations: AnnotationSet, results: Sequence[Result], kind: Kind, *, keep_label_ids: bool = False
+) -> Any:
+    """A COCOeval that has matched every image (`evaluate()`), not accumulated yet. Arguments as of the metrics."""
+    if kind == "keypoints" and annotations.skeleton.num_joints != 17:
         raise AnnotationError(f"keypoint AP needs COCO-17 labels, got {annotations.skeleton.name}; use mvor-pck")
-    return _evaluate(annotations, results, "keypoints", keep_label_ids=False)
-
-
-def _evaluate(
-    annotations: AnnotationSet, results: Sequence[Result], kind: Literal["bbox", "keypoints"], keep_label_ids: bool
-) -> dict[str, float]:
     try:
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
     except ImportError as error:
         raise BackendError(f"pycocotools: {error}; pip install 'orpose[evaluate]'") from None
-    names = BOX_METRICS if kind == "bbox" else KEYPOINT_METRICS
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints; a library must not
         labels = COCO()
         labels.dataset = _coco_labels(annotations, keep_label_ids)
@@ -64,6 +66,11 @@ def _evaluate(
         evaluation.params.imgIds = sorted(image.image_id for image in annotations.images)
         evaluation.params.catIds = [1]
         evaluation.evaluate()
+    return evaluation
+
+
+def _summarised(evaluation: Any, names: Sequence[str]) -> dict[str, float]:
+    with contextlib.redirect_stdout(io.StringIO()):
         evaluation.accumulate()
         evaluation.summarize()
     return {name: float(value) for name, value in zip(names, evaluation.stats, strict=True)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,31 +17,14 @@ from orpose_models.evaluate.coco import BOX_METRICS, KEYPOINT_METRICS, box_metri
 from orpose_models.evaluate.results import Result
 from orpose_models.skeleton import MVOR10
 
+Case = Callable[[int], tuple[AnnotationSet, list[Result]]]
+
 SHARED = Path(__file__).parents[4] / "shared/data/mvor"
-
-
-def random_case(seed: int, images: int = 6) -> tuple[AnnotationSet, list[Result]]:
-    """Labels, and detections that are the labels with noise, some missing, some invented."""
-    rng = np.random.default_rng(seed)
-    persons: list[PersonLabel] = []
-    results: list[Result] = []
-    for image_id in range(images):
-        for _ in range(rng.integers(0, 4)):
-            bbox = np.array([*rng.uniform(0, 300, 2), *rng.uniform(40, 200, 2)]).round(2)
-            points = (bbox[:2] + rng.uniform(0, 1, (17, 2)) * bbox[2:]).round(2)
-            keypoints = np.column_stack([points, rng.integers(0, 3, 17)])
-            crowd = bool(rng.random() < 0.1)
-            persons.append(PersonLabel(len(persons) + 1, image_id, bbox, keypoints, is_crowd=crowd))
-            noisy = np.column_stack([points + rng.normal(0, 6, (17, 2)), rng.random(17)])
-            found = {"image_id": image_id, "bbox": (bbox + rng.normal(0, 6, 4)).tolist(), "score": float(rng.random())}
-            results.append({**found, "keypoints": noisy.ravel().tolist()})
-    labelled = tuple(LabelledImage(i, f"{i}.jpg", 640, 480) for i in range(images))
-    return AnnotationSet(labelled, tuple(persons)), results[: len(results) - len(results) // 5]
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("kind", ["bbox", "keypoints"])
-def test_equals_pycocotools(tmp_path: Path, seed: int, kind: str) -> None:
+def test_equals_pycocotools(tmp_path: Path, random_case: Case, seed: int, kind: str) -> None:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -61,12 +45,12 @@ def test_equals_pycocotools(tmp_path: Path, seed: int, kind: str) -> None:
     assert 0 < metrics["AP"] < 1
 
 
-def test_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_prints_nothing(random_case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     box_metrics(*random_case(0))
     assert capsys.readouterr().out == ""
 
 
-def test_no_detections_is_zero_and_perfect_is_one() -> None:
+def test_no_detections_is_zero_and_perfect_is_one(random_case: Case) -> None:
     annotations, _ = random_case(0)
     assert box_metrics(annotations, [])["AP"] == 0
     perfect = [
@@ -86,7 +70,7 @@ def test_label_id_zero_is_matched_too() -> None:
     assert box_metrics(annotations, found, keep_label_ids=True)["AP"] == 0  # pycocotools takes id 0 for no match
 
 
-def test_keypoint_ap_needs_coco_joints() -> None:
+def test_keypoint_ap_needs_coco_joints(random_case: Case) -> None:
     annotations, results = random_case(0)
     with pytest.raises(AnnotationError, match="mvor10"):
         keypoint_metrics(AnnotationSet(annotations.images, (), skeleton=MVOR10), results)

@@ -1,0 +1,102 @@
+"""Bootstrap confidence intervals by Efron's percentile method: images, or sequences, are drawn with replacement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from orpose_models.annotations import AnnotationSet
+from orpose_models.errors import AnnotationError
+from orpose_models.settings import Settings
+
+#: A metric of a sample: weights `(I,)`, how often each image (in the order of image ids) is in it -> value or NaN.
+Statistic = Callable[[NDArray[np.float64]], float]
+
+
+class ResampleSettings(Settings):
+    """How confidence intervals are made."""
+
+    bootstrap: int = Field(0, ge=0, le=100_000, description="samples for confidence intervals; 0: none")
+    resample: Literal["image", "sequence"] = Field(
+        "image", description="what is drawn; sequence, where the labels have it, does not take like frames for many"
+    )
+    confidence: float = Field(0.95, gt=0, lt=1, description="share of the samples that an interval holds")
+    seed: int = Field(0, ge=0, description="of the samples")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value and the interval that holds it with the given confidence."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Difference(Interval):
+    """One result minus another on the same samples; `at_most_zero`: share of the samples where it is 0 or less."""
+
+    at_most_zero: float
+
+
+def image_groups(annotations: AnnotationSet, unit: Literal["image", "sequence"]) -> NDArray[np.int64]:
+    """`(I,)` for images in the order of their ids: the number of the group that is drawn together.
+
+    Raises:
+        AnnotationError: Fewer than two groups, or an image without sequence.
+    """
+    images = sorted(annotations.images, key=lambda image: image.image_id)
+    if unit == "image":
+        keys = [str(image.image_id) for image in images]
+    else:
+        for image in images:
+            if image.sequence is None:
+                raise AnnotationError(f"image {image.image_id}: sequence: missing; use --resample image")
+        keys = [str(image.sequence) for image in images]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    if len(numbers) < 2:
+        raise AnnotationError(f"bootstrap: expected at least two of: {unit}, got {len(numbers)}; draw something else")
+    return np.array([numbers[key] for key in keys], np.int64)
+
+
+def draw(statistics: Sequence[Statistic], groups: NDArray[np.int64], settings: ResampleSettings) -> NDArray[np.float64]:
+    """`(bootstrap, S)`: every statistic on the same samples."""
+    rng = np.random.default_rng(settings.seed)
+    number = int(groups.max()) + 1
+    values = np.empty((settings.bootstrap, len(statistics)))
+    for row in values:
+        counts = np.bincount(rng.integers(0, number, number), minlength=number).astype(np.float64)
+        row[:] = [statistic(counts[groups]) for statistic in statistics]
+    return values
+
+
+def interval(statistic: Statistic, groups: NDArray[np.int64], settings: ResampleSettings) -> Interval:
+    """The metric of all images, and its interval."""
+    values = draw([statistic], groups, settings)[:, 0]
+    return Interval(statistic(np.ones(len(groups))), *_limits(values, settings.confidence))
+
+
+def difference(one: Statistic, other: Statistic, groups: NDArray[np.int64], settings: ResampleSettings) -> Difference:
+    """`one` minus `other`, paired: both on the same images each time."""
+    drawn = draw([one, other], groups, settings)
+    values = drawn[:, 0] - drawn[:, 1]
+    everything = np.ones(len(groups))
+    known = values[np.isfinite(values)]
+    share = float((known <= 0).mean()) if known.size else float("nan")
+    return Difference(one(everything) - other(everything), *_limits(values, settings.confidence), share)
+
+
+def _limits(values: NDArray[np.float64], confidence: float) -> tuple[float, float]:
+    """Samples without a value (nobody labelled or found in them) are left out."""
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return float("nan"), float("nan")
+    tail = 50 * (1 - confidence)
+    low, high = np.percentile(known, [tail, 100 - tail])
+    return float(low), float(high)
