@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from orpose_models.errors import BackendError
-from training.teacher.config import TeacherConfig
+from training.teacher.config import KeypointConfig, TeacherConfig
 from training.teacher.stages import BoxStage, KeypointStage, LiftStage
 from training.teacher.teacher import Teacher
 
@@ -18,7 +18,10 @@ def build_teacher(config: TeacherConfig) -> Teacher:
         BackendError: A library or device that is not there.
     """
     device = choose_device(config.device)
-    return Teacher(_boxes(config, device), _keypoints(config, device), _lifting(config, device), config)
+    other = None if config.sspcm is None else _keypoints(config.sspcm.keypoints, device)
+    return Teacher(
+        _boxes(config, device), _keypoints(config.keypoints, device), _lifting(config, device), config, other
+    )
 
 
 def choose_device(name: str) -> torch.device:
@@ -51,8 +54,7 @@ def _boxes(config: TeacherConfig, device: torch.device) -> BoxStage:
     return Detectron2BoxStage(stage, device)
 
 
-def _keypoints(config: TeacherConfig, device: torch.device) -> KeypointStage:
-    stage = config.keypoints
+def _keypoints(stage: KeypointConfig, device: torch.device) -> KeypointStage:
     if stage.kind == "network":
         from training.teacher.network import NetworkKeypointStage
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from orpose_models.settings import Settings, load_settings
+from training.teacher.sspcm import Correction
 
 InputSize = tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]]
 
@@ -83,6 +84,8 @@ class NetworkKeypoints(Settings):
     size: InputSize = Field((640, 480), description="network input, width and height px, at scale 1")
 
 
+KeypointConfig = Annotated[HrnetKeypoints | VitPoseKeypoints | NetworkKeypoints, Field(discriminator="kind")]
+
 # ----------------------------------------------------------------------------------------------------------- lifting
 
 
@@ -124,22 +127,42 @@ class BoxViews(Views):
     merge_iou: float = Field(0.5, gt=0, lt=1, description="boxes that overlap more are one person")
 
 
+class SspcmFilter(Settings):
+    """Filters the second stage's joints by how far they agree with another network's (paper.md, P2)."""
+
+    keypoints: KeypointConfig = Field(description="the other second stage; it sees the same boxes and views")
+    correction: Correction = Correction()
+
+
 class TeacherConfig(Settings):
     """The three stages, their test-time augmentation, and what becomes a label."""
 
     name: str = Field(description="written into the label file")
     notes: str = Field("", description="where the weights come from and what they were trained on, for the label file")
     boxes: Detectron2Boxes | TransformersBoxes | NetworkBoxes = Field(discriminator="kind", description="first stage")
-    keypoints: HrnetKeypoints | VitPoseKeypoints | NetworkKeypoints = Field(
-        discriminator="kind", description="second stage"
-    )
+    keypoints: KeypointConfig = Field(description="second stage")
     lifting: NetworkLifting | PublishedLifting = Field(discriminator="kind", description="third stage")
     box_views: BoxViews = BoxViews()
     keypoint_views: Views = Field(Views(), description="a scale is the crop's size over its usual one")
+    sspcm: SspcmFilter | None = Field(None, description="filter of 2D joints by a second network; none: no filter")
     box_threshold: float = Field(0.5, ge=0, le=1, description="people with a lower box score are dropped")
     joint_threshold: float = Field(0.5, ge=0, le=1, description="joints with a lower confidence are no hard labels")
     max_people: int = Field(50, ge=1, le=999, description="people an image, the best ones")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto: a GPU where there is one")
+
+    @model_validator(mode="after")
+    def _sspcm_compares_different_answers(self) -> TeacherConfig:
+        if self.sspcm is None:
+            return self
+        if self.sspcm.keypoints == self.keypoints:
+            raise ValueError("sspcm.keypoints: the same network as `keypoints`; the filter needs two different ones")
+        views = self.keypoint_views
+        if self.sspcm.correction.pairs == "all" and views.scales == (1.0,) and not views.flip:
+            raise ValueError(
+                "sspcm: compares plain and augmented views, but keypoint_views has the plain one alone; set flip or"
+                " scales there, or sspcm.correction.pairs: current"
+            )
+        return self
 
 
 def read_teacher_config(path: str | Path) -> TeacherConfig:

@@ -126,7 +126,7 @@ def _changed(found: Any, wanted: Mapping[str, Any], prefix: str = "") -> list[st
 
 def weight_hashes(teacher: TeacherConfig) -> dict[str, str]:
     """SHA-256 of every weight file that the configuration names by its path."""
-    stages = (teacher.boxes, teacher.keypoints, teacher.lifting)
+    stages = (teacher.boxes, teacher.keypoints, teacher.lifting, teacher.sspcm and teacher.sspcm.keypoints)
     paths = {getattr(stage, "weights", None) for stage in stages}
     return {str(path): file_sha256(path) for path in sorted(filter(None, paths)) if path.is_file()}
 

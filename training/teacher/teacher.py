@@ -1,4 +1,4 @@
-"""A teacher: three stages in a row, from images to soft and hard pseudo labels (paper.md, Teacher)."""
+"""A teacher: three stages in a row, from images to soft and hard pseudo labels (paper.md, Teacher; P2 as a filter)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from orpose_models.annotations import PersonLabel
 from orpose_models.network.lifter import FRAME_LINES
 from orpose_models.skeleton import H36M17_SOURCES
 from training.teacher.config import TeacherConfig
+from training.teacher.sspcm import Corrected, correct
 from training.teacher.stages import Boxes, BoxStage, Image, KeypointStage, LiftStage
-from training.teacher.tta import AugmentedBoxes, augmented_joints, views_of
+from training.teacher.tta import AugmentedBoxes, augmented_and_plain_joints, augmented_joints, views_of
 
 #: Shorter sides of a box, px, are no person.
 _MIN_SIDE_PX = 1.0
@@ -23,12 +24,13 @@ IDS_PER_IMAGE = 1000
 
 @dataclass(frozen=True)
 class Teacher:
-    """The three stages and what becomes a label."""
+    """The three stages, SSPCM's second network for the joints where there is one, and what becomes a label."""
 
     boxes: BoxStage
     keypoints: KeypointStage
     lifting: LiftStage
     config: TeacherConfig
+    other_keypoints: KeypointStage | None = None
 
     def label(self, images: Sequence[Image], image_ids: Sequence[int]) -> list[list[PersonLabel]]:
         """The people of each image `(H, W, 3)` BGR, best first."""
@@ -39,21 +41,37 @@ class Teacher:
         ]
 
     def _label_one(self, image: Image, image_id: int, boxes: Boxes) -> list[PersonLabel]:
-        boxes = usable_boxes(boxes, image.shape, self.config)
-        joints = augmented_joints(self.keypoints, image, boxes.xyxy, views_of(self.config.keypoint_views))
+        boxes = usable_boxes(boxes, image.shape, self.config.box_threshold, self.config.max_people)
+        joints = self._joints(image, boxes.xyxy)
         return pseudo_labels(boxes, joints, self.lifting, self.config.joint_threshold, image.shape[0], image_id)
 
+    def _joints(self, image: Image, boxes: NDArray[np.float32]) -> NDArray[np.float32] | Corrected:
+        views, sspcm = views_of(self.config.keypoint_views), self.config.sspcm
+        if sspcm is None or self.other_keypoints is None:
+            return augmented_joints(self.keypoints, image, boxes, views)
+        plain = sspcm.correction.pairs == "all"
+        first, second = (
+            augmented_and_plain_joints(stage, image, boxes, views, plain=plain)
+            for stage in (self.keypoints, self.other_keypoints)
+        )
+        return correct((first[0], second[0]), (first[1], second[1]), boxes, sspcm.correction)
 
-def usable_boxes(boxes: Boxes, shape: tuple[int, ...], config: TeacherConfig) -> Boxes:
-    """The best boxes above the threshold, cut to the image of `shape` (H, W, ...)."""
+
+def usable_boxes(boxes: Boxes, shape: tuple[int, ...], threshold: float, max_people: int) -> Boxes:
+    """The best boxes with at least the score `threshold`, cut to the image of `shape` (H, W, ...)."""
     height, width = shape[:2]
     xyxy = boxes.xyxy.clip(0, [width, height, width, height]).astype(np.float32)
-    kept = (boxes.scores >= config.box_threshold) & ((xyxy[:, 2:] - xyxy[:, :2]) >= _MIN_SIDE_PX).all(axis=1)
-    return Boxes(xyxy[kept][: config.max_people], boxes.scores[kept][: config.max_people])
+    kept = (boxes.scores >= threshold) & ((xyxy[:, 2:] - xyxy[:, :2]) >= _MIN_SIDE_PX).all(axis=1)
+    return Boxes(xyxy[kept][:max_people], boxes.scores[kept][:max_people])
 
 
 def pseudo_labels(
-    boxes: Boxes, joints: NDArray[np.float32], lifting: LiftStage, threshold: float, lines: int, image_id: int
+    boxes: Boxes,
+    joints: NDArray[np.float32] | Corrected,
+    lifting: LiftStage,
+    threshold: float,
+    lines: int,
+    image_id: int,
 ) -> list[PersonLabel]:
     """Soft and hard set of one image's people, and the 3D of each (paper.md, Pseudo labels).
 
@@ -63,7 +81,8 @@ def pseudo_labels(
 
     Args:
         boxes: The people.
-        joints: `(N, 17, 3)` x, y px, confidence.
+        joints: `(N, 17, 3)` x, y px, confidence; of SSPCM's, only those that may be hard enter the hard set, and all
+            have its weights.
         lifting: The third stage.
         threshold: Of the hard set.
         lines: The image's height, px.
@@ -71,15 +90,16 @@ def pseudo_labels(
     """
     if len(boxes) == 0:
         return []
-    soft = np.asarray(joints, np.float64).copy()
+    soft = np.array(joints.joints if isinstance(joints, Corrected) else joints, np.float64)
     soft[..., 2] = soft[..., 2].clip(0, 1)
-    is_hard = soft[..., 2] >= threshold
+    allowed = joints.may_be_hard if isinstance(joints, Corrected) else np.ones(soft.shape[:2], bool)
+    is_hard = (soft[..., 2] >= threshold) & allowed
     hard = np.concatenate([soft[..., :2], np.full((len(soft), 17, 1), 2.0)], axis=-1) * is_hard[..., None]
     frame_px = soft[..., :2] * (FRAME_LINES / lines)
     flags = np.stack([1 + is_hard[:, list(sources)].all(axis=1) for sources in H36M17_SOURCES], axis=1)[..., None]
     soft_3d = np.concatenate([lifting.lift(frame_px, np.ones_like(is_hard)), flags], axis=-1)
     hard_3d = np.concatenate([lifting.lift(frame_px, is_hard), flags], axis=-1)
-    hard_3d *= is_hard.any(axis=1)[:, None, None]
+    hard_3d *= np.asarray(is_hard.any(axis=1))[:, None, None]
     return [
         PersonLabel(
             annotation_id=image_id * IDS_PER_IMAGE + number + 1,
@@ -90,6 +110,7 @@ def pseudo_labels(
             keypoints_soft=soft[number],
             keypoints_3d_soft=soft_3d[number],
             keypoints_3d_hard=hard_3d[number],
+            joint_weight=joints.weight[number].astype(np.float64) if isinstance(joints, Corrected) else None,
         )
         for number, (box, score) in enumerate(zip(boxes.xyxy, boxes.scores, strict=True))
     ]

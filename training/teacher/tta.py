@@ -75,9 +75,22 @@ def augmented_joints(
     stage: KeypointStage, image: Image, boxes: NDArray[np.float32], views: Sequence[View]
 ) -> NDArray[np.float32]:
     """Joints `(N, 17, 3)` read from the mean of all views' heatmaps."""
+    return augmented_and_plain_joints(stage, image, boxes, views)[0]
+
+
+def augmented_and_plain_joints(
+    stage: KeypointStage, image: Image, boxes: NDArray[np.float32], views: Sequence[View], *, plain: bool = False
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """`augmented_joints`, and those of the plain view alone; without `plain` the second ones are the first."""
     if len(boxes) == 0:
-        return np.zeros((0, 17, 3), np.float32)
-    total = stage.heatmaps(image, boxes, views[0])
-    for view in views[1:]:
-        total = total + stage.heatmaps(image, boxes, view)
-    return stage.decode(total / len(views), boxes)
+        return np.zeros((0, 17, 3), np.float32), np.zeros((0, 17, 3), np.float32)
+    total, alone = None, None
+    for view in views:
+        maps = stage.heatmaps(image, boxes, view)
+        total = maps if total is None else total + maps
+        alone = maps if view == PLAIN else alone
+    assert total is not None
+    augmented = stage.decode(total / len(views), boxes)
+    if not plain:
+        return augmented, augmented
+    return augmented, stage.decode(stage.heatmaps(image, boxes, PLAIN) if alone is None else alone, boxes)

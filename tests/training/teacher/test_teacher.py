@@ -64,15 +64,14 @@ def test_nobody():
     assert pseudo_labels(empty, np.zeros((0, 17, 3), np.float32), SumLift(), 0.5, 480, 0) == []
 
 
-def test_boxes_are_cut_chosen_and_limited(make_teacher_config):
+def test_boxes_are_cut_chosen_and_limited():
     boxes = Boxes(
         np.array([[-5, -5, 50, 50], [100, 10, 300, 90], [199.5, 0, 260, 50], [0, 0, 9, 9], [1, 1, 8, 8]], np.float32),
         np.array([0.9, 0.8, 0.8, 0.6, 0.3], np.float32),
     )
-    config = make_teacher_config(box_threshold=0.5, max_people=2)
-    used = usable_boxes(boxes, (100, 200, 3), config)
+    used = usable_boxes(boxes, (100, 200, 3), 0.5, 2)
     assert used.xyxy.tolist() == [[0, 0, 50, 50], [100, 10, 200, 90]]
-    assert len(usable_boxes(boxes, (100, 200, 3), make_teacher_config(box_threshold=0.5))) == 3
+    assert len(usable_boxes(boxes, (100, 200, 3), 0.5, 50)) == 3
 
 
 def test_devices(monkeypatch):
@@ -84,7 +83,7 @@ def test_devices(monkeypatch):
             choose_device(name)
 
 
-@pytest.mark.parametrize("name", ["paper", "transformers", "network"])
+@pytest.mark.parametrize("name", ["paper", "transformers", "network", "sspcm"])
 def test_the_shipped_configurations_are_valid(name):
     config = read_teacher_config(f"training/configs/teacher_{name}.yaml")
     assert config.name == name
