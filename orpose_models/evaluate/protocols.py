@@ -1,0 +1,140 @@
+"""The protocols under one interface: metrics, the main one as a statistic to resample, tables by joint and by size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orpose_models.annotations import AnnotationSet
+from orpose_models.errors import AnnotationError, InputError
+from orpose_models.evaluate import coco, matches, mpjpe, mvor_pck
+from orpose_models.evaluate.resample import Statistic
+from orpose_models.evaluate.results import Result
+from orpose_models.skeleton import MVOR10
+
+#: Row -> column -> value.
+Table = dict[str, dict[str, float]]
+#: COCO's sizes of people: name -> least and largest area in px².
+SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, float("inf"))}
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What a protocol needs of each result, and its main metric.
+
+    Attributes:
+        need: Keys.
+        main: Name of the main metric; `unit` its unit; `is_error`: less is better.
+    """
+
+    need: tuple[str, ...]
+    main: str
+    unit: str
+    is_error: bool = False
+
+
+PROTOCOLS = {
+    "coco-bbox": Protocol(("bbox", "score"), "AP", "0-1"),
+    "coco-keypoints": Protocol(("keypoints", "score"), "AP", "0-1"),
+    "mvor-pck": Protocol(("keypoints", "score"), "mean", "%"),
+    "mpjpe": Protocol(("keypoints", "keypoints_3d"), "mpjpe_mm", "mm", is_error=True),
+}
+
+
+def metrics_of(
+    protocol: str, annotations: AnnotationSet, results: Sequence[Result], *, keep_label_ids: bool = False
+) -> dict[str, float]:
+    """All metrics of a protocol.
+
+    Raises:
+        AnnotationError: Nobody is labelled in the way the protocol needs: there is nothing to measure against.
+    """
+    if protocol == "coco-bbox":
+        metrics = coco.box_metrics(annotations, results, keep_label_ids=keep_label_ids)
+    else:
+        functions: dict[str, Callable[[AnnotationSet, Sequence[Result]], dict[str, float]]] = {
+            "coco-keypoints": coco.keypoint_metrics,
+            "mvor-pck": mvor_pck.mvor_pck,
+            "mpjpe": mpjpe.mpjpe,
+        }
+        metrics = functions[protocol](annotations, results)
+    if metrics.get("AP") == -1 or metrics.get("persons") == 0:
+        counts = f"{len(annotations.persons)} labels, {len(annotations.images)} images"
+        raise AnnotationError(f"{protocol}: no label counts ({counts}); it needs people who are not iscrowd")
+    return metrics
+
+
+def statistic_of(
+    protocol: str, annotations: AnnotationSet, results: Sequence[Result], *, keep_label_ids: bool = False
+) -> Statistic:
+    """The main metric as a function of how often each image (in the order of ids) is in a sample; NaN without value."""
+    if protocol in ("coco-bbox", "coco-keypoints"):
+        kind: coco.Kind = "bbox" if protocol == "coco-bbox" else "keypoints"
+        matched = matches.match(annotations, results, kind, keep_label_ids=keep_label_ids)
+        return lambda weights: matches.average_precision(matched, weights)
+    if protocol == "mvor-pck":
+        people = mvor_pck.judged_people(annotations, results, MVOR10)
+        per_person = [(p.image_id, 100.0 * p.right.mean(), 1.0) for p in people]
+    else:
+        errors = [p for p in mpjpe.person_errors(annotations, results) if p.has_root and p.errors is not None]
+        eight = [(p.image_id, p.errors[mpjpe.ROWS]) for p in errors if p.errors is not None]
+        per_person = [(i, float(np.nansum(e)), float(np.isfinite(e).sum())) for i, e in eight]
+    return _ratio(annotations, per_person)
+
+
+def _ratio(annotations: AnnotationSet, people: Sequence[tuple[int, float, float]]) -> Statistic:
+    """Sum over sum of (image id, numerator, denominator)."""
+    places = {image_id: place for place, image_id in enumerate(sorted(image.image_id for image in annotations.images))}
+    sums = np.zeros((len(places), 2))
+    for image_id, numerator, denominator in people:
+        sums[places[image_id]] += (numerator, denominator)
+
+    def value(weights: NDArray[np.float64]) -> float:
+        numerator, denominator = weights @ sums
+        return float(numerator / denominator) if denominator else float("nan")
+
+    return value
+
+
+def joints_of(protocol: str, annotations: AnnotationSet, results: Sequence[Result]) -> Table:
+    """Joint -> 3D errors for mpjpe, else PCK@0.2 over labelled joints.
+
+    Raises:
+        InputError: Boxes have no joints.
+    """
+    if protocol == "coco-bbox":
+        raise InputError("coco-bbox measures boxes, not joints; use coco-keypoints, mvor-pck or mpjpe for --per-joint")
+    if protocol == "mpjpe":
+        return mpjpe.per_joint(mpjpe.person_errors(annotations, results))
+    skeleton = annotations.skeleton
+    return mvor_pck.per_joint(mvor_pck.judged_people(annotations, results, skeleton), skeleton)
+
+
+def sizes_of(
+    protocol: str, annotations: AnnotationSet, results: Sequence[Result], *, keep_label_ids: bool = False
+) -> Table:
+    """Size by the label's area -> the main metric, and how many people it is measured on. AP: pycocotools' own."""
+    if protocol in ("coco-bbox", "coco-keypoints"):
+        found = metrics_of(protocol, annotations, results, keep_label_ids=keep_label_ids)
+        areas = [person.area_px for person in annotations.persons if not person.is_crowd]
+        if protocol == "coco-keypoints":
+            areas = [p.area_px for p in annotations.persons if p.num_keypoints and not p.is_crowd]
+        return {
+            size: {"AP": found[f"AP_{size}"], "persons": float(sum(least <= area <= most for area in areas))}
+            for size, (least, most) in SIZES.items()
+            if f"AP_{size}" in found
+        }
+    if protocol == "mvor-pck":
+        judged = mvor_pck.judged_people(annotations, results, MVOR10)
+        values = [(person.area, 100.0 * person.right) for person in judged]
+    else:
+        people = mpjpe.person_errors(annotations, results)
+        values = [(p.area, p.errors[mpjpe.ROWS]) for p in people if p.has_root and p.errors is not None]
+    table = {}
+    for size, (least, most) in SIZES.items():
+        own = [value for area, value in values if least <= area < most]
+        table[size] = {PROTOCOLS[protocol].main: mpjpe.mean_or_minus_one(np.array(own)), "persons": float(len(own))}
+    return table
