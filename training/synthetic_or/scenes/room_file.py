@@ -209,7 +209,12 @@ class RoomFile(Settings):
     @field_validator("cameras")
     @classmethod
     def _name_cameras(cls, cameras: tuple[RoomCamera, ...]) -> tuple[RoomCamera, ...]:
-        return tuple(c if c.name else c.model_copy(update={"name": f"cam{i}"}) for i, c in enumerate(cameras))
+        named = tuple(c if c.name else c.model_copy(update={"name": f"cam{i}"}) for i, c in enumerate(cameras))
+        names = [camera.name for camera in named]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"the name {twice!r} is given twice; every camera needs its own")
+        return named
 
     @model_validator(mode="after")
     def _things_are_known_and_in_the_room(self) -> RoomFile:

@@ -59,6 +59,7 @@ def test_there_are_two_examples_and_their_rooms_render_from_their_cameras(assets
     ({"size_m": [6, 6]}, "size_m"),
     ({"size_m": [6, 6, 1.5]}, "size_m: got [6, 6, 1.5]: expected 2.5 to 30 m along x and y and a height of 2.2 to 8 m"),
     ({"size_m": None}, "size_m: missing: fixed cameras need a room of a fixed size"),
+    ({"cameras": [IN_CORNER, IN_CORNER]}, "the name 'corner' is given twice"),
     ({"wall_colour": "blue"}, "wall_colour: got 'blue': expected #rrggbb, such as #1d3f7a"),
     ({"walls": 3}, "walls: got 3: extra inputs are not permitted"),
     ({"furniture": [{"kind": "sofa2", "position_m": [0, 0]}]}, "furniture.0.kind: unknown 'sofa2': expected one of"),
