@@ -1,78 +1,129 @@
-"""`orpose evaluate`: a metric of results against annotations, as a table and as JSON."""
+"""`orpose evaluate`: metrics of one or several results files against annotations, as tables, JSON and plots."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from orpose.options import add_options, settings_from_args
+from orpose_models.errors import InputError
+from orpose_models.evaluate.protocols import PROTOCOLS
+from orpose_models.evaluate.resample import ResampleSettings
 
 if TYPE_CHECKING:
     from orpose_models.annotations import AnnotationSet
     from orpose_models.evaluate.results import Result
 
-#: Protocol -> keys each result must have.
-PROTOCOLS = {
-    "coco-bbox": ("bbox", "score"),
-    "coco-keypoints": ("keypoints", "score"),
-    "mvor-pck": ("keypoints", "score"),
-    "mpjpe": ("keypoints", "keypoints_3d"),
-}
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--protocol", choices=sorted(PROTOCOLS), required=True, help="which metric")
-    parser.add_argument("--annotations", type=Path, required=True, help="label file: COCO, MVOR or our own")
-    parser.add_argument("--results", type=Path, required=True, help="results.json of `orpose run --annotations`")
+    parser.add_argument(
+        "--annotations", type=Path, required=True, help="label file: COCO, MVOR, MVOR+, WEPDTOF-Pose or our own"
+    )
+    parser.add_argument(
+        "--results",
+        nargs="+",
+        required=True,
+        metavar="[NAME=]FILE",
+        help="results.json of `orpose run --annotations`; several are compared, e.g. 1x=a.json 12x=b.json",
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="FILE",
+        help="results whose metric is taken away from each of --results, with intervals",
+    )
     parser.add_argument("--roles", choices=("all", "staff", "patient"), default="all", help="others are ignored")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="also write the metrics to this file")
+    parser.add_argument("--per-joint", action="store_true", help="PCK@0.2, or the 3D error, of every joint")
+    parser.add_argument("--per-size", action="store_true", help="the main metric by COCO's three sizes of people")
+    parser.add_argument("--per-bone", action="store_true", help="mean and spread of the bone lengths of 3D poses, mm")
+    parser.add_argument(
+        "--keep-label-ids", action="store_true", help="repeat a flaw of pycocotools: the label of id 0 is never found"
+    )
+    parser.add_argument("--intervals", action="store_true", help="bootstrap confidence intervals of the main metric")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="also write everything to this file")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="write PNG plots into this folder")
+    add_options(parser, ResampleSettings)
 
 
 def run(args: argparse.Namespace) -> int:
     from orpose_models.annotations import read_annotations
-    from orpose_models.evaluate.results import read_results
+    from orpose_models.evaluate import report
     from orpose_models.evaluate.roles import with_roles
 
+    resampling = settings_from_args(ResampleSettings, args)
+    intervals = args.intervals or args.against is not None
     annotations = with_roles(read_annotations(args.annotations), args.roles)
-    results = read_results(args.results, need=PROTOCOLS[args.protocol])
-    _check_image_ids(annotations, results, args)
-    metrics = _metric(args.protocol)(annotations, results)
-    for name, value in metrics.items():
-        print(f"{name:>18}  {value:10.4f}")
+    paths = _named(args.results)
+    files = {name: _read(path, annotations, args) for name, path in paths.items()}
+    against = None if args.against is None else _read(args.against, annotations, args)
+    wanted = report.Wanted(
+        joints=args.per_joint,
+        sizes=args.per_size,
+        bones=args.per_bone,
+        keep_label_ids=args.keep_label_ids,
+        resampling=resampling if intervals else None,
+    )
+    runs = report.measure(args.protocol, annotations, files, wanted, against)
+    print(report.as_text(args.protocol, runs, resampling, str(args.against)))
     if args.json is not None:
-        report = {
+        content = {
             "protocol": args.protocol,
             "annotations": str(args.annotations),
-            "results": str(args.results),
             "roles": args.roles,
             "images": len(annotations.images),
-            "metrics": metrics,
+            "against": None if args.against is None else str(args.against),
+            "resampling": resampling.model_dump() if intervals else None,
+            "runs": {name: {"results": str(paths[name]), **measured.as_dict()} for name, measured in runs.items()},
         }
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        _write_json(args.json, content)
+    if args.plots is not None:
+        for path in report.write_plots(args.plots, args.protocol, annotations, files, runs, wanted):
+            print(f"wrote {path}")
     return 0
 
 
-def _metric(protocol: str) -> Callable[[AnnotationSet, Sequence[Result]], dict[str, float]]:
-    from orpose_models.evaluate import coco, mpjpe, mvor_pck
+def _named(texts: Sequence[str]) -> dict[str, Path]:
+    """NAME=FILE; a file that exists under the whole text, or a text without =, is named by its stem."""
+    paths: dict[str, Path] = {}
+    for text in texts:
+        name, separator, path = text.partition("=")
+        if not separator or Path(text).exists():
+            name, path = Path(text).stem, text
+        if name in paths:
+            raise InputError(f"--results: two are named {name!r}: {paths[name]} and {path}; give NAME=FILE")
+        paths[name] = Path(path)
+    return paths
 
-    functions: dict[str, Callable[[AnnotationSet, Sequence[Result]], dict[str, float]]] = {
-        "coco-bbox": coco.box_metrics,
-        "coco-keypoints": coco.keypoint_metrics,
-        "mvor-pck": mvor_pck.mvor_pck,
-        "mpjpe": mpjpe.mpjpe,
-    }
-    return functions[protocol]
 
+def _read(path: Path, annotations: AnnotationSet, args: argparse.Namespace) -> list[Result]:
+    from orpose_models.evaluate.results import read_results
 
-def _check_image_ids(annotations: AnnotationSet, results: Sequence[Result], args: argparse.Namespace) -> None:
-    from orpose_models.errors import InputError
-
+    need = {*PROTOCOLS[args.protocol].need, *(("keypoints_3d",) if args.per_bone else ())}
+    results = read_results(path, need=sorted(need))
     known = {image.image_id for image in annotations.images}
     for index, result in enumerate(results):
         if result["image_id"] not in known:
             raise InputError(
-                f"{args.results}: result {index}: image_id {result['image_id']} is not in {args.annotations};"
+                f"{path}: result {index}: image_id {result['image_id']} is not in {args.annotations};"
                 " give `orpose run` the same --annotations, so that it writes the label file's ids"
             )
+    return results
+
+
+def _write_json(path: Path, content: Any) -> None:
+    from orpose_models.files import write_atomically
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, (json.dumps(_without_nan(content), indent=1, allow_nan=False) + "\n").encode())
+
+
+def _without_nan(content: Any) -> Any:
+    """JSON has no NaN: null."""
+    if isinstance(content, dict):
+        return {key: _without_nan(value) for key, value in content.items()}
+    return None if isinstance(content, float) and math.isnan(content) else content

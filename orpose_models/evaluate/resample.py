@@ -21,7 +21,7 @@ Statistic = Callable[[NDArray[np.float64]], float]
 class ResampleSettings(Settings):
     """How confidence intervals are made."""
 
-    bootstrap: int = Field(0, ge=0, le=100_000, description="samples for confidence intervals; 0: none")
+    bootstrap: int = Field(1000, ge=1, le=100_000, description="samples drawn for confidence intervals")
     resample: Literal["image", "sequence"] = Field(
         "image", description="what is drawn; sequence, where the labels have it, does not take like frames for many"
     )

@@ -1,10 +1,12 @@
-"""`orpose evaluate`: table, JSON, and errors in one line."""
+"""`orpose evaluate`: tables, JSON, plots, intervals, and errors in one line."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import cv2
 import pytest
 
 from orpose.main import main
@@ -12,7 +14,7 @@ from orpose.main import main
 OR_1X = Path(__file__).parents[3] / "shared/data/or_1x/annotations.json"
 
 KEYPOINTS = [value for i in range(17) for value in (10.0 + 5 * i, 100.0 + i, 2)]
-LABELS = {
+LABELS: dict[str, Any] = {
     "images": [{"id": 1, "file_name": "a.png", "width": 200, "height": 200}],
     "annotations": [
         {"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 90, 90, 40], "area": 3600, "iscrowd": 0,
@@ -45,7 +47,7 @@ def test_protocols(
     out = files[0].parent / "new/metrics.json"
     assert evaluate(protocol, *files, "--json", str(out)) == 0
     report = json.loads(out.read_text())
-    assert report["metrics"][metric] == pytest.approx(value)
+    assert report["runs"]["results"]["metrics"][metric] == pytest.approx(value)
     assert (report["protocol"], report["images"], report["roles"]) == (protocol, 1, "all")
     assert any(line.split()[0] == metric for line in capsys.readouterr().out.splitlines())
 
@@ -62,11 +64,108 @@ def test_errors_are_one_line_and_exit_2(files: tuple[Path, Path], capsys: pytest
     assert len(errors) == 3
 
 
+def two_images(folder: Path) -> tuple[Path, Path, Path]:
+    """Labels of a person on each of two images, perfect results, and results that find only the first."""
+    labels, good, bad = (folder / name for name in ("labels.json", "good.json", "bad.json"))
+    images = [{**LABELS["images"][0], "id": i, "sequence": f"room {i}"} for i in (1, 2)]
+    people = [{**LABELS["annotations"][0], "id": i, "image_id": i} for i in (1, 2)]
+    labels.write_text(json.dumps({**LABELS, "images": images, "annotations": people}))
+    good.write_text(json.dumps([{**FOUND, "image_id": i} for i in (1, 2)]))
+    bad.write_text(json.dumps([FOUND]))
+    return labels, good, bad
+
+
+def test_several_results_beside_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels, good, bad = two_images(tmp_path)
+    out = tmp_path / "out.json"
+    arguments = ["--results", f"1x={good}", f"12x={bad}", "--per-joint", "--per-size", "--per-bone", "--json", str(out)]
+    assert main(["evaluate", "--protocol", "coco-keypoints", "--annotations", str(labels), *arguments]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line]
+    assert lines[0] == ["1x", "12x"]
+    assert lines[1][:2] == ["AP", "1.0000"]
+    assert ["nose", "100.0000", "2.0000", "50.0000", "2.0000"] in lines
+    runs = json.loads(out.read_text())["runs"]
+    assert list(runs) == ["1x", "12x"]
+    assert runs["12x"]["metrics"]["AP"] == pytest.approx(0.5, abs=0.01)
+    assert runs["12x"]["joints"]["nose"] == {"pck": 50, "labelled": 2}
+    assert runs["1x"]["sizes"]["medium"] == {"AP": pytest.approx(1), "persons": 2}
+    assert runs["1x"]["bones"]["neck-head"]["sd_mm"] == 0
+
+
+@pytest.mark.parametrize("protocol", ["coco-bbox", "coco-keypoints", "mvor-pck", "mpjpe"])
+def test_plots(tmp_path: Path, protocol: str) -> None:
+    labels, good, bad = two_images(tmp_path)
+    plots = tmp_path / "new/plots"
+    arguments = ["--results", f"1x={good}", f"12x={bad}", "--intervals", "--bootstrap", "20", "--plots", str(plots)]
+    assert main(["evaluate", "--protocol", protocol, "--annotations", str(labels), *arguments]) == 0
+    expected = {"results.png", "bones.png"}
+    expected |= {"precision_recall.png"} if protocol.startswith("coco") else set()
+    expected |= set() if protocol == "coco-bbox" else {"joints.png"}
+    assert {path.name for path in plots.iterdir()} == expected
+    for path in plots.iterdir():
+        image = cv2.imread(str(path))
+        assert image is not None and image.std() > 5, path  # something is drawn
+
+
+def test_a_difference_with_its_interval(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels, good, bad = two_images(tmp_path)
+    out = tmp_path / "out.json"
+    more = ["--against", str(bad), "--bootstrap", "100", "--resample", "sequence", "--json", str(out)]
+    assert evaluate("mvor-pck", labels, good, *more) == 0
+    report = json.loads(out.read_text())
+    # the second image is in 0, 1 or 2 of the two that are drawn: the difference is 0, 50 or 100
+    assert report["runs"]["good"]["difference"] == {
+        "value": 50,
+        "low": 0,
+        "high": 100,
+        "at_most_zero": pytest.approx(0.25, abs=0.12),
+    }
+    assert report["runs"]["good"]["interval"] == {"value": 100, "low": 100, "high": 100}
+    assert (report["resampling"]["resample"], report["resampling"]["bootstrap"]) == ("sequence", 100)
+    assert f"minus that of {bad}" in capsys.readouterr().out
+
+
+def test_nobody_found(tmp_path: Path) -> None:
+    labels, good, _ = two_images(tmp_path)
+    good.write_text("[]")
+    out = tmp_path / "out.json"
+    assert evaluate("coco-keypoints", labels, good, "--json", str(out)) == 0
+    assert json.loads(out.read_text())["runs"]["good"]["metrics"]["AP"] == 0
+    assert evaluate("mpjpe", labels, good, "--json", str(out), "--intervals", "--bootstrap", "5") == 0
+    run = json.loads(out.read_text())["runs"]["good"]
+    assert (run["metrics"]["missed"], run["metrics"]["mpjpe_mm"], run["interval"]["value"]) == (2, -1, None)
+
+
+@pytest.mark.parametrize(
+    ("results", "more", "message"),
+    [
+        (["a=good.json", "a=bad.json"], [], "two are named 'a': good.json and bad.json; give NAME=FILE"),
+        (["good.json"], ["--resample", "room", "--intervals"], "resample: got 'room'"),
+        (["good.json"], ["--roles", "patient"], "coco-bbox: no label counts"),
+        (["good.json"], ["--per-joint"], "coco-bbox measures boxes, not joints"),
+        (["good.json"], ["--against", "none.json"], "none.json: cannot be read"),
+    ],
+)
+def test_bad_requests(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    results: list[str],
+    more: list[str],
+    message: str,
+) -> None:
+    two_images(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--protocol", "coco-bbox", "--annotations", "labels.json", "--results", *results, *more]
+    assert main(["evaluate", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.skipif(not OR_1X.is_file(), reason="needs the real 1x frames in ../shared")
 @pytest.mark.parametrize("protocol", ["coco-bbox", "coco-keypoints", "mvor-pck"])
 def test_labels_of_real_frames_against_themselves(protocol: str, tmp_path: Path) -> None:
     results = [{**label, "score": 1.0} for label in json.loads(OR_1X.read_text())["annotations"]]
     (tmp_path / "results.json").write_text(json.dumps(results))
     assert evaluate(protocol, OR_1X, tmp_path / "results.json", "--json", str(tmp_path / "out.json")) == 0
-    metrics = json.loads((tmp_path / "out.json").read_text())["metrics"]
+    metrics = json.loads((tmp_path / "out.json").read_text())["runs"]["results"]["metrics"]
     assert metrics["mean" if protocol == "mvor-pck" else "AP50"] > 0.8
