@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         resampling=resampling if intervals else None,
     )
     runs = report.measure(args.protocol, annotations, files, wanted, against)
-    print(report.as_text(args.protocol, runs, resampling, str(args.against)))
+    print(report.as_text(runs, resampling, str(args.against)))
     if args.json is not None:
         content = {
             "protocol": args.protocol,

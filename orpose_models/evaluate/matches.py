@@ -85,6 +85,7 @@ def precisions(matches: Matches, weights: NDArray[np.floating] | None = None) ->
     return at_recall
 
 
-def average_precision(matches: Matches, weights: NDArray[np.floating] | None = None) -> float:
-    """COCO's AP (mean over thresholds and recalls) in 0-1; NaN without labels."""
-    return float(precisions(matches, weights).mean())
+def average_precisions(matches: Matches, weights: NDArray[np.floating] | None = None) -> NDArray[np.float64]:
+    """COCO's AP (mean over thresholds and recalls), AP50 and AP75 in 0-1; NaN without labels."""
+    by_threshold = precisions(matches, weights).mean(axis=1)
+    return np.array([by_threshold.mean(), by_threshold[0], by_threshold[5]])

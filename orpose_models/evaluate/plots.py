@@ -24,7 +24,7 @@ def write_values(path: Path, values: Mapping[str, float | Interval], label: str)
     scales = [scale_of(name) for name in values]
     are_scales = all(scale is not None for scale in scales)
     places = [float(s) for s in scales if s is not None] if are_scales else [float(i) for i in range(len(scales))]
-    heights = [v.value if isinstance(v, Interval) else v for v in values.values()]
+    heights = _known([v.value if isinstance(v, Interval) else v for v in values.values()])
     with _figure(path, (6, 4)) as axes:
         axes.plot(places, heights, marker="o")
         for place, value in zip(places, values.values(), strict=True):

@@ -27,20 +27,21 @@ class Protocol:
 
     Attributes:
         need: Keys.
-        main: Name of the main metric; `unit` its unit; `is_error`: less is better.
+        main: Name of the main metric; `unit` its unit.
+        resampled: Metrics that get confidence intervals, the main one first.
     """
 
     need: tuple[str, ...]
     main: str
     unit: str
-    is_error: bool = False
+    resampled: tuple[str, ...]
 
 
 PROTOCOLS = {
-    "coco-bbox": Protocol(("bbox", "score"), "AP", "0-1"),
-    "coco-keypoints": Protocol(("keypoints", "score"), "AP", "0-1"),
-    "mvor-pck": Protocol(("keypoints", "score"), "mean", "%"),
-    "mpjpe": Protocol(("keypoints", "keypoints_3d"), "mpjpe_mm", "mm", is_error=True),
+    "coco-bbox": Protocol(("bbox", "score"), "AP", "0-1", ("AP", "AP50", "AP75")),
+    "coco-keypoints": Protocol(("keypoints", "score"), "AP", "0-1", ("AP", "AP50", "AP75")),
+    "mvor-pck": Protocol(("keypoints", "score"), "mean", "%", ("mean",)),
+    "mpjpe": Protocol(("keypoints", "keypoints_3d"), "mpjpe_mm", "mm", ("mpjpe_mm", "published_mm")),
 }
 
 
@@ -70,33 +71,33 @@ def metrics_of(
 def statistic_of(
     protocol: str, annotations: AnnotationSet, results: Sequence[Result], *, keep_label_ids: bool = False
 ) -> Statistic:
-    """The main metric as a function of how often each image (in the order of ids) is in a sample; NaN without value."""
+    """The protocol's `resampled` metrics of a sample of the images; NaN where a sample has no value."""
     if protocol in ("coco-bbox", "coco-keypoints"):
         kind: coco.Kind = "bbox" if protocol == "coco-bbox" else "keypoints"
         matched = matches.match(annotations, results, kind, keep_label_ids=keep_label_ids)
-        return lambda weights: matches.average_precision(matched, weights)
+        return lambda weights: matches.average_precisions(matched, weights)
     if protocol == "mvor-pck":
         people = mvor_pck.judged_people(annotations, results, MVOR10)
-        per_person = [(p.image_id, 100.0 * p.right.mean(), 1.0) for p in people]
-    else:
-        errors = [p for p in mpjpe.person_errors(annotations, results) if p.has_root and p.errors is not None]
-        eight = [(p.image_id, p.errors[mpjpe.ROWS]) for p in errors if p.errors is not None]
-        per_person = [(i, float(np.nansum(e)), float(np.isfinite(e).sum())) for i, e in eight]
-    return _ratio(annotations, per_person)
+        return _ratios(annotations, [[(person.image_id, 100.0 * person.right) for person in people]])
+    errors = mpjpe.person_errors(annotations, results)
+    found = [(p.image_id, p.errors[mpjpe.ROWS]) for p in errors if p.has_root and p.errors is not None]
+    published = [(p.image_id, p.published[mpjpe.ROWS]) for p in errors if p.published is not None]
+    return _ratios(annotations, [found, published])
 
 
-def _ratio(annotations: AnnotationSet, people: Sequence[tuple[int, float, float]]) -> Statistic:
-    """Sum over sum of (image id, numerator, denominator)."""
+def _ratios(annotations: AnnotationSet, metrics: Sequence[Sequence[tuple[int, NDArray]]]) -> Statistic:
+    """Means, over the people in a sample, of values that are not NaN; each metric is given as (image id, values)."""
     places = {image_id: place for place, image_id in enumerate(sorted(image.image_id for image in annotations.images))}
-    sums = np.zeros((len(places), 2))
-    for image_id, numerator, denominator in people:
-        sums[places[image_id]] += (numerator, denominator)
+    sums = np.zeros((len(places), len(metrics), 2))
+    for column, people in enumerate(metrics):
+        for image_id, values in people:
+            sums[places[image_id], column] += (np.nansum(values), np.isfinite(values).sum())
 
-    def value(weights: NDArray[np.float64]) -> float:
-        numerator, denominator = weights @ sums
-        return float(numerator / denominator) if denominator else float("nan")
+    def means(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        total, number = np.einsum("i,ikn->nk", weights, sums)
+        return np.divide(total, number, out=np.full(len(metrics), np.nan), where=number > 0)
 
-    return value
+    return means
 
 
 def joints_of(protocol: str, annotations: AnnotationSet, results: Sequence[Result]) -> Table:

@@ -17,9 +17,10 @@ from orpose_models.evaluate.resample import (
     Difference,
     Interval,
     ResampleSettings,
-    difference,
+    differences,
+    draw,
     image_groups,
-    interval,
+    intervals,
 )
 from orpose_models.evaluate.results import Result
 from orpose_models.evaluate.text import text_table
@@ -41,11 +42,11 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Run:
-    """One results file, measured."""
+    """One results file, measured: metrics, some of them with intervals and differences, and tables."""
 
     metrics: dict[str, float]
-    interval: Interval | None = None
-    difference: Difference | None = None
+    intervals: dict[str, Interval] | None = None
+    differences: dict[str, Difference] | None = None
     joints: Table | None = None
     sizes: Table | None = None
     bones: Table | None = None
@@ -63,40 +64,49 @@ def measure(
     against: Sequence[Result] | None = None,
 ) -> dict[str, Run]:
     """Every results file (by name) by one protocol; differences are each file minus `against`, on the same samples."""
-    keep = {"keep_label_ids": wanted.keep_label_ids}
-    resampling = wanted.resampling
-    groups = image_groups(annotations, resampling.resample) if resampling else None
-    other = None if against is None else statistic_of(protocol, annotations, against, **keep)
     runs = {}
     for name, results in files.items():
-        within = change = None
-        metrics = metrics_of(protocol, annotations, results, **keep)
-        if groups is not None and resampling is not None:
-            own = statistic_of(protocol, annotations, results, **keep)
-            within = interval(own, groups, resampling)
-            change = None if other is None else difference(own, other, groups, resampling)
+        within, change = _resampled(protocol, annotations, results, wanted, against)
         runs[name] = Run(
-            metrics,
+            metrics_of(protocol, annotations, results, keep_label_ids=wanted.keep_label_ids),
             within,
             change,
             joints_of(protocol, annotations, results) if wanted.joints else None,
-            sizes_of(protocol, annotations, results, **keep) if wanted.sizes else None,
+            sizes_of(protocol, annotations, results, keep_label_ids=wanted.keep_label_ids) if wanted.sizes else None,
             bones_of_results(annotations, results) if wanted.bones else None,
         )
     return runs
 
 
-def as_text(protocol: str, runs: Mapping[str, Run], resampling: ResampleSettings, against: str = "") -> str:
+def _resampled(
+    protocol: str,
+    annotations: AnnotationSet,
+    results: Sequence[Result],
+    wanted: Wanted,
+    against: Sequence[Result] | None,
+) -> tuple[dict[str, Interval] | None, dict[str, Difference] | None]:
+    settings, keep, names = wanted.resampling, wanted.keep_label_ids, PROTOCOLS[protocol].resampled
+    if settings is None:
+        return None, None
+    groups = image_groups(annotations, settings.resample)
+    own = draw(statistic_of(protocol, annotations, results, keep_label_ids=keep), groups, settings)
+    within = dict(zip(names, intervals(own, settings.confidence), strict=True))
+    if against is None:
+        return within, None
+    other = draw(statistic_of(protocol, annotations, against, keep_label_ids=keep), groups, settings)
+    return within, dict(zip(names, differences(own, other, settings.confidence), strict=True))
+
+
+def as_text(runs: Mapping[str, Run], resampling: ResampleSettings, against: str = "") -> str:
     """Tables: metrics, then intervals, differences, joints, sizes and bones where they were measured."""
-    main = PROTOCOLS[protocol].main
-    parts = [text_table(_beside({name: _as_rows(run.metrics) for name, run in runs.items()}))]
-    intervals = {name: _columns(main, run.interval) for name, run in runs.items() if run.interval}
-    if intervals:
-        parts.append(text_table(intervals, f"{resampling.confidence:.0%} interval"))
-    differences = {name: _columns("difference", run.difference) for name, run in runs.items() if run.difference}
-    if differences:
-        parts.append(f"{main} minus that of {against}, on the same samples")
-        parts.append(text_table(differences))
+    parts = [text_table(_beside({name: {m: {"": v} for m, v in run.metrics.items()} for name, run in runs.items()}))]
+    within = {name: _rows(run.intervals) for name, run in runs.items() if run.intervals}
+    if within:
+        parts.append(text_table(_below(within), f"{resampling.confidence:.0%} interval"))
+    changes = {name: _rows(run.differences) for name, run in runs.items() if run.differences}
+    if changes:
+        parts.append(f"minus {against}, on the same samples; at_most_zero: share of the samples")
+        parts.append(text_table(_below(changes), "difference"))
     for title, kind in (("joint", "joints"), ("size", "sizes"), ("bone", "bones")):
         tables = {name: getattr(run, kind) for name, run in runs.items() if getattr(run, kind) is not None}
         if tables:
@@ -116,7 +126,8 @@ def write_plots(
     definition = PROTOCOLS[protocol]
     label = f"{protocol}: {definition.main} ({definition.unit})"
     written = [folder / "results.png"]
-    plots.write_values(written[0], {n: run.interval or run.metrics[definition.main] for n, run in runs.items()}, label)
+    main = definition.main
+    plots.write_values(written[0], {n: (r.intervals or r.metrics)[main] for n, r in runs.items()}, label)
     if protocol != "coco-bbox":
         joints = {n: runs[n].joints or joints_of(protocol, annotations, results) for n, results in files.items()}
         column, unit = ("mpjpe_mm", "error (mm)") if protocol == "mpjpe" else ("pck", "PCK@0.2 (%)")
@@ -127,7 +138,7 @@ def write_plots(
         labelled = bones_of_labels(annotations)
         bones |= {} if labelled is None else {LABELS: labelled}
         written.append(folder / "bones.png")
-        plots.write_bars(written[-1], bones, "mean_mm", "bone length: mean and standard deviation (mm)", "sd_mm")
+        plots.write_bars(written[-1], bones, "mean_mm", "bone length, mean ± sd (mm)", "sd_mm")
     if protocol in ("coco-bbox", "coco-keypoints"):
         kind: Kind = "bbox" if protocol == "coco-bbox" else "keypoints"
         keep = wanted.keep_label_ids
@@ -137,13 +148,17 @@ def write_plots(
     return written
 
 
-def _as_rows(metrics: Mapping[str, float]) -> Table:
-    return {name: {"": value} for name, value in metrics.items()}
+def _rows(found: Mapping[str, Interval] | None) -> Table:
+    return {metric: asdict(one) for metric, one in (found or {}).items()}
 
 
-def _columns(name: str, found: Interval | None) -> dict[str, float]:
-    values = {} if found is None else asdict(found)
-    return {name: values.pop("value"), **values} if values else {}
+def _below(tables: Mapping[str, Table]) -> Table:
+    """Several tables of the same columns as one, each row with its result's name where there are several."""
+    return {
+        f"{name} {row}" if len(tables) > 1 else row: values
+        for name, table in tables.items()
+        for row, values in table.items()
+    }
 
 
 def _beside(tables: Mapping[str, Table]) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,8 +14,8 @@ from orpose_models.annotations import AnnotationSet
 from orpose_models.errors import AnnotationError
 from orpose_models.settings import Settings
 
-#: A metric of a sample: weights `(I,)`, how often each image (in the order of image ids) is in it -> value or NaN.
-Statistic = Callable[[NDArray[np.float64]], float]
+#: K metrics of a sample: weights `(I,)`, how often each image (in the order of ids) is in it -> `(K,)`, NaN for none.
+Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 class ResampleSettings(Settings):
@@ -65,31 +65,40 @@ def image_groups(annotations: AnnotationSet, unit: Literal["image", "sequence"])
     return np.array([numbers[key] for key in keys], np.int64)
 
 
-def draw(statistics: Sequence[Statistic], groups: NDArray[np.int64], settings: ResampleSettings) -> NDArray[np.float64]:
-    """`(bootstrap, S)`: every statistic on the same samples."""
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """K metrics: of all images `(K,)`, and of every sample `(bootstrap, K)`."""
+
+    values: NDArray[np.float64]
+    samples: NDArray[np.float64]
+
+
+def draw(statistic: Statistic, groups: NDArray[np.int64], settings: ResampleSettings) -> Drawn:
+    """The metrics of bootstrap samples. The same groups and settings give the same samples, whatever the statistic."""
     rng = np.random.default_rng(settings.seed)
     number = int(groups.max()) + 1
-    values = np.empty((settings.bootstrap, len(statistics)))
-    for row in values:
+    samples = []
+    for _ in range(settings.bootstrap):
         counts = np.bincount(rng.integers(0, number, number), minlength=number).astype(np.float64)
-        row[:] = [statistic(counts[groups]) for statistic in statistics]
-    return values
+        samples.append(statistic(counts[groups]))
+    return Drawn(statistic(np.ones(len(groups))), np.array(samples))
 
 
-def interval(statistic: Statistic, groups: NDArray[np.int64], settings: ResampleSettings) -> Interval:
-    """The metric of all images, and its interval."""
-    values = draw([statistic], groups, settings)[:, 0]
-    return Interval(statistic(np.ones(len(groups))), *_limits(values, settings.confidence))
+def intervals(drawn: Drawn, confidence: float) -> list[Interval]:
+    """One for each metric."""
+    columns = zip(drawn.values, drawn.samples.T, strict=True)
+    return [Interval(float(value), *_limits(samples, confidence)) for value, samples in columns]
 
 
-def difference(one: Statistic, other: Statistic, groups: NDArray[np.int64], settings: ResampleSettings) -> Difference:
-    """`one` minus `other`, paired: both on the same images each time."""
-    drawn = draw([one, other], groups, settings)
-    values = drawn[:, 0] - drawn[:, 1]
-    everything = np.ones(len(groups))
-    known = values[np.isfinite(values)]
-    share = float((known <= 0).mean()) if known.size else float("nan")
-    return Difference(one(everything) - other(everything), *_limits(values, settings.confidence), share)
+def differences(one: Drawn, other: Drawn, confidence: float) -> list[Difference]:
+    """`one` minus `other`, paired: both drawn with the same groups and settings, so on the same images each time."""
+    found = []
+    columns = zip(one.values - other.values, (one.samples - other.samples).T, strict=True)
+    for value, samples in columns:
+        known = samples[np.isfinite(samples)]
+        share = float((known <= 0).mean()) if known.size else float("nan")
+        found.append(Difference(float(value), *_limits(samples, confidence), share))
+    return found
 
 
 def _limits(values: NDArray[np.float64], confidence: float) -> tuple[float, float]:

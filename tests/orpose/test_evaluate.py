@@ -83,7 +83,7 @@ def test_several_results_beside_each_other(tmp_path: Path, capsys: pytest.Captur
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if line]
     assert lines[0] == ["1x", "12x"]
     assert lines[1][:2] == ["AP", "1.0000"]
-    assert ["nose", "100.0000", "2.0000", "50.0000", "2.0000"] in lines
+    assert ["nose", "100.0000", "2", "50.0000", "2"] in lines
     runs = json.loads(out.read_text())["runs"]
     assert list(runs) == ["1x", "12x"]
     assert runs["12x"]["metrics"]["AP"] == pytest.approx(0.5, abs=0.01)
@@ -114,15 +114,15 @@ def test_a_difference_with_its_interval(tmp_path: Path, capsys: pytest.CaptureFi
     assert evaluate("mvor-pck", labels, good, *more) == 0
     report = json.loads(out.read_text())
     # the second image is in 0, 1 or 2 of the two that are drawn: the difference is 0, 50 or 100
-    assert report["runs"]["good"]["difference"] == {
+    assert report["runs"]["good"]["differences"]["mean"] == {
         "value": 50,
         "low": 0,
         "high": 100,
         "at_most_zero": pytest.approx(0.25, abs=0.12),
     }
-    assert report["runs"]["good"]["interval"] == {"value": 100, "low": 100, "high": 100}
+    assert report["runs"]["good"]["intervals"]["mean"] == {"value": 100, "low": 100, "high": 100}
     assert (report["resampling"]["resample"], report["resampling"]["bootstrap"]) == ("sequence", 100)
-    assert f"minus that of {bad}" in capsys.readouterr().out
+    assert f"minus {bad}" in capsys.readouterr().out
 
 
 def test_nobody_found(tmp_path: Path) -> None:
@@ -133,7 +133,11 @@ def test_nobody_found(tmp_path: Path) -> None:
     assert json.loads(out.read_text())["runs"]["good"]["metrics"]["AP"] == 0
     assert evaluate("mpjpe", labels, good, "--json", str(out), "--intervals", "--bootstrap", "5") == 0
     run = json.loads(out.read_text())["runs"]["good"]
-    assert (run["metrics"]["missed"], run["metrics"]["mpjpe_mm"], run["interval"]["value"]) == (2, -1, None)
+    assert (run["metrics"]["missed"], run["metrics"]["mpjpe_mm"], run["intervals"]["mpjpe_mm"]["value"]) == (
+        2,
+        -1,
+        None,
+    )
 
 
 @pytest.mark.parametrize(
