@@ -54,10 +54,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _train(args: argparse.Namespace, config: TrainConfig) -> int:
     from training.distill.finish import finish
+    from training.distill.interactive import InteractiveTrainer
     from training.distill.processes import is_main
     from training.distill.trainer import Trainer
 
-    trainer = Trainer(config, args.out, resume=args.resume)
+    kind = Trainer if config.interactive is None else InteractiveTrainer
+    trainer = kind(config, args.out, resume=args.resume)
     say: Callable[[str], None] = print if is_main() else _silence
     if args.check:
         trainer.write_samples()

@@ -16,11 +16,15 @@ from training.data.dataset import Draw, Size, TrainingItem, TrainingSet
 
 
 class Batch(NamedTuple):
-    """Images `(B, 3, H, W)` uint8, one target dictionary for each, and why other images were skipped."""
+    """Images `(B, 3, H, W)` uint8, one target dictionary for each, and why other images were skipped.
+
+    In interactive training `labelled` is the labelled batch beside this one.
+    """
 
     images: torch.Tensor
     targets: list[dict[str, torch.Tensor]]
     skipped: list[str]
+    labelled: Batch | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from orpose_models.network.presets import PRESETS
 from orpose_models.settings import Settings, build_settings, read_yaml_mapping
 from training.data.augment_config import AugmentConfig
 from training.data.dataset import LabelConfig, SourceConfig
+from training.teacher.sspcm import Correction
 
 
 class StageConfig(Settings):
@@ -44,6 +45,27 @@ class ValidationConfig(Settings):
     downsample: tuple[float, ...] = Field((1.0, 12.0), description="privacy downsampling factors to validate at")
 
 
+class InteractiveConfig(Settings):
+    """SSPCM's interactive training (paper.md, P2): two teachers of the run's preset learn beside the student.
+
+    The run's `sources` are the unlabelled images (their labels are not used) and `augment` is the hard view; labels are
+    made on a view that is at most mirrored. A batch has as many images of `labelled` as of `sources`.
+    """
+
+    labelled: tuple[SourceConfig, ...] = Field(min_length=1, description="label files with ordinary ground truth")
+    teachers: tuple[Path, Path] = Field(description="two different safetensors files that the teachers start from")
+    correction: Correction = Correction()
+    box_threshold: float = Field(0.5, ge=0, le=1, description="people with a lower box score are no labels")
+    joint_threshold: float = Field(0.5, ge=0, le=1, description="joints with a lower score are no hard labels")
+
+    @model_validator(mode="after")
+    def _teachers_differ(self) -> InteractiveConfig:
+        first, second = self.teachers
+        if first.resolve() == second.resolve():
+            raise ValueError(f"teachers: both start from {first}; from two different networks they learn of each other")
+        return self
+
+
 class TrainConfig(Settings):
     """One training run. The budget is `iterations` or `max_minutes`; the schedule follows whichever runs out first."""
 
@@ -54,6 +76,7 @@ class TrainConfig(Settings):
     sources: tuple[SourceConfig, ...] = Field(min_length=1, description="training label files and image folders")
     labels: LabelConfig = LabelConfig()
     augment: AugmentConfig = AugmentConfig()
+    interactive: InteractiveConfig | None = Field(None, description="two teachers that learn as well; none: plain run")
     stages: tuple[StageConfig, ...] = Field(min_length=1, description="in order; the last one ends at 1")
     iterations: int | None = Field(None, ge=1, description="budget in iterations")
     max_minutes: float | None = Field(None, gt=0, description="budget in wall-clock minutes, validation included")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from orpose_models.errors import ConfigError, OrposeError
-from training.data.dataset import TrainingSet, read_items, readable
+from orpose_models.network.student import Student
+from training.data.dataset import Item, TrainingSet, read_items, readable
 from training.data.loader import Batch, BatchShape, EndlessBatches, make_loader
 from training.distill import processes
 from training.distill.checkpoint import read_checkpoint, source_commit, write_checkpoint
@@ -54,13 +55,10 @@ class Trainer:
         out.mkdir(parents=True, exist_ok=True)
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed + self.rank)
-        self.dataset = TrainingSet(read_items(config.sources), config.augment, config.labels, config.seed)
+        self.dataset = self._training_set()
         self.validation_items, unreadable = readable(read_items(config.validation.sources))
         self.skipped = set(unreadable)
-        self.student = initial_student(config, self.dataset.items).to(self.device)
-        if config.channels_last:
-            self.student = self.student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.student.train()
+        self.student = self._placed(initial_student(config, self.labelled_items))
         self.network = self._parallel()  # takes rank 0's random weights
         self.optimizer = make_optimizer(self.student, config.optimizer)
         self.scaler = make_scaler(config)
@@ -69,12 +67,32 @@ class Trainer:
         self.position = 0  # samples seen, by all processes
         self.elapsed_s = 0.0
         self.bad_steps = 0
+        self._prepare()
         self.stop_signal: int | None = None
         state = read_checkpoint(self.checkpoint_path, **self._facts_of_run()) if resume else {"iteration": 0}
         self.log = RunLog(out, state["iteration"], tensorboard=config.tensorboard, active=processes.is_main())
         if resume:
             self._load_state(state)
         self._clock = time.monotonic() - self.elapsed_s
+
+    def _training_set(self) -> TrainingSet:
+        config = self.config
+        return TrainingSet(read_items(config.sources), config.augment, config.labels, config.seed)
+
+    @property
+    def labelled_items(self) -> Sequence[Item]:
+        """What statistics and lifters are taken from."""
+        return self.dataset.items
+
+    def _prepare(self) -> None:
+        """Makes what a kind of run needs beside the student, before a checkpoint is loaded."""
+
+    def _placed(self, student: Student) -> Student:
+        """The network on its device and in its memory layout, in training mode."""
+        student = student.to(self.device)
+        if self.config.channels_last:
+            student = student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return student.train()
 
     def _parallel(self) -> nn.Module:
         if self.world_size == 1:
@@ -117,7 +135,7 @@ class Trainer:
     def _train_batch(self, batch: Batch, data_s: float) -> dict[str, float]:
         started = time.monotonic()
         set_lr(self.optimizer, self.config.optimizer.lr * lr_factor(self.config.optimizer, self.progress))
-        step = train_step(self.network, self.optimizer, self.scaler, batch, self.config)
+        step = self._step(batch)
         self.bad_steps = 0 if step else self.bad_steps + 1
         if self.bad_steps >= MAX_BAD_STEPS:
             raise OrposeError(
@@ -136,10 +154,17 @@ class Trainer:
             self.log.flush(self._facts())
         return values
 
+    def _step(self, batch: Batch) -> dict[str, float] | None:
+        """Learns from one batch; None: nothing was updated."""
+        return train_step(self.network, self.optimizer, self.scaler, batch, self.config)
+
     def _batches(self) -> Iterator[tuple[Batch, float]]:
         """Batches of this process, and for how many seconds training had to wait for each."""
+        return self._batches_of(self.dataset)
+
+    def _batches_of(self, dataset: TrainingSet) -> Iterator[tuple[Batch, float]]:
         batches = EndlessBatches(
-            len(self.dataset),
+            len(dataset),
             self.config.seed,
             self._shape_of,
             self.iteration,
@@ -148,7 +173,7 @@ class Trainer:
             world_size=self.world_size,
         )
         pin = self.device.type == "cuda"
-        loader = iter(make_loader(self.dataset, batches, self.config.num_workers, pin_memory=pin))
+        loader = iter(make_loader(dataset, batches, self.config.num_workers, pin_memory=pin))
         while True:
             started = time.monotonic()
             try:
@@ -231,6 +256,12 @@ class Trainer:
         }
 
     def _load_state(self, state: dict[str, Any]) -> None:
+        was, runs = "teachers" in state, self.config.interactive is not None
+        if was != runs:
+            kinds = ("a plain run", "an interactive run")
+            raise OrposeError(
+                f"{self.checkpoint_path}: of {kinds[was]}, this one is {kinds[runs]}; resume with the run's own config"
+            )
         try:
             self.student.load_state_dict(state["student"])
             self.average.model.load_state_dict(state["average"])

@@ -15,6 +15,7 @@ from orpose_models.network.decode import decode_subcell, place_in_boxes, softmax
 from orpose_models.network.heads import KEYPOINT_CELLS
 from orpose_models.network.lifter import lifter_input, visible_lifter_joints, with_pelvis
 from orpose_models.network.roi_align import pool_rois
+from orpose_models.network.roi_heads import RoIHeads
 from orpose_models.network.weights import load_student
 from orpose_models.runtime.letterbox import Letterbox
 from orpose_models.skeleton import COCO17
@@ -87,12 +88,17 @@ class NetworkKeypointStage:
         maps = student.heads.keypoint(pool_rois(features, [rois], KEYPOINT_CELLS, student.preset))
         return maps.mean(dim=1)
 
-    @torch.no_grad()
     def decode(self, heatmaps: Tensor, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-        shares, peaks = decode_subcell(heatmaps)
-        points = place_in_boxes(shares, torch.from_numpy(boxes).to(heatmaps))
-        scores = self._eye.student.heads.calibration(softmax_peak(heatmaps, peaks))
-        return torch.cat([points, scores[..., None]], dim=-1).cpu().numpy()
+        return decode_joints(self._eye.student.heads, heatmaps, boxes)
+
+
+@torch.no_grad()
+def decode_joints(heads: RoIHeads, heatmaps: Tensor, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Joints `(N, 17, 3)` x, y px, score of one network's logits `(N, 17, S, S)` over `boxes (N, 4)` px."""
+    shares, peaks = decode_subcell(heatmaps)
+    points = place_in_boxes(shares, torch.from_numpy(boxes).to(heatmaps))
+    scores = heads.calibration(softmax_peak(heatmaps, peaks))
+    return torch.cat([points, scores[..., None]], dim=-1).cpu().numpy()
 
 
 class NetworkLiftStage:
@@ -100,13 +106,18 @@ class NetworkLiftStage:
 
     def __init__(self, weights: Path, device: torch.device) -> None:
         self._heads = load_student(weights).heads.to(device)
-        self._device = device
 
-    @torch.no_grad()
     def lift(self, joints: NDArray, known: NDArray[np.bool_]) -> NDArray[np.float32]:
-        stats = self._heads.lifter_stats
-        points = lifter_input(torch.from_numpy(np.asarray(joints, np.float32)).to(self._device), 1.0)
-        points = points * visible_lifter_joints(torch.from_numpy(known).to(self._device))[..., None]
-        entering = stats.standardise_2d(points)
-        standard = torch.stack([lifter(entering) for lifter in self._heads.lifters]).mean(dim=0)
-        return with_pelvis(stats.restore_3d(standard)).cpu().numpy()
+        return lift_joints(self._heads, joints, known)
+
+
+@torch.no_grad()
+def lift_joints(heads: RoIHeads, joints: NDArray, known: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """`LiftStage.lift` by the mean of one network's lifters, which must be in evaluation mode."""
+    stats = heads.lifter_stats
+    device = stats.mean2d.device
+    points = lifter_input(torch.from_numpy(np.asarray(joints, np.float32)).to(device), 1.0)
+    points = points * visible_lifter_joints(torch.from_numpy(known).to(device))[..., None]
+    entering = stats.standardise_2d(points)
+    standard = torch.stack([lifter(entering) for lifter in heads.lifters]).mean(dim=0)
+    return with_pelvis(stats.restore_3d(standard)).cpu().numpy()

@@ -13,7 +13,7 @@ from training.distill.schedule import lr_factor, progress
 
 FOLDER = Path(__file__).parents[3] / "training/configs"
 #: Runs of `orpose train`; the folder holds teachers too.
-RUNS = ("lite", "undistilled", "orpose_")
+RUNS = ("lite", "undistilled", "orpose_", "sspcm")
 FULL = sorted(path for path in FOLDER.glob("*.yaml") if path.stem.startswith(RUNS))
 REDUCED = sorted((FOLDER / "reduced").glob("*.yaml"))
 GOOD = """
@@ -55,7 +55,7 @@ def test_reduced_configs_are_the_full_ones_made_smaller(path: Path) -> None:
     assert reduced.augment.downsample == full.augment.downsample
     assert reduced.device == "cpu"
     assert reduced.stages[0].batch_size < full.stages[0].batch_size
-    if full.name != "undistilled":
+    if not full.name.startswith("undistilled"):
         assert reduced.optimizer.milestones == full.optimizer.milestones
 
 
@@ -108,6 +108,22 @@ def test_table_3(name: str) -> None:
 def test_the_undistilled_student_starts_from_nothing() -> None:
     for path in (FOLDER / "undistilled.yaml", FOLDER / "reduced/undistilled.yaml"):
         assert read_config(path).initial_weights is None
+
+
+@pytest.mark.parametrize("folder", [FOLDER, FOLDER / "reduced"], ids=["full", "reduced"])
+def test_interactive_training(folder: Path) -> None:
+    """The papers' hard view and correction; teachers of other random weights; nothing of it in the plain runs."""
+    config, plain = read_config(folder / "sspcm.yaml"), read_config(folder / "orpose_fixed_1x.yaml")
+    augment, interactive = config.augment, config.interactive
+    assert interactive is not None and plain.interactive is None
+    assert (augment.cut_occlude_joints, plain.augment.cut_occlude_joints) == (2, 0)
+    assert (augment.cut_occlude_jitter_px, augment.cut_occlude_half_px) == (10, (10, 19))
+    assert (augment.rotation_sigma_deg, augment.zoom) == (30, (0.75, 1.25))
+    correction = interactive.correction
+    assert (correction.pairs, correction.min_score, correction.drop_from) == ("all", 0.1, 0.6)
+    assert interactive.teachers[0] == config.initial_weights
+    first, second = (read_config(folder / f"undistilled{name}.yaml") for name in ("", "_second"))
+    assert first.model_copy(update={"seed": 1, "name": second.name}) == second
 
 
 def test_overrides(tmp_path: Path) -> None:

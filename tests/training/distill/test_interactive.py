@@ -1,0 +1,260 @@
+"""Interactive training: who learns from whom, snapshots at epoch ends, exact resume, and errors."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from orpose_models.annotations import read_annotations, write_annotations
+from orpose_models.errors import ConfigError, OrposeError
+from orpose_models.network import build_student
+from orpose_models.network.weights import load_student, save_weights
+from orpose_models.settings import build_settings
+from training.distill import interactive
+from training.distill.config import TrainConfig
+from training.distill.ensemble import Look, evaluating, interactive_labels
+from training.distill.finish import finish
+from training.distill.interactive import InteractiveTrainer
+from training.distill.log import RunLog
+from training.distill.step import train_step
+from training.distill.trainer import Trainer
+from training.teacher.stages import Boxes
+
+
+@pytest.fixture(scope="module")
+def starts(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Weights of three networks that take about half of their proposals for people."""
+    folder, paths = tmp_path_factory.mktemp("starts"), []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        student = build_student("lite").eval()
+        with torch.no_grad():
+            student.heads.box.score.bias.copy_(torch.tensor([0.0, 0.5]))
+            for branch in (student.heads.keypoint.hard, student.heads.keypoint.soft):
+                branch.weight.mul_(20_000)
+        paths.append(folder / f"{seed}.safetensors")
+        save_weights(student, paths[-1])
+    return paths
+
+
+@pytest.fixture(scope="module")
+def config(make_dataset: Callable[..., Path], starts: list[Path]) -> TrainConfig:
+    unlabelled = make_dataset(4, seed=1)
+    labels = read_annotations(unlabelled / "annotations.json")
+    write_annotations(unlabelled / "annotations.json", type(labels)(labels.images, ()))  # nobody is labelled
+    return build_settings(
+        TrainConfig,
+        {
+            "name": "interactive",
+            "initial_weights": starts[2],
+            "sources": [{"annotations": unlabelled}],
+            "interactive": {
+                "labelled": [{"annotations": make_dataset(3)}],
+                "teachers": starts[:2],
+                "correction": {"hard_below": 0.2, "min_score": 0.0},
+                "joint_threshold": 0.0,
+            },
+            "stages": [{"until": 1, "size": (96, 64), "batch_size": 2}],
+            "augment": {"cut_occlude_joints": 2, "rotation_sigma_deg": 30},
+            "keypoint_rois_per_image": 4,
+            "iterations": 3,
+            "log_every": 1,
+            "num_workers": 0,
+            "threads": 1,
+        },
+        "test",
+    )
+
+
+def weights_of(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return copy.deepcopy(dict(network.state_dict()))
+
+
+def same(first: Any, second: Any) -> bool:
+    if isinstance(first, torch.Tensor):
+        return torch.equal(first, second)
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(same(first[key], second[key]) for key in first)
+    if isinstance(first, list):
+        return len(first) == len(second) and all(map(same, first, second))
+    return bool(first == second)
+
+
+def seeded_step(*arguments: Any) -> Any:
+    torch.manual_seed(0)
+    return train_step(*arguments)
+
+
+def after_one_step(config: TrainConfig, out: Path, change: Callable[..., Any] | None = None) -> list[dict]:
+    """Weights of T1, T2 and the student after one step, with the labels (T1's, T2's, the ensemble's) changed."""
+    trainer = InteractiveTrainer(config, out)
+    labels = trainer._labels
+
+    def changed(batch: Any) -> Any:
+        found = list(labels(batch))
+        assert all(any(people) for people in found), "there must be people to learn"
+        return tuple(change(found)) if change else tuple(found)
+
+    trainer._labels = changed  # type: ignore[method-assign]
+    batch, _ = next(iter(trainer._batches()))
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("interactive", "trainer"):  # what one network draws must not depend on the others
+            patch.setattr(f"training.distill.{module}.train_step", seeded_step)
+        assert trainer._step(batch) is not None
+    return [weights_of(network) for network in (*trainer.teachers, trainer.student)]
+
+
+def test_each_learns_from_the_others_labels_only(config: TrainConfig, tmp_path: Path) -> None:
+    """Without T1's labels T2 learns something else, and so on; and nobody else does."""
+    as_it_is = after_one_step(config, tmp_path)
+    learners = {0: 1, 1: 0, 2: 2}  # whose labels: who learns from them
+    for labels, learner in learners.items():
+
+        def without(found: list, labels: int = labels) -> list:
+            found[labels] = [[] for _ in found[labels]]
+            return found
+
+        changed = after_one_step(config, tmp_path, without)
+        for number, (before, after) in enumerate(zip(as_it_is, changed, strict=True)):
+            assert same(before, after) == (number != learner), (labels, number)
+
+
+def test_a_teachers_own_labels_are_what_it_alone_sees(config: TrainConfig, starts: list[Path]) -> None:
+    first, second, third = (load_student(path).train() for path in starts)
+    images = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    settings = config.interactive
+    assert settings is not None
+    of_first, of_second, both = interactive_labels((first, second), (first, second), images, settings)
+    assert first.training and second.training
+    again, of_third, _ = interactive_labels((first, third), (second, third), images, settings)
+    assert boxes_of(again) == boxes_of(of_first) != boxes_of(of_second) != boxes_of(of_third)
+    with evaluating(first), torch.no_grad():
+        expected = first(list(images))
+    for people, found in zip(of_first, expected, strict=True):
+        assert 0 < len(people) == int((found["scores"] >= 0.5).sum())
+        for person, box, joints in zip(people, found["boxes"], found["keypoints"], strict=False):
+            np.testing.assert_allclose(person.bbox[:2], box[:2].clamp(min=0), atol=1e-3)
+            np.testing.assert_allclose(person.keypoints_soft, joints, rtol=1e-3, atol=0.01)
+            assert person.keypoints_3d_soft is not None and np.isfinite(person.keypoints_3d_soft).all()
+    assert all(any(0 < w < 1 for w in person.joint_weight) for people in both for person in people)
+
+
+def boxes_of(people: list) -> list:
+    return [person.bbox.tolist() for persons in people for person in persons]
+
+
+def test_a_snapshot_that_agrees_corrects_a_joint(config: TrainConfig, starts: list[Path]) -> None:
+    """T2' is T1 itself: every joint's closest pair is (T1, T2'), the mean of which is T1's own joint."""
+    first, second, third = map(load_student, starts)
+    images = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    settings = config.interactive
+    assert settings is not None
+    _, _, (corrected,) = interactive_labels((first, second), (third, first), images, settings)
+    boxes = np.array([[*p.bbox[:2], *(p.bbox[:2] + p.bbox[2:])] for p in corrected], np.float32)
+    people = Boxes(boxes, np.ones(len(boxes), np.float32))
+    (alone,) = Look(first, images).joints([people])
+    np.testing.assert_allclose(np.stack([p.keypoints_soft for p in corrected]), alone, rtol=1e-3, atol=0.02)
+    current = settings.model_copy(update={"correction": settings.correction.model_copy(update={"pairs": "current"})})
+    _, _, (plain,) = interactive_labels((first, second), (third, first), images, current)
+    (other,) = Look(second, images).joints([people])
+    expected = (alone + other) / 2
+    np.testing.assert_allclose(np.stack([p.keypoints_soft for p in plain]), expected, rtol=1e-3, atol=0.02)
+
+
+def train_and_remember(trainer: InteractiveTrainer, monkeypatch: pytest.MonkeyPatch) -> list[tuple[list, list]]:
+    """Weights of the teachers and of the snapshots after each iteration."""
+    history: list[tuple[list, list]] = []
+    add = RunLog.add
+
+    def remember(log: RunLog, values: Any) -> None:
+        history.append((list(map(weights_of, trainer.teachers)), list(map(weights_of, trainer.snapshots))))
+        add(log, values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunLog, "add", remember)
+        assert trainer.train()
+    return history
+
+
+def test_snapshots_are_of_the_last_epochs_end_and_resume_is_exact(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four images, two a batch: an epoch is two iterations."""
+    whole = InteractiveTrainer(config, tmp_path / "whole")
+    begin = [weights_of(teacher) for teacher in whole.teachers]
+    (t1, s1), (t2, s2), (t3, s3) = train_and_remember(whole, monkeypatch)
+    assert same(s1, begin) and not same(t1, begin)
+    assert same(s2, t2) and same(s3, t2) and not same(t3, t2)
+    add = RunLog.add
+
+    def stop(log: RunLog, values: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        add(log, values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunLog, "add", stop)
+        assert not InteractiveTrainer(config, tmp_path / "killed").train()
+    resumed = InteractiveTrainer(config, tmp_path / "killed", resume=True)
+    assert resumed.iteration == 1
+    assert not same(weights_of(resumed.snapshots[0]), weights_of(resumed.teachers[0]))
+    assert resumed.train()
+    first, second = whole._state(), resumed._state()
+    for state in (first, second):
+        state.pop("elapsed_s")
+        state["log"]["sums"].clear()
+    assert same(first, second)
+    lines = [json.loads(line) for line in whole.log.path.read_text().splitlines()]
+    for name in ("loss", "teacher1_loss", "teacher2_loss", "pseudo_people", "pseudo_joints", "pseudo_hard_joints"):
+        assert all(line[name] > 0 for line in lines), name
+    finish(resumed)
+    assert same(weights_of(load_student(tmp_path / "killed/weights.safetensors")), weights_of(resumed.average.model))
+    assert cv2.imread(str(tmp_path / "whole/samples.png")) is not None
+
+
+def test_hard_views_differ_by_learner_and_repeat(config: TrainConfig, tmp_path: Path) -> None:
+    trainer = InteractiveTrainer(config, tmp_path)
+    batch, _ = next(iter(trainer._batches()))
+    _, _, people = trainer._labels(batch)
+    views = [interactive.hard_views(batch.images, people, config, [2, 0, learner]) for learner in (0, 0, 1)]
+    assert (views[0][0].image == views[1][0].image).all() and (views[0][1].soft == views[1][1].soft).all()
+    assert (views[0][0].image != views[2][0].image).any()
+    learning = trainer._batch_for(batch, people, 0)
+    assert learning.images.shape == (4, 3, 64, 96) and len(learning.targets) == 4
+    assert batch.labelled is not None and torch.equal(learning.images[2:], batch.labelled.images)
+
+
+def test_checkpoints_of_other_runs(config: TrainConfig, tmp_path: Path) -> None:
+    assert config.interactive is not None
+    plain = Trainer(config.model_copy(update={"interactive": None, "sources": config.interactive.labelled}), tmp_path)
+    trainer = InteractiveTrainer(config, tmp_path)
+    state = trainer._state()
+    with pytest.raises(OrposeError, match="of a plain run, this one is an interactive run"):
+        trainer._load_state(plain._state())
+    with pytest.raises(OrposeError, match="of an interactive run, this one is a plain run"):
+        plain._load_state(state)
+    with pytest.raises(OrposeError, match="of 2 labelled images, got 3; resume with the same data"):
+        trainer._load_state({**state, "num_labelled": 2})
+
+
+def test_bad_settings(config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = config.model_dump(exclude_unset=True)
+    for change, message in [
+        ({"teachers": ["a.safetensors", "./a.safetensors"]}, "teachers: both start from a.safetensors"),
+        ({"teachers": ["a.safetensors"]}, "interactive.teachers"),
+        ({"labelled": []}, "interactive.labelled"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            build_settings(TrainConfig, values | {"interactive": values["interactive"] | change}, "run.yaml")
+    monkeypatch.setattr("training.distill.processes.world_size", lambda: 2)
+    with pytest.raises(ConfigError, match="interactive: trains in one process"):
+        InteractiveTrainer(config, tmp_path)

@@ -1,0 +1,179 @@
+"""SSPCM's interactive training (paper.md, P2): two teachers teach each other, and their corrected ensemble the student.
+
+Every iteration the teachers T1 and T2 label a weak view of unlabelled images. T1 learns from T2's labels, T2 from T1's,
+the student from the joints on which the teachers and their snapshots of the previous epoch's end agree. All three learn
+on hard views of their own (Cut-Occlude, then the affine warp, then what else `augment` has), and from a labelled batch
+in the same step: losses are normalised over both. An epoch is one of the unlabelled images.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from orpose_models.annotations import PersonLabel
+from orpose_models.errors import ConfigError, OrposeError
+from orpose_models.network.student import Student
+from training.data.augment_config import NO_AUGMENTATION
+from training.data.dataset import Item, Size, TrainingSet, augment, image_tensor, read_items
+from training.data.loader import Batch
+from training.data.sample import Sample, sample_from_labels, targets_from_sample
+from training.distill import processes
+from training.distill.config import InteractiveConfig, TrainConfig
+from training.distill.ensemble import People, interactive_labels
+from training.distill.optim import make_optimizer, set_lr
+from training.distill.pictures import draw_labels, write_sheet
+from training.distill.start import initial_student
+from training.distill.step import make_scaler, train_step
+from training.distill.trainer import Trainer
+
+#: What the teachers label.
+WEAK_VIEW = NO_AUGMENTATION.model_copy(update={"flip_probability": 0.5})
+#: Keeps the hard views' random numbers apart from the loader's.
+_HARD = 2
+
+
+class InteractiveTrainer(Trainer):
+    """A run whose student has two teachers that learn; what is kept at the end is the student."""
+
+    def _training_set(self) -> TrainingSet:
+        config, interactive = self.config, self._interactive
+        if self.world_size > 1:
+            raise ConfigError("interactive: trains in one process; start it without torchrun")
+        labelled = read_items(interactive.labelled)
+        self.labelled = TrainingSet(labelled, config.augment, config.labels, config.seed)
+        return TrainingSet(read_items(config.sources, labelled=False), WEAK_VIEW, config.labels, config.seed)
+
+    @property
+    def _interactive(self) -> InteractiveConfig:
+        assert self.config.interactive is not None
+        return self.config.interactive
+
+    @property
+    def labelled_items(self) -> Sequence[Item]:
+        return self.labelled.items
+
+    def _prepare(self) -> None:
+        first, second = (self._teacher(path) for path in self._interactive.teachers)
+        self.teachers = (first, second)
+        self.snapshots = (_frozen(first), _frozen(second))
+        self.teacher_optimizers = [make_optimizer(teacher, self.config.optimizer) for teacher in self.teachers]
+        self.teacher_scalers = [make_scaler(self.config) for _ in self.teachers]
+
+    def _teacher(self, path: Any) -> Student:
+        return self._placed(initial_student(self.config.model_copy(update={"initial_weights": path}), ()))
+
+    def _batches(self) -> Iterator[tuple[Batch, float]]:
+        both = zip(self._batches_of(self.dataset), self._batches_of(self.labelled), strict=False)
+        for (weak, weak_s), (labelled, labelled_s) in both:
+            skipped = [*weak.skipped, *labelled.skipped]
+            yield weak._replace(labelled=labelled, skipped=skipped), weak_s + labelled_s
+
+    def _step(self, batch: Batch) -> dict[str, float] | None:
+        of_first, of_second, of_ensemble = self._labels(batch)
+        steps = []
+        for number, people in enumerate((of_second, of_first)):  # each learns from the other
+            optimizer = self.teacher_optimizers[number]
+            set_lr(optimizer, self.optimizer.param_groups[0]["lr"])
+            learning = self._batch_for(batch, people, number)
+            steps.append(
+                train_step(self.teachers[number], optimizer, self.teacher_scalers[number], learning, self.config)
+            )
+        step = super()._step(self._batch_for(batch, of_ensemble, len(steps)))
+        self._end_epoch(len(batch.targets))
+        if step is None or None in steps:
+            return None
+        losses = {f"teacher{number}_loss": each["loss"] for number, each in enumerate(steps, 1) if each}
+        return {**step, **losses, **_shares(of_ensemble)}
+
+    def _labels(self, batch: Batch) -> tuple[People, People, People]:
+        pixels = batch.images.to(self.device).float() / 255
+        if self.config.channels_last:
+            pixels = pixels.contiguous(memory_format=torch.channels_last)
+        return interactive_labels(self.teachers, self.snapshots, pixels, self._interactive)
+
+    def _batch_for(self, batch: Batch, people: People, learner: int) -> Batch:
+        """The hard views with these labels, and the labelled batch."""
+        assert batch.labelled is not None
+        views = hard_views(batch.images, people, self.config, [_HARD, self.position, learner])
+        images = torch.stack([image_tensor(view.image) for view in views])
+        targets = [targets_from_sample(view) for view in views]
+        return Batch(torch.cat([images, batch.labelled.images]), [*targets, *batch.labelled.targets], [])
+
+    def _end_epoch(self, images: int) -> None:
+        """After an epoch's last batch the teachers' weights become the snapshots."""
+        if (self.position + images) // len(self.dataset) > self.position // len(self.dataset):
+            for snapshot, teacher in zip(self.snapshots, self.teachers, strict=True):
+                snapshot.load_state_dict(teacher.state_dict())
+
+    def write_samples(self, count: int = 24) -> None:
+        """samples.png: the first hard views, with the labels the student would learn from now."""
+        if not processes.is_main():
+            return
+        batch, _ = next(iter(self._batches_of(self.dataset)))
+        _, _, people = self._labels(batch)
+        views = hard_views(batch.images, people, self.config, [_HARD, self.position, 2])[:count]
+        write_sheet(self.out / "samples.png", [draw_labels(view) for view in views])
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            **super()._state(),
+            "num_labelled": len(self.labelled),
+            "teachers": [teacher.state_dict() for teacher in self.teachers],
+            "snapshots": [snapshot.state_dict() for snapshot in self.snapshots],
+            "teacher_optimizers": [optimizer.state_dict() for optimizer in self.teacher_optimizers],
+            "teacher_scalers": [scaler.state_dict() for scaler in self.teacher_scalers],
+        }
+
+    def _load_state(self, state: dict[str, Any]) -> None:
+        super()._load_state(state)
+        if state["num_labelled"] != len(self.labelled):
+            raise OrposeError(
+                f"{self.checkpoint_path}: of {state['num_labelled']} labelled images, got {len(self.labelled)};"
+                " resume with the same data"
+            )
+        owners = ("teachers", "snapshots", "teacher_optimizers", "teacher_scalers")
+        for name in owners:
+            for owner, own in zip(getattr(self, name), state[name], strict=True):
+                owner.load_state_dict(own)
+
+
+def hard_views(images: torch.Tensor, people: People, config: TrainConfig, key: Sequence[int]) -> list[Sample]:
+    """Each image of a weak batch `(B, 3, H, W)` uint8 RGB with its pseudo labels, seen as `config.augment` has it.
+
+    Cut-Occlude takes its patches from the batch's previous image. Random numbers come from (seed, key) alone.
+    """
+    samples = [_sample(image, labels, config) for image, labels in zip(images, people, strict=True)]
+    size: Size = (int(images.shape[-1]), int(images.shape[-2]))
+    views = []
+    for number, sample in enumerate(samples):
+        rng = np.random.default_rng([config.seed, *key, number])
+        views.append(augment(sample, size, config.augment, config.labels, rng, samples[number - 1]))
+    return views
+
+
+def _sample(image: torch.Tensor, people: list[PersonLabel], config: TrainConfig) -> Sample:
+    bgr: NDArray[np.uint8] = np.ascontiguousarray(image.numpy().transpose(1, 2, 0)[..., ::-1])
+    labels = config.labels
+    return sample_from_labels(bgr, people, hidden_confidence=labels.hidden_confidence, hard_hidden=labels.hard_hidden)
+
+
+def _frozen(student: Student) -> Student:
+    return copy.deepcopy(student).eval().requires_grad_(False)
+
+
+def _shares(people: People) -> dict[str, float]:
+    """People an image, and the shares of their joints that are used and that are hard labels."""
+    everybody = [person for persons in people for person in persons]
+    weights = [person.joint_weight for person in everybody if person.joint_weight is not None]
+    joints = max(1, 17 * len(everybody))
+    return {
+        "pseudo_people": len(everybody) / len(people),
+        "pseudo_joints": sum(int((weight > 0).sum()) for weight in weights) / joints,
+        "pseudo_hard_joints": sum(person.num_keypoints for person in everybody) / joints,
+    }
