@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-label-ids", action="store_true", help="repeat a flaw of pycocotools: the label of id 0 is never found"
     )
-    parser.add_argument("--intervals", action="store_true", help="bootstrap confidence intervals of the main metric")
+    parser.add_argument("--intervals", action="store_true", help="bootstrap confidence intervals of the main metrics")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write everything to this file")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write PNG plots into this folder")
     add_options(parser, ResampleSettings)
@@ -118,7 +118,10 @@ def _read(path: Path, annotations: AnnotationSet, args: argparse.Namespace) -> l
 def _write_json(path: Path, content: Any) -> None:
     from orpose_models.files import write_atomically
 
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another --json") from None
     write_atomically(path, (json.dumps(_without_nan(content), indent=1, allow_nan=False) + "\n").encode())
 
 

@@ -23,13 +23,17 @@ def bones_of_results(annotations: AnnotationSet, results: Sequence[Result]) -> d
         results: With keypoints_3d (17 x (x, y, z, score)), and track_id >= 0 for tracks.
 
     Raises:
-        InputError: A result without keypoints_3d.
+        InputError: A result without keypoints_3d, or with another number of joints.
     """
     places = {image.image_id: (image.sequence, image.camera_id, image.topic) for image in annotations.images}
     poses, tracks = [], []
     for index, result in enumerate(results):
         if result.get("keypoints_3d") is None:
             raise InputError(f"result {index}: keypoints_3d: missing, so there are no bones to measure")
+        if np.size(result["keypoints_3d"]) != 68:
+            raise InputError(
+                f"result {index}: keypoints_3d: expected 68 numbers, got {np.size(result['keypoints_3d'])}"
+            )
         poses.append(np.reshape(result["keypoints_3d"], (17, 4))[:, :3])
         track_id = result.get("track_id")
         is_tracked = track_id is not None and track_id >= 0

@@ -15,6 +15,7 @@ from orpose_models.evaluate.matches import match, precisions
 from orpose_models.evaluate.protocols import PROTOCOLS, Table, joints_of, metrics_of, sizes_of, statistic_of
 from orpose_models.evaluate.resample import (
     Difference,
+    Drawn,
     Interval,
     ResampleSettings,
     differences,
@@ -64,9 +65,16 @@ def measure(
     against: Sequence[Result] | None = None,
 ) -> dict[str, Run]:
     """Every results file (by name) by one protocol; differences are each file minus `against`, on the same samples."""
+    names, settings = PROTOCOLS[protocol].resampled, wanted.resampling
+    other = None if against is None else _drawn(protocol, annotations, against, wanted)
     runs = {}
     for name, results in files.items():
-        within, change = _resampled(protocol, annotations, results, wanted, against)
+        own = _drawn(protocol, annotations, results, wanted)
+        within = change = None
+        if settings is not None and own is not None:
+            within = dict(zip(names, intervals(own, settings.confidence), strict=True))
+            if other is not None:
+                change = dict(zip(names, differences(own, other, settings.confidence), strict=True))
         runs[name] = Run(
             metrics_of(protocol, annotations, results, keep_label_ids=wanted.keep_label_ids),
             within,
@@ -78,23 +86,13 @@ def measure(
     return runs
 
 
-def _resampled(
-    protocol: str,
-    annotations: AnnotationSet,
-    results: Sequence[Result],
-    wanted: Wanted,
-    against: Sequence[Result] | None,
-) -> tuple[dict[str, Interval] | None, dict[str, Difference] | None]:
-    settings, keep, names = wanted.resampling, wanted.keep_label_ids, PROTOCOLS[protocol].resampled
-    if settings is None:
-        return None, None
-    groups = image_groups(annotations, settings.resample)
-    own = draw(statistic_of(protocol, annotations, results, keep_label_ids=keep), groups, settings)
-    within = dict(zip(names, intervals(own, settings.confidence), strict=True))
-    if against is None:
-        return within, None
-    other = draw(statistic_of(protocol, annotations, against, keep_label_ids=keep), groups, settings)
-    return within, dict(zip(names, differences(own, other, settings.confidence), strict=True))
+def _drawn(protocol: str, annotations: AnnotationSet, results: Sequence[Result], wanted: Wanted) -> Drawn | None:
+    """The samples' metrics; the same images are in them for every results file."""
+    if wanted.resampling is None:
+        return None
+    groups = image_groups(annotations, wanted.resampling.resample)
+    statistic = statistic_of(protocol, annotations, results, keep_label_ids=wanted.keep_label_ids)
+    return draw(statistic, groups, wanted.resampling)
 
 
 def as_text(runs: Mapping[str, Run], resampling: ResampleSettings, against: str = "") -> str:

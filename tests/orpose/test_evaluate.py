@@ -140,6 +140,14 @@ def test_nobody_found(tmp_path: Path) -> None:
     )
 
 
+def test_nobody_found_is_drawn_as_nothing(tmp_path: Path) -> None:
+    labels, good, bad = two_images(tmp_path)
+    bad.write_text("[]")
+    more = ["--results", f"1x={good}", f"12x={bad}", "--intervals", "--bootstrap", "5", "--plots", str(tmp_path)]
+    assert main(["evaluate", "--protocol", "mpjpe", "--annotations", str(labels), *more]) == 0
+    assert (tmp_path / "bones.png").is_file()
+
+
 @pytest.mark.parametrize(
     ("results", "more", "message"),
     [
@@ -147,6 +155,8 @@ def test_nobody_found(tmp_path: Path) -> None:
         (["good.json"], ["--resample", "room", "--intervals"], "resample: got 'room'"),
         (["good.json"], ["--roles", "patient"], "coco-bbox: no label counts"),
         (["good.json"], ["--per-joint"], "coco-bbox measures boxes, not joints"),
+        (["good.json"], ["--json", "good.json/out.json"], "good.json/out.json: cannot be written"),
+        (["good.json"], ["--plots", "good.json/plots"], "results.png: cannot be written"),
         (["good.json"], ["--against", "none.json"], "none.json: cannot be read"),
     ],
 )

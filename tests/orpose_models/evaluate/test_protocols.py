@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from orpose_models.annotations import AnnotationSet
+from orpose_models.annotations import AnnotationSet, annotations_from_dict
 from orpose_models.errors import AnnotationError, InputError
 from orpose_models.evaluate.bones import BONES, bones_of_labels, bones_of_results
 from orpose_models.evaluate.protocols import PROTOCOLS, joints_of, metrics_of, sizes_of, statistic_of
@@ -130,3 +130,23 @@ def test_bones_need_3d(random_case: Callable[..., Case]) -> None:
     annotations, results = random_case(0)
     with pytest.raises(InputError, match="result 0: keypoints_3d: missing"):
         bones_of_results(annotations, results)
+
+
+def test_bones_need_17_joints(random_case: Callable[..., Case]) -> None:
+    with pytest.raises(InputError, match="result 0: keypoints_3d: expected 68 numbers, got 51"):
+        bones_of_results(random_case(0)[0], [{"image_id": 0, "keypoints_3d": [0.0] * 51}])
+
+
+def test_wepdtof_labels_measure_limbs_alone() -> None:
+    joints = [value for i in range(14) for value in (10.0 * i + 20, 40.0 + i, 2)]
+    image = {"id": 7, "file_name": "a.jpg", "width": 512, "height": 512}
+    person = {"id": 0, "image_id": 7, "category_id": 1, "bbox": [10, 30, 150, 60], "keypoints": joints}
+    labels = annotations_from_dict({"images": [image], "annotations": [person]}, source="wepdtof")
+    assert labels.persons[0].keypoints is not None
+    found = labels.persons[0].keypoints.copy()
+    found[:5, :2] = 500  # a face that the labels do not have cannot be wrong
+    results = [{"image_id": 7, "score": 1.0, "bbox": person["bbox"], "keypoints": found.ravel().tolist()}]
+    assert metrics_of("coco-keypoints", labels, results)["AP"] == pytest.approx(1)
+    assert metrics_of("coco-bbox", labels, results)["AP"] == pytest.approx(1)
+    table = joints_of("coco-keypoints", labels, results)
+    assert (table["nose"]["pck"], table["left_wrist"]["pck"], table["left_wrist"]["labelled"]) == (-1, 100, 1)
