@@ -11,6 +11,7 @@ import pytest
 
 from orpose.main import main
 
+MVOR = Path(__file__).parents[3] / "shared/data/mvor"
 OR_1X = Path(__file__).parents[3] / "shared/data/or_1x/annotations.json"
 
 KEYPOINTS = [value for i in range(17) for value in (10.0 + 5 * i, 100.0 + i, 2)]
@@ -183,3 +184,12 @@ def test_labels_of_real_frames_against_themselves(protocol: str, tmp_path: Path)
     assert evaluate(protocol, OR_1X, tmp_path / "results.json", "--json", str(tmp_path / "out.json")) == 0
     metrics = json.loads((tmp_path / "out.json").read_text())["runs"]["results"]["metrics"]
     assert metrics["mean" if protocol == "mvor-pck" else "AP50"] > 0.8
+
+
+@pytest.mark.skipif(not MVOR.is_dir(), reason="needs the MVOR files in ../shared")
+def test_published_detections_are_read_as_they_are(tmp_path: Path) -> None:
+    labels, found = MVOR / "camma_mvor_2018.json", MVOR / "openpose_kps.json"
+    assert evaluate("mvor-pck", labels, found, "--per-joint", "--json", str(tmp_path / "out.json")) == 0
+    run = json.loads((tmp_path / "out.json").read_text())["runs"]["openpose_kps"]
+    assert round(run["metrics"]["mean"], 1) == 57.1
+    assert run["joints"]["left_shoulder"]["labelled"] == 2888

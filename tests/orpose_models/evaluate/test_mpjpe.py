@@ -137,6 +137,13 @@ def test_somebody_with_an_id_but_no_joint_is_zero_error_as_published() -> None:
     assert (got["found"], got["without_root"]) == (1, 1)
 
 
+def test_a_box_ends_at_the_edge_of_its_image() -> None:
+    # the box within the image is 100 x 100 px, the whole one 1000 x 1000 px: only there are 60 px alike enough
+    outside = person(bbox=np.array([-900.0, -900, 1000, 1000]), keypoints=np.column_stack([POINTS, np.full(17, 2)]))
+    assert oks(outside, POINTS + 60) > 0.1
+    assert metrics(outside, results=[result(points=POINTS + 60)])["missed"] == 1
+
+
 def test_per_joint() -> None:
     joints = person().keypoints_3d
     assert joints is not None

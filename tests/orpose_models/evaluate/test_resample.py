@@ -43,6 +43,13 @@ def test_interval_of_a_mean_is_two_standard_errors_wide() -> None:
     assert got.value - got.low == pytest.approx(1.96 * error, rel=0.2)
 
 
+def test_a_lower_confidence_is_a_narrower_interval() -> None:
+    drawn = draw(mean_of(VALUES), GROUPS, SETTINGS)
+    (narrow,), (wide,) = intervals(drawn, 0.5), intervals(drawn, 0.9)
+    inside = [np.mean((drawn.samples >= one.low) & (drawn.samples <= one.high)) for one in (narrow, wide)]
+    assert inside == pytest.approx([0.5, 0.9], abs=0.01)
+
+
 def test_a_difference_is_paired() -> None:
     got = difference(mean_of(VALUES + 0.1), mean_of(VALUES))  # the same everywhere: certain
     assert [got.value, got.low, got.high] == pytest.approx([0.1, 0.1, 0.1])
