@@ -21,7 +21,7 @@ from orpose_models.errors import ConfigError, OrposeError
 from orpose_models.network.student import Student
 from training.data.augment_config import NO_AUGMENTATION
 from training.data.dataset import Item, Size, TrainingSet, augment, image_tensor, read_items
-from training.data.loader import Batch
+from training.data.loader import Batch, BatchShape, EndlessBatches, collate
 from training.data.sample import Sample, sample_from_labels, targets_from_sample
 from training.distill import processes
 from training.distill.config import InteractiveConfig, TrainConfig
@@ -60,6 +60,12 @@ class InteractiveTrainer(Trainer):
 
     def _prepare(self) -> None:
         first, second = (self._teacher(path) for path in self._interactive.teachers)
+        if all(torch.equal(a, b) for a, b in zip(_joint_weights(first), _joint_weights(second), strict=True)):
+            names = " and ".join(str(path) for path in self._interactive.teachers)
+            raise ConfigError(
+                f"interactive: teachers: {names} hold the same 2D network; two that were trained from other random"
+                " weights can correct each other"
+            )
         self.teachers = (first, second)
         self.snapshots = (_frozen(first), _frozen(second))
         self.teacher_optimizers = [make_optimizer(teacher, self.config.optimizer) for teacher in self.teachers]
@@ -111,13 +117,15 @@ class InteractiveTrainer(Trainer):
             for snapshot, teacher in zip(self.snapshots, self.teachers, strict=True):
                 snapshot.load_state_dict(teacher.state_dict())
 
-    def write_samples(self, count: int = 24) -> None:
+    def write_samples(self, count: int = 12) -> None:
         """samples.png: the first hard views, with the labels the student would learn from now."""
         if not processes.is_main():
             return
-        batch, _ = next(iter(self._batches_of(self.dataset)))
+        shape = BatchShape(self.config.stages[0].size, count)
+        draws = next(iter(EndlessBatches(len(self.dataset), self.config.seed, lambda _: shape, 0, 0)))
+        batch = collate([self.dataset[draw] for draw in draws])
         _, _, people = self._labels(batch)
-        views = hard_views(batch.images, people, self.config, [_HARD, self.position, 2])[:count]
+        views = hard_views(batch.images, people, self.config, [_HARD, 0, 2])
         write_sheet(self.out / "samples.png", [draw_labels(view) for view in views])
 
     def _state(self) -> dict[str, Any]:
@@ -161,6 +169,10 @@ def _sample(image: torch.Tensor, people: list[PersonLabel], config: TrainConfig)
     bgr: NDArray[np.uint8] = np.ascontiguousarray(image.numpy().transpose(1, 2, 0)[..., ::-1])
     labels = config.labels
     return sample_from_labels(bgr, people, hidden_confidence=labels.hidden_confidence, hard_hidden=labels.hard_hidden)
+
+
+def _joint_weights(student: Student) -> list[torch.Tensor]:
+    return [*student.pyramid.parameters(), *student.heads.keypoint.parameters()]
 
 
 def _frozen(student: Student) -> Student:

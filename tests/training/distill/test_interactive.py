@@ -14,7 +14,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import yaml
 
+from orpose.main import main
 from orpose_models.annotations import read_annotations, write_annotations
 from orpose_models.errors import ConfigError, OrposeError
 from orpose_models.network import build_student
@@ -67,7 +69,7 @@ def config(make_dataset: Callable[..., Path], starts: list[Path]) -> TrainConfig
             "stages": [{"until": 1, "size": (96, 64), "batch_size": 2}],
             "augment": {"cut_occlude_joints": 2, "rotation_sigma_deg": 30},
             "keypoint_rois_per_image": 4,
-            "iterations": 3,
+            "iterations": 2,
             "log_every": 1,
             "num_workers": 0,
             "threads": 1,
@@ -95,36 +97,29 @@ def seeded_step(*arguments: Any) -> Any:
     return train_step(*arguments)
 
 
-def after_one_step(config: TrainConfig, out: Path, change: Callable[..., Any] | None = None) -> list[dict]:
-    """Weights of T1, T2 and the student after one step, with the labels (T1's, T2's, the ensemble's) changed."""
-    trainer = InteractiveTrainer(config, out)
-    labels = trainer._labels
-
-    def changed(batch: Any) -> Any:
-        found = list(labels(batch))
-        assert all(any(people) for people in found), "there must be people to learn"
-        return tuple(change(found)) if change else tuple(found)
-
-    trainer._labels = changed  # type: ignore[method-assign]
-    batch, _ = next(iter(trainer._batches()))
-    with pytest.MonkeyPatch.context() as patch:
-        for module in ("interactive", "trainer"):  # what one network draws must not depend on the others
-            patch.setattr(f"training.distill.{module}.train_step", seeded_step)
-        assert trainer._step(batch) is not None
-    return [weights_of(network) for network in (*trainer.teachers, trainer.student)]
-
-
-def test_each_learns_from_the_others_labels_only(config: TrainConfig, tmp_path: Path) -> None:
+def test_each_learns_from_the_others_labels_only(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without T1's labels T2 learns something else, and so on; and nobody else does."""
-    as_it_is = after_one_step(config, tmp_path)
-    learners = {0: 1, 1: 0, 2: 2}  # whose labels: who learns from them
-    for labels, learner in learners.items():
+    trainer = InteractiveTrainer(config, tmp_path)
+    begin = copy.deepcopy(trainer._state())
+    batch, _ = next(iter(trainer._batches()))
+    found = trainer._labels(batch)
+    assert all(any(people) for people in found), "there must be people to learn"
+    for module in ("interactive", "trainer"):  # what one network draws must not depend on the others
+        monkeypatch.setattr(f"training.distill.{module}.train_step", seeded_step)
 
-        def without(found: list, labels: int = labels) -> list:
-            found[labels] = [[] for _ in found[labels]]
-            return found
+    def after_one_step(labels: tuple) -> list[dict[str, torch.Tensor]]:
+        """Weights of T1, T2 and the student."""
+        trainer._load_state(copy.deepcopy(begin))
+        monkeypatch.setattr(trainer, "_labels", lambda _: labels)
+        assert trainer._step(batch) is not None
+        return [weights_of(network) for network in (*trainer.teachers, trainer.student)]
 
-        changed = after_one_step(config, tmp_path, without)
+    as_it_is = after_one_step(found)
+    for labels, learner in {0: 1, 1: 0, 2: 2}.items():  # whose labels: who learns from them
+        without = tuple([[] for _ in people] if number == labels else people for number, people in enumerate(found))
+        changed = after_one_step(without)
         for number, (before, after) in enumerate(zip(as_it_is, changed, strict=True)):
             assert same(before, after) == (number != learner), (labels, number)
 
@@ -192,9 +187,9 @@ def test_snapshots_are_of_the_last_epochs_end_and_resume_is_exact(
     """Four images, two a batch: an epoch is two iterations."""
     whole = InteractiveTrainer(config, tmp_path / "whole")
     begin = [weights_of(teacher) for teacher in whole.teachers]
-    (t1, s1), (t2, s2), (t3, s3) = train_and_remember(whole, monkeypatch)
+    (t1, s1), (t2, s2) = train_and_remember(whole, monkeypatch)
     assert same(s1, begin) and not same(t1, begin)
-    assert same(s2, t2) and same(s3, t2) and not same(t3, t2)
+    assert same(s2, t2) and not same(t2, t1)
     add = RunLog.add
 
     def stop(log: RunLog, values: Any) -> None:
@@ -233,6 +228,22 @@ def test_hard_views_differ_by_learner_and_repeat(config: TrainConfig, tmp_path: 
     assert batch.labelled is not None and torch.equal(learning.images[2:], batch.labelled.images)
 
 
+def test_the_command_shows_what_would_be_learned(
+    config: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = json.loads(config.model_dump_json(exclude_unset=True))
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(values))
+    assert main(["train", str(tmp_path / "run.yaml"), "--out", str(tmp_path / "out"), "--check"]) == 0
+    assert "4 training and 0 validation images" in capsys.readouterr().out
+    sheet = cv2.imread(str(tmp_path / "out/samples.png"))
+    assert sheet is not None and sheet.shape == (2 * 64, 6 * 96, 3)
+    values["interactive"]["teachers"][1] = "none.safetensors"
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(values))
+    assert main(["train", str(tmp_path / "run.yaml"), "--out", str(tmp_path / "out"), "--check"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "none.safetensors" in line
+
+
 def test_checkpoints_of_other_runs(config: TrainConfig, tmp_path: Path) -> None:
     assert config.interactive is not None
     plain = Trainer(config.model_copy(update={"interactive": None, "sources": config.interactive.labelled}), tmp_path)
@@ -255,6 +266,11 @@ def test_bad_settings(config: TrainConfig, tmp_path: Path, monkeypatch: pytest.M
     ]:
         with pytest.raises(ConfigError, match=message):
             build_settings(TrainConfig, values | {"interactive": values["interactive"] | change}, "run.yaml")
+    copied = tmp_path / "copied.safetensors"
+    copied.write_bytes(config.interactive.teachers[0].read_bytes())
+    twins = config.interactive.model_copy(update={"teachers": (config.interactive.teachers[0], copied)})
+    with pytest.raises(ConfigError, match=r"copied.safetensors hold the same 2D network"):
+        InteractiveTrainer(config.model_copy(update={"interactive": twins}), tmp_path)
     monkeypatch.setattr("training.distill.processes.world_size", lambda: 2)
     with pytest.raises(ConfigError, match="interactive: trains in one process"):
         InteractiveTrainer(config, tmp_path)
