@@ -1,5 +1,6 @@
 # make demo    light environment (.venv, no torch); plays a camera bag through the node; report in out/demo/
 # make test    everything (.venv-dev), then all tests
+# make reproduce  the papers' tables on SynthOR, many hours; goes on where it was; tables in runs/reduced/tables.md
 # Variables: PYTHON, SAMPLE (a bag, images or a video to play), DEMO_OPTIONS (of `orpose replay`), PYTEST_OPTIONS
 
 # Real reduced frames where they lie beside the checkout, else the bundled clip.
@@ -16,10 +17,10 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 MESSAGES := $(wildcard ros_ws/src/orpose_msgs/*.* ros_ws/src/orpose_msgs/msg/*.msg) ros_ws/build_msgs.py
 PIP_INSTALL := -m pip install --disable-pip-version-check --quiet --editable
 
-.PHONY: .venv .venv-dev msgs demo test lint clean help
+.PHONY: .venv .venv-dev msgs demo test lint reproduce clean help
 
 help:
-	@head -n 3 Makefile | sed 's/^# //'
+	@head -n 4 Makefile | sed 's/^# //'
 
 # The stamps make a second run do nothing, without asking any package index.
 .venv: .venv/.messages
@@ -47,6 +48,9 @@ demo: .venv/.messages
 
 test: .venv-dev/.messages
 	.venv-dev/bin/python -m pytest $(PYTEST_OPTIONS)
+
+reproduce: .venv-dev/.messages
+	.venv-dev/bin/python -m training.reproduce training/configs/reproduce.yaml
 
 lint: .venv-dev/.messages
 	.venv-dev/bin/ruff check

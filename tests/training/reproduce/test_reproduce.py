@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from orpose.main import build_parser
+from orpose_models.errors import InputError
+from orpose_models.settings import build_settings, read_yaml_mapping
+from training.reproduce import __main__ as command
+from training.reproduce.config import ReproduceConfig
+from training.reproduce.steps import PROTOCOLS, all_steps, metrics_path
+from training.reproduce.tables import markdown
+
+ROOT = Path(__file__).resolve().parents[3]
+SHIPPED = ROOT / "training/configs/reproduce.yaml"
+SMALL = {
+    "name": "small",
+    "images": {"everyday_train": 6, "everyday_validation": 3, "or_unlabelled": 6, "or_test": 3},
+    "scales": [1, 12],
+    "distilled": ["orpose_all", "orpose_single_soft"],
+    "ablation": ["orpose_single_soft"],
+}
+
+
+def small(folder: Path) -> ReproduceConfig:
+    values = {**SMALL, "data": str(folder / "data"), "runs": str(folder / "runs")}
+    return build_settings(ReproduceConfig, values, "small.yaml")
+
+
+def write_metrics(config: ReproduceConfig, name: str, ap: float) -> None:
+    for protocol in PROTOCOLS:
+        metric = "mpjpe_mm" if protocol == "mpjpe" else "AP"
+        value = 100 * ap if protocol == "mpjpe" else ap
+        interval = {"value": value, "low": value * 0.9, "high": value * 1.1}
+        run = {"metrics": {metric: value}, "intervals": {metric: interval}}
+        path = metrics_path(config, name, protocol)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"runs": {"1x": run, "12x": run}}))
+
+
+def test_every_command_of_the_shipped_reproduction_is_one_that_orpose_takes_and_names_files_that_are_there():
+    config = build_settings(ReproduceConfig, read_yaml_mapping(SHIPPED), str(SHIPPED))
+    steps = all_steps(config)
+    assert len({step.product for step in steps}) == len(steps)
+    for step in steps:
+        build_parser(step.arguments[0]).parse_args(step.arguments)
+        for argument in step.arguments:
+            if argument.endswith(".yaml"):
+                assert (ROOT / argument).exists(), argument
+
+
+def test_a_step_finds_what_it_needs_made_by_those_before_it(tmp_path):
+    config = small(tmp_path)
+    made: set[str] = set()
+    for step in all_steps(config):
+        for argument in step.arguments:
+            path = argument.split("=")[-1]
+            if path.startswith(str(tmp_path)) and Path(path).suffix and path != str(step.product):
+                assert path in made, (step.arguments, path)
+        made.add(str(step.product))
+
+
+def test_training_goes_on_from_its_checkpoint(tmp_path):
+    step = next(step for step in all_steps(small(tmp_path)) if step.arguments[0] == "train")
+    assert step.under_way is not None
+    assert "--resume" not in step.command
+    step.under_way.parent.mkdir(parents=True)
+    step.under_way.touch()
+    assert step.command[-1] == "--resume"
+
+
+def test_done_steps_are_left_out_and_a_failure_ends_the_run(tmp_path, monkeypatch, capsys):
+    values = {**SMALL, "data": str(tmp_path / "data"), "runs": str(tmp_path / "runs")}
+    (tmp_path / "small.yaml").write_text(json.dumps(values))
+    first, second, *_ = all_steps(small(tmp_path))
+    first.product.parent.mkdir(parents=True)
+    first.product.touch()
+    ran = []
+
+    class Ended:
+        returncode = 3
+
+    monkeypatch.setattr(command.subprocess, "run", lambda arguments: ran.append(tuple(arguments)) or Ended())
+    monkeypatch.setattr(sys, "argv", ["reproduce", str(tmp_path / "small.yaml")])
+    assert command.main() == 3
+    assert ran == [(sys.executable, "-m", "orpose", *second.arguments)]
+    monkeypatch.setattr(sys, "argv", ["reproduce", str(tmp_path / "small.yaml"), "--plan"])
+    assert command.main() == 0
+    plan = capsys.readouterr().out
+    assert " ".join(first.arguments) not in plan
+    assert " ".join(second.arguments) in plan
+
+
+def test_tables_show_each_network_by_scale(tmp_path):
+    config = small(tmp_path)
+    for ap, name in (
+        (0.1, config.teacher),
+        (0.2, config.undistilled),
+        (0.3, "orpose_all"),
+        (0.4, "orpose_single_soft"),
+    ):
+        write_metrics(config, name, ap)
+    text = markdown(config)
+    assert "| undistilled | 20.0 / 20.0 (18.0 to 22.0) / 20 | 20.0 / 20.0 (18.0 to 22.0) / 20 |" in text
+    assert "| orpose_single_soft | 40.0 / 40.0 (36.0 to 44.0) / 40 |" in text
+    assert text.count("| orpose_all |") == 1
+
+
+def test_missing_metrics_are_named(tmp_path):
+    config = small(tmp_path)
+    with pytest.raises(InputError, match=r"coco-bbox.json: no metrics"):
+        markdown(config)

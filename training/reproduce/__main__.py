@@ -1,0 +1,53 @@
+"""`python -m training.reproduce CONFIG.yaml`: runs the steps that are not done, then writes the tables.
+
+Progress is each command's own; a step that fails ends the run with that command's exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from orpose_models.errors import OrposeError
+from orpose_models.files import write_atomically
+from orpose_models.settings import build_settings, read_yaml_mapping
+from training.reproduce.config import ReproduceConfig
+from training.reproduce.steps import Step, all_steps
+from training.reproduce.tables import markdown
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m training.reproduce", description=__doc__)
+    parser.add_argument("config", type=Path, help="YAML file (training/configs/reproduce.yaml)")
+    parser.add_argument("--plan", action="store_true", help="only print the commands that are left")
+    args = parser.parse_args()
+    try:
+        config = build_settings(ReproduceConfig, read_yaml_mapping(args.config), str(args.config))
+        left = [step for step in all_steps(config) if not step.product.exists()]
+        if args.plan:
+            for step in left:
+                print("orpose", *step.command)
+            return 0
+        for number, step in enumerate(left, 1):
+            code = _run(step, f"[{number}/{len(left)}]")
+            if code != 0:
+                return code
+        tables = config.runs / "tables.md"
+        write_atomically(tables, markdown(config).encode())
+    except OrposeError as error:
+        print(f"reproduce: error: {error}", file=sys.stderr)
+        return 2
+    print(f"written to {tables}")
+    return 0
+
+
+def _run(step: Step, place: str) -> int:
+    print(place, "orpose", *step.command, flush=True)
+    step.product.parent.mkdir(parents=True, exist_ok=True)
+    return subprocess.run([sys.executable, "-m", "orpose", *step.command]).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,29 @@
+"""What `make reproduce` runs: the only home of these defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from orpose_models.settings import Settings
+
+
+class ReproduceConfig(Settings):
+    """One reproduction of the papers' tables on SynthOR, at a scale of its own."""
+
+    name: str = Field(description="name of the reproduction, as its tables say it")
+    data: Path = Field(Path("data"), description="folder of the data sets; the training configs name it as well")
+    runs: Path = Field(Path("runs/reduced"), description="folder of the trained networks and their results")
+    configs: Path = Field(Path("training/configs/reduced"), description="folder of the runs' training configs")
+    size: str = Field("320x240", pattern=r"^\d+x\d+$", description="images and the students' input, WIDTHxHEIGHT px")
+    images: dict[str, int] = Field(description="how many of the first images of each split of SynthOR")
+    validation_share: float = Field(0.04, gt=0, lt=1, description="pseudo labels kept aside, as whole recordings")
+    scales: tuple[float, ...] = Field((1, 8, 10, 12), min_length=1, description="privacy downsampling factors tested")
+    undistilled: str = Field("undistilled", description="the student before distillation, a training config's name")
+    teacher: str = Field("undistilled_teacher", description="the teacher's network, a training config's name")
+    teacher_stages: Path = Field(
+        Path("training/configs/teacher_reduced.yaml"), description="the teacher of `pseudo-label`, with that network"
+    )
+    distilled: tuple[str, ...] = Field(description="training configs of the distilled students")
+    ablation: tuple[str, ...] = Field((), description="those of them in the table of branches and labels, at 1x")
