@@ -1,7 +1,7 @@
 """SSPCM's position-inconsistency correction: of two models' joints, seen twice each, what both agree on (paper.md, P2).
 
 Two models T1 and T2 each give a current answer and another one, T1' and T2': their previous epoch's in interactive
-training, the plain view beside the test-time augmented one when images are labelled offline. All four look at the same
+training; when images are labelled offline the current one is test-time augmented and the other one plain. All four look at the same
 boxes, so people need no matching, and a person's heatmap diagonal is the box's.
 """
 

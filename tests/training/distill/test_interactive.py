@@ -185,6 +185,7 @@ def test_snapshots_are_of_the_last_epochs_end_and_resume_is_exact(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Four images, two a batch: an epoch is two iterations."""
+    monkeypatch.setattr("training.distill.trainer.write_curves", lambda *_: None)  # slow, and tested elsewhere
     whole = InteractiveTrainer(config, tmp_path / "whole")
     begin = [weights_of(teacher) for teacher in whole.teachers]
     (t1, s1), (t2, s2) = train_and_remember(whole, monkeypatch)
