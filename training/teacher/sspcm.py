@@ -1,8 +1,8 @@
 """SSPCM's position-inconsistency correction: of two models' joints, seen twice each, what both agree on (paper.md, P2).
 
 Two models T1 and T2 each give a current answer and another one, T1' and T2': their previous epoch's in interactive
-training; when images are labelled offline the current one is test-time augmented and the other one plain. All four look at the same
-boxes, so people need no matching, and a person's heatmap diagonal is the box's.
+training; when images are labelled offline the current one is test-time augmented and the other one plain. All four look
+at the same boxes, so people need no matching, and a person's heatmap diagonal is the box's.
 """
 
 from __future__ import annotations
