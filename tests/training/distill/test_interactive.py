@@ -191,6 +191,8 @@ def test_snapshots_are_of_the_last_epochs_end_and_resume_is_exact(
     (t1, s1), (t2, s2) = train_and_remember(whole, monkeypatch)
     assert same(s1, begin) and not same(t1, begin)
     assert same(s2, t2) and not same(t2, t1)
+    ended = InteractiveTrainer(config, tmp_path / "whole", resume=True)
+    assert same(list(map(weights_of, ended.snapshots)), s2) and same(list(map(weights_of, ended.teachers)), t2)
     add = RunLog.add
 
     def stop(log: RunLog, values: Any) -> None:
