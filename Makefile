@@ -1,5 +1,5 @@
-# make demo    light environment (.venv, no torch); plays a camera bag through the node; report in out/demo/
-# make test    everything (.venv-dev), then all tests
+# make demo       light environment (.venv, no torch); plays a camera bag through the node; report in out/demo/
+# make test       everything (.venv-dev), then all tests
 # make reproduce  the papers' tables on SynthOR, many hours; goes on where it was; tables in runs/reduced/tables.md
 # Variables: PYTHON, SAMPLE (a bag, images or a video to play), DEMO_OPTIONS (of `orpose replay`), PYTEST_OPTIONS
 
