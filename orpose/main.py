@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -57,7 +58,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     only = next((argument for argument in arguments if argument in COMMANDS), "")
     args = build_parser(only).parse_args(arguments)
     try:
-        return int(args.run(args) or 0)
+        code = int(args.run(args) or 0)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read the output, say `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at exit
+        return 141
     except OrposeError as error:
         print(f"orpose {args.command}: {error}", file=sys.stderr)
         return 2

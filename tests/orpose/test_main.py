@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -144,3 +145,21 @@ def test_an_unknown_option_exits_2(name, capsys):
         command.main([name, "--no-such-option"])
     assert ended.value.code == 2
     assert re.fullmatch(rf"orpose( {name})?: error: .*", capsys.readouterr().err.splitlines()[-1])
+
+
+def test_output_that_nobody_reads_any_more_is_no_defect():
+    code = (
+        "import sys, types\n"
+        "from orpose import main as command\n"
+        "sys.modules['orpose.doctor'] = types.SimpleNamespace(\n"
+        "    add_arguments=lambda parser: None, run=lambda args: print('row') or 0)\n"
+        "sys.exit(command.main(['doctor']))\n"
+    )
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=120
+    )
+    os.close(writer)
+    assert ended.stderr == ""
+    assert ended.returncode == 141
