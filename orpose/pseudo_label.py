@@ -53,9 +53,10 @@ def run(args: argparse.Namespace) -> int:
         import torch  # noqa: F401
     except ImportError as error:
         raise BackendError(f"pseudo-label: {error.name} is not installed; pip install 'orpose[teacher]'") from None
+    from orpose_models.files import check_picture_name
     from orpose_models.settings import build_settings
     from training.teacher.config import LabellingConfig, TeacherConfig, read_teacher_config
-    from training.teacher.contact_sheet import check_name, write_contact_sheet
+    from training.teacher.contact_sheet import write_contact_sheet
     from training.teacher.labelling import label_images
     from training.teacher.results import write_teacher_results
 
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         TeacherConfig, {**read_teacher_config(args.teacher).model_dump(), **changes}, "command line"
     )
     if args.contact_sheet:
-        check_name(args.contact_sheet)  # before the work, not after it
+        check_picture_name(args.contact_sheet)  # before the work, not after it
     summary = label_images(
         args.input, teacher, config, args.out, workers=args.workers, cluster=args.cluster, gpus=args.gpus
     )

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out is None:
         raise ConfigError("command line: out: missing; give the folder to write with --out")
     config = _config(args)
-    _require("embreex", "scipy", install="pip install 'orpose[synth]'", purpose="to render")
+    _require("embreex", "scipy", "threadpoolctl", install="pip install 'orpose[synth]'", purpose="to render")
     _check(args, config)
     from training.synthetic_or.generate import generate
 
@@ -106,9 +106,9 @@ def _check(args: argparse.Namespace, config: SynthConfig) -> None:
             raise ConfigError("command line: report_real: nothing to compare; give --report as well")
         open_source(args.report_real)
     if args.contact_sheet:
-        from training.synthetic_or.contact_sheet import check_name
+        from orpose_models.files import check_picture_name
 
-        check_name(args.contact_sheet)
+        check_picture_name(args.contact_sheet)
     if args.compare:
         from orpose_models.runtime.sources import open_source
 

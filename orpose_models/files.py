@@ -45,3 +45,13 @@ def remove_temporaries(folder: Path) -> None:
     """Removes what killed processes left in `folder`."""
     for path in folder.glob(".*.part"):
         path.unlink(missing_ok=True)
+
+
+def check_picture_name(out: Path) -> None:
+    """Raises InputError if a picture cannot have this name, so that this shows before it is made."""
+    if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise InputError(f"{out}: expected a file name that ends in .png or .jpg")
+    if out.is_dir():
+        raise InputError(f"{out}: is a folder; give the picture's name with --contact-sheet")
+    if any(parent.exists() and not parent.is_dir() for parent in out.parents):
+        raise InputError(f"{out}: cannot be written (not in a folder); choose another --contact-sheet")

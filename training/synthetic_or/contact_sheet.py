@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from orpose_models import annotations as ann
 from orpose_models.errors import InputError
+from orpose_models.files import check_picture_name
 from orpose_models.runtime.downsample import privacy_downsample
 from orpose_models.runtime.frames import Frame
 from orpose_models.runtime.images import to_bgr8
@@ -57,16 +58,6 @@ def contact_sheet(dataset: Path) -> Picture:
     shown = list(zip(images[: len(images) - whole], kinds, strict=False))
     shown += [(image, kind) for image in images[len(images) - whole :] for kind in _KINDS]
     return _grid([_tile(dataset, image, people[image.image_id], kind) for image, kind in shown], _COLUMNS)
-
-
-def check_name(out: Path) -> None:
-    """Raises InputError if a picture cannot have this name, so that this shows before it is made."""
-    if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise InputError(f"{out}: expected a file name that ends in .png or .jpg")
-    if out.is_dir():
-        raise InputError(f"{out}: is a folder; give the picture's name with --contact-sheet")
-    if any(parent.exists() and not parent.is_dir() for parent in out.parents):
-        raise InputError(f"{out}: cannot be written (not in a folder); choose another --contact-sheet")
 
 
 def write_comparison(dataset: Path, others: Sequence[Path], out: Path) -> None:
@@ -146,7 +137,7 @@ def _grid(tiles: list[Picture], columns: int, background: int = 0) -> Picture:
 
 
 def _write(out: Path, picture: Picture) -> None:
-    check_name(out)
+    check_picture_name(out)
     options = [] if out.suffix.lower() == ".png" else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     _, encoded = cv2.imencode(out.suffix.lower(), picture, options)
     try:

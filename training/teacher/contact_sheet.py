@@ -40,12 +40,6 @@ def write_contact_sheet(run: Path, path: Path, batches: int, downsample: float) 
         raise InputError(f"{path}: cannot be written ({error.strerror}); choose another --contact-sheet") from None
 
 
-def check_name(path: Path) -> None:
-    """Raises: InputError, unless `path` ends in .png or .jpg."""
-    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise InputError(f"{path}: expected a file name that ends in .png or .jpg")
-
-
 def _chosen(run: Path, batches: int) -> list[tuple[LabelledImage, list[PersonLabel]]]:
     """Images from shards spread evenly over the run."""
     places = np.linspace(0, batches, _TILES, endpoint=False)
