@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import select
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -52,6 +53,16 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     return parser
 
 
+def _nobody_reads_stdout() -> bool:
+    """Whether whoever read the output, say `head`, has seen enough; then nothing is said at exit either."""
+    poller = select.poll()
+    poller.register(sys.stdout.fileno(), 0)
+    if not any(event & select.POLLERR for _, event in poller.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one subcommand. Returns 0, 2 (user error, one line on stderr) or 1 (a defect, with its traceback)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -61,8 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = int(args.run(args) or 0)
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # whoever read the output, say `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at exit
+    except BrokenPipeError:
+        if not _nobody_reads_stdout():
+            raise
         return 141
     except OrposeError as error:
         print(f"orpose {args.command}: {error}", file=sys.stderr)

@@ -147,19 +147,30 @@ def test_an_unknown_option_exits_2(name, capsys):
     assert re.fullmatch(rf"orpose( {name})?: error: .*", capsys.readouterr().err.splitlines()[-1])
 
 
-def test_output_that_nobody_reads_any_more_is_no_defect():
+def run_stand_in(body: str, stdout: int) -> subprocess.CompletedProcess[str]:
+    """`orpose doctor` with another body, in a process of its own."""
     code = (
         "import sys, types\n"
         "from orpose import main as command\n"
-        "sys.modules['orpose.doctor'] = types.SimpleNamespace(\n"
-        "    add_arguments=lambda parser: None, run=lambda args: print('row') or 0)\n"
+        f"def run(args):\n    {body}\n"
+        "sys.modules['orpose.doctor'] = types.SimpleNamespace(add_arguments=lambda parser: None, run=run)\n"
         "sys.exit(command.main(['doctor']))\n"
     )
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=120
+    )
+
+
+def test_output_that_nobody_reads_any_more_is_no_defect():
     reader, writer = os.pipe()
     os.close(reader)
-    ended = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=120
-    )
+    ended = run_stand_in("print('row')", writer)
     os.close(writer)
     assert ended.stderr == ""
     assert ended.returncode == 141
+
+
+def test_another_broken_pipe_is_a_defect():
+    ended = run_stand_in("raise BrokenPipeError('of a worker')", subprocess.DEVNULL)
+    assert "of a worker" in ended.stderr
+    assert ended.returncode == 1
