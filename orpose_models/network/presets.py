@@ -104,10 +104,24 @@ LITE = Preset(
     box_samples=64,
 )
 
-#: The single-branch ablation (paper.md, Table 3).
-R50_SINGLE, LITE_SINGLE = (p.model_copy(update={"name": f"{p.name}_single", "branches": 1}) for p in (R50, LITE))
+#: `lite` for inputs of a quarter to a half of the reference size: a finer pyramid, smaller anchors.
+LITE_SMALL = LITE.model_copy(
+    update={
+        "name": "lite_small",
+        "fpn_levels": (2, 3, 4, 5, 6),
+        "anchor_sizes": (16, 32, 64, 128, 256),
+        "canonical_size": 80,
+    }
+)
 
-PRESETS: dict[str, Preset] = {preset.name: preset for preset in (R50, LITE, R50_SINGLE, LITE_SINGLE)}
+#: The single-branch ablation (paper.md, Table 3).
+R50_SINGLE, LITE_SINGLE, LITE_SMALL_SINGLE = (
+    p.model_copy(update={"name": f"{p.name}_single", "branches": 1}) for p in (R50, LITE, LITE_SMALL)
+)
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset for preset in (R50, LITE, LITE_SMALL, R50_SINGLE, LITE_SINGLE, LITE_SMALL_SINGLE)
+}
 
 
 def get_preset(name: str) -> Preset:
