@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from orpose.machine import describe_machine
+    from orpose_models.machine import describe_machine
 
     bench = settings_from_args(BenchConfig, args)
     json_path = Path(args.json) if hasattr(args, "json") else None
@@ -145,7 +145,7 @@ def ratios(peer: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
 
 def table(report: dict[str, Any]) -> str:
     """The report as text."""
-    from orpose.machine import machine_line
+    from orpose_models.machine import machine_line
 
     machine, settings = report["machine"], report["settings"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orpose.machine import peak_memory_mib
 from orpose_models.errors import BackendError, OrposeError
+from orpose_models.machine import peak_memory_mib
 from orpose_models.runtime.config import RuntimeConfig
 
 #: Stage -> ms, of one frame.
