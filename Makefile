@@ -1,6 +1,6 @@
 # make demo       light environment (.venv, no torch); plays a camera bag through the node; report in out/demo/
 # make test       everything (.venv-dev), then all tests
-# make reproduce  the papers' tables on SynthOR, many hours; goes on where it was; tables in runs/reduced/tables.md
+# make reproduce  the papers' tables on SynthOR, many hours; goes on where it was; tables and plots in runs/reduced/
 # Variables: PYTHON, SAMPLE (a bag, images or a video to play), DEMO_OPTIONS (of `orpose replay`), PYTEST_OPTIONS
 
 # Real reduced frames where they lie beside the checkout, else the bundled clip.

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from orpose_models.machine import describe_machine, machine_line
+from orpose_models.runtime.downsample import REFERENCE_LINES
 from orpose_models.settings import read_yaml_mapping
 from training.distill.checkpoint import source_commit
 from training.distill.config import read_config
@@ -44,9 +45,16 @@ def _reduced(config: ReproduceConfig) -> Iterator[str]:
     yield f"| test images | {config.images['or_test']} | {paper.TEST_IMAGES} |"
     yield f"| images, px | {config.size} | {paper.IMAGE_SIZE} |"
     yield f"| the students' input, px | {config.input_size} | {paper.IMAGE_SIZE} |"
+    yield f"| the finest that is left of a 480-line frame | {_finest(config)} | 1x |"
     yield f"| student | {read_config(config.configs / f'{config.undistilled}.yaml').preset} | {paper.STUDENT_NETWORK} |"
     yield f"| images a batch | see below | {paper.BATCH_SIZE} |"
     yield f"| teacher | {read_teacher_config(config.teacher_stages).notes} | {paper.TEACHER_NETWORK} |"
+
+
+def _finest(config: ReproduceConfig) -> str:
+    """An input of 120 lines holds no more than downsampling by 4 leaves."""
+    lines = int(config.input_size.split("x")[1])
+    return f"{max(1.0, REFERENCE_LINES / lines):g}x"
 
 
 def _networks(config: ReproduceConfig) -> Iterator[str]:

@@ -100,7 +100,7 @@ def _test_teacher(config: ReproduceConfig) -> list[Step]:
     steps = []
     for scale in config.scales:
         results = results_path(config, config.teacher, scale)
-        # average precision asks for all people that a network is not sure of: as many of the teacher's as of a student's
+        # average precision also counts people of whom a network is not sure: the teacher's as a student's
         least = f"{RuntimeConfig().min_score:g}"
         options = ("--downsample", f"{scale:g}", "--box-threshold", least, "--results", "--out", str(results.parent))
         arguments = ("pseudo-label", str(labels_path(config)), "--teacher", str(config.teacher_stages), *options)
@@ -113,15 +113,7 @@ def _evaluate(config: ReproduceConfig, name: str) -> list[Step]:
     steps = []
     for protocol in PROTOCOLS:
         out = metrics_path(config, name, protocol)
-        arguments = (
-            "evaluate",
-            "--protocol",
-            protocol,
-            "--annotations",
-            str(labels_path(config)),
-            "--results",
-            *results,
-        )
-        options = ("--intervals", "--resample", RESAMPLING.resample, "--json", str(out))
-        steps.append(Step((*arguments, *options), out))
+        files = ("--annotations", str(labels_path(config)), "--results", *results, "--json", str(out))
+        options = ("--intervals", "--resample", RESAMPLING.resample)
+        steps.append(Step(("evaluate", "--protocol", protocol, *files, *options), out))
     return steps
