@@ -10,9 +10,9 @@ import pytest
 
 from orpose.bench import _figures, ratios
 from orpose.bench_worker import Contestant, Worker, _peer_step
-from orpose_models.machine import describe_machine, machine_line, peak_memory_mib
 from orpose.main import main
 from orpose_models.errors import BackendError, ModelError
+from orpose_models.machine import describe_machine, machine_line, peak_memory_mib
 from orpose_models.runtime import RuntimeConfig
 
 
