@@ -72,7 +72,7 @@ class StaticStudent(nn.Module):
         super().__init__()
         self.student = copy.deepcopy(student).eval().requires_grad_(False)
         self.preset = student.preset
-        self.input_size, self.batch = input_size, batch
+        self.input_size, self.image_size, self.batch = input_size, input_size, batch
         self.max_persons = max_persons or self.preset.max_persons
         if not 1 <= self.max_persons <= self.preset.proposals:
             raise ValueError(f"max_persons: expected 1-{self.preset.proposals}, got {self.max_persons}")

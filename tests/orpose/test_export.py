@@ -7,9 +7,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from orpose.export import parse_size
 from orpose.main import main
-from orpose_models.errors import ConfigError
 
 
 def test_weights_become_a_graph(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,9 +28,9 @@ def test_weights_become_a_graph(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize("text", ["640", "640x", "x480", "640*480", "-640x480"])
-def test_a_bad_size_is_named(text: str) -> None:
-    with pytest.raises(ConfigError, match="expected WxH in px, such as 640x480"):
-        parse_size(text)
+def test_a_bad_size_is_named(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "--model", "a.safetensors", "--out", "a.onnx", f"--size={text}"]) == 2
+    assert "expected WIDTHxHEIGHT in px" in capsys.readouterr().err
 
 
 def test_a_missing_weight_file_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
