@@ -1,70 +1,59 @@
-"""Student -> two ONNX graphs: one finds people, the other their poses, for any number of them (runtime/person_buckets.py)."""
+"""Student -> two ONNX graphs: one finds people, the other their poses, for any number of them."""
 
 from __future__ import annotations
 
-import copy
 import logging
 import warnings
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
 
 from orpose_models.errors import ModelError
 from orpose_models.export.checks import FORBIDDEN
+from orpose_models.export.config import ExportConfig
 from orpose_models.export.half_weights import store_weights_as_float16
 from orpose_models.export.metadata import ModelMetadata
-from orpose_models.export.onnx_export import OPSET, WeightStorage, _strip_traces
+from orpose_models.export.static_graph import build_static, describe
 from orpose_models.network.heads import KEYPOINT_CELLS
 from orpose_models.network.static_parts import FindPeople, FindPoses
-from orpose_models.network.static_student import StaticStudent
 from orpose_models.network.student import Student
-from orpose_models.runtime.models import INPUT_NAME, REFERENCE_INPUT_SIZE
+from orpose_models.runtime.models import INPUT_NAME
 from orpose_models.runtime.person_buckets import FOUND_NAMES, POSE_INPUT_NAMES, POSE_NAMES, POSES_KEY
 
 
-def export_buckets(
-    student: Student,
-    path: str | Path,
-    input_size: tuple[int, int] = REFERENCE_INPUT_SIZE,
-    model_id: str = "unnamed@00000000",
-    max_persons: int | None = None,
-    weights: WeightStorage = "float16",
-) -> ModelMetadata:
-    """Writes `NAME.onnx` (image -> people) and `NAME.poses.onnx` (people -> poses), batch 1.
+def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> ModelMetadata:
+    """Writes `NAME.onnx` (image -> people), which names `NAME.poses.onnx` (people -> poses), beside it.
 
-    Arguments and errors are those of `export_onnx`.
+    Raises:
+        ConfigError: More slots than the preset has proposals.
+        ModelError: A graph fails a check.
     """
-    path = Path(path)
+    static = build_static(student, config)
+    metadata = describe(static, config, model_id)
     poses = path.with_suffix(".poses.onnx")
-    static = StaticStudent(copy.deepcopy(student).float().cpu(), input_size, 1, max_persons).eval()
-    metadata = ModelMetadata(
-        preset=student.preset.name,
-        model_id=model_id,
-        input_size=f"{input_size[0]}x{input_size[1]}",
-        max_persons=static.max_persons,
-        precision=f"float32 / {weights} weights",
-    )
-    properties = metadata.as_properties()
     people = torch.export.Dim("people", min=1, max=static.max_persons)
     pooled = torch.zeros(2, static.preset.fpn_channels, KEYPOINT_CELLS, KEYPOINT_CELLS)
-    # The second first: whoever finds the first finds both.
-    graph = to_onnx(FindPoses(static), (pooled, torch.zeros(2, 4)), POSE_INPUT_NAMES, POSE_NAMES, ({0: people}, {0: people}))
-    _finish(graph, poses, properties, weights)
-    image = torch.zeros(1, input_size[1], input_size[0], 3, dtype=torch.uint8)
-    graph = to_onnx(FindPeople(static), (image,), (INPUT_NAME,), FOUND_NAMES, None)
-    _finish(graph, path, {**properties, POSES_KEY: poses.name}, weights)
+    inputs = (pooled, torch.zeros(2, 4))
+    graph = _to_onnx(FindPoses(static), inputs, POSE_INPUT_NAMES, POSE_NAMES, ({0: people}, {0: people}))
+    _save(graph, poses, metadata.as_properties(), config)
+    width, height = static.image_size
+    image = torch.zeros(1, height, width, 3, dtype=torch.uint8)
+    graph = _to_onnx(FindPeople(static), (image,), (INPUT_NAME,), FOUND_NAMES, None)
+    _save(graph, path, {**metadata.as_properties(), POSES_KEY: poses.name}, config)
     return metadata
 
 
-def to_onnx(
+def _to_onnx(
     module: torch.nn.Module,
     inputs: tuple[torch.Tensor, ...],
     input_names: tuple[str, ...],
     output_names: tuple[str, ...],
-    dynamic_shapes: object,
+    dynamic_shapes: Any,
 ) -> onnx.ModelProto:
-    """A module as an ONNX graph, without the exporter's traces."""
+    from orpose_models.export.onnx_export import OPSET, strip_traces
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside the exporter, none of which a user can mend
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -81,20 +70,14 @@ def to_onnx(
         )
     assert program is not None
     model = program.model_proto
-    _strip_traces(model)
+    strip_traces(model)
     return model
 
 
-def _finish(model: onnx.ModelProto, path: Path, properties: dict[str, str], weights: WeightStorage) -> None:
+def _save(model: onnx.ModelProto, path: Path, properties: dict[str, str], config: ExportConfig) -> None:
     if operators := {node.op_type for node in model.graph.node} & FORBIDDEN:
         raise ModelError(f"exported graph: operators {sorted(operators)} are not static")
-    if weights == "float16":
+    if config.weights == "float16":
         store_weights_as_float16(model)
     onnx.helper.set_model_props(model, properties)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    try:
-        onnx.save(model, str(partial))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    onnx.save(model, str(path))

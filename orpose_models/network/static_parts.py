@@ -8,7 +8,7 @@ from orpose_models.network.static_student import StaticStudent
 
 
 class FindPeople(nn.Module):
-    """`(B, H, W, 3)` uint8 BGR -> boxes, scores, valid, nms_converged (as `Poses`), RoI features `(B * P, C, 14, 14)`."""
+    """`(B, H, W, 3)` uint8 BGR -> `People`, RoI features `(B * P, C, 14, 14)`."""
 
     def __init__(self, static: StaticStudent) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ from torchvision.models.detection.rpn import RPNHead
 
 
 class CandidateHead(nn.Module):
-    """The proposal head with one output layer: `(B, C, h, w)` -> `(B, h * w * A, 5)`, logit and four deltas an anchor."""
+    """The proposal head with one output layer: `(B, C, h, w)` -> `(B, h * w * A, 5)`, logit and deltas of anchors."""
 
     def __init__(self, head: RPNHead) -> None:
         super().__init__()

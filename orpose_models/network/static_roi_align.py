@@ -15,7 +15,6 @@ from torch import Tensor
 from orpose_models.network.presets import Preset
 from orpose_models.network.roi_align import roi_level
 
-
 #: Up to so many values are gathered in one operation; more go corner by corner, to stay in the processor's cache.
 _AT_ONCE = 2**20
 
@@ -42,9 +41,7 @@ def build_atlas(features: list[Tensor], preset: Preset) -> Atlas:
     return Atlas(cells, sum(sizes), first_rows, grids, tuple(2**level for level in preset.roi_levels))
 
 
-def static_pool_rois(
-    atlas: Atlas, boxes: Tensor, cells: int, preset: Preset, *, channels_last: bool = False
-) -> Tensor:
+def static_pool_rois(atlas: Atlas, boxes: Tensor, cells: int, preset: Preset, *, channels_last: bool = False) -> Tensor:
     """RoI features `(B * P, C, cells, cells)` of boxes `(B, P, 4)` in input px; or `(B * P, cells, cells, C)`."""
     rows, weights = _corners(atlas, boxes, cells * preset.sampling_ratio, preset)
     pooled = _weighted_rows(atlas.cells, rows, weights).flatten(0, 1)  # B * P, S, S, C

@@ -107,9 +107,7 @@ class StaticStudent(nn.Module):
         found, roi_features = self.find_people(image)
         keypoints, keypoints_3d = self.poses(roi_features, found.boxes.flatten(0, 1))
         present = found.valid.to(keypoints.dtype)[..., None, None]
-        keypoints, keypoints_3d = (
-            each.unflatten(0, found.valid.shape) * present for each in (keypoints, keypoints_3d)
-        )
+        keypoints, keypoints_3d = (each.unflatten(0, found.valid.shape) * present for each in (keypoints, keypoints_3d))
         return Poses(found.boxes, found.scores, found.valid, keypoints, keypoints_3d, found.nms_converged)
 
     def find_people(self, image: Tensor) -> tuple[People, Tensor]:
@@ -147,7 +145,9 @@ class StaticStudent(nn.Module):
     def _detect(self, atlas: Atlas, proposals: Tensor, usable: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Boxes `(B, P, 4)`, scores and validity `(B, P)` of the people, converged `(B,)`."""
         batch, count = proposals.shape[:2]
-        pooled = static_pool_rois(atlas, proposals, BOX_CELLS, self.preset, channels_last=self.preset.sampling_ratio == 1)
+        pooled = static_pool_rois(
+            atlas, proposals, BOX_CELLS, self.preset, channels_last=self.preset.sampling_ratio == 1
+        )
         logits, deltas = self.student.heads.box(pooled)
         boxes = decode_boxes(deltas.view(batch, count, 4), proposals, BOX_WEIGHTS)
         boxes = clip_boxes(boxes, self.input_size)

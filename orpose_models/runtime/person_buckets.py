@@ -58,7 +58,9 @@ class BucketBackend:
         width, height = self.info.input_size
         found = self.detect({INPUT_NAME: np.zeros((1, height, width, 3), np.uint8)})
         for slots in buckets(self.info.max_persons):
-            self.pose(dict(zip(POSE_INPUT_NAMES, (found["roi_features"][:slots], found["boxes"][0, :slots]), strict=True)))
+            self.pose(
+                dict(zip(POSE_INPUT_NAMES, (found["roi_features"][:slots], found["boxes"][0, :slots]), strict=True))
+            )
 
 
 def buckets(max_persons: int) -> list[int]:
