@@ -88,6 +88,12 @@ def poses_path(metadata: Mapping[str, str], path: Path) -> Path | None:
     return beside
 
 
+def beside(path: Path) -> Path | None:
+    """The second graph's file by its usual name, if it is there: for those who do not load the first."""
+    poses = path.with_suffix(".poses.onnx")
+    return poses if poses.is_file() else None
+
+
 def check_parts(path: Path, info: ModelInfo, outputs: object, poses: Path, pose_info: ModelInfo) -> None:
     """Checks that two graphs belong together.
 
