@@ -16,7 +16,7 @@ from orpose_models.errors import BackendError, ModelError
 if TYPE_CHECKING:
     import onnx
 
-#: Side of the square matrices whose product measures the arithmetic, and bytes of the arrays whose copy measures memory.
+#: Side of the square matrices whose product is measured, and bytes of the arrays that are copied.
 _GEMM_SIDE, _COPY_BYTES = 1536, 1 << 27
 _MEASURE_S = 0.6
 

@@ -30,7 +30,8 @@ def _head(report: Item) -> list[str]:
 
 
 def _rows(items: Sequence[Item]) -> list[str]:
-    title = f"{'model, backend':<34}{'input':>9}{'batch':>6}{'slots':>6}{'ms':>8}{'p95':>8}{'images/s':>9}{'MiB':>6}{'W':>6}"
+    columns = (("input", 9), ("batch", 6), ("slots", 6), ("ms", 8), ("p95", 8), ("images/s", 9), ("MiB", 6), ("W", 6))
+    title = f"{'model, backend':<34}" + "".join(f"{name:>{width}}" for name, width in columns)
     return [title, *(_row(item) for item in items)]
 
 

@@ -37,7 +37,7 @@ def best_of_levels(tables: list[Tensor], wanted: int) -> tuple[Tensor, Tensor | 
     first, best = 0, []
     for table in tables:
         count = table.shape[1]
-        index = table[..., 0].topk(min(wanted, count), dim=1).indices + first
+        index = table[..., :1].flatten(1).topk(min(wanted, count), dim=1).indices + first
         best.append(F.pad(index, (0, wanted - count), value=first) if count < wanted else index)
         first += count
     counts = torch.tensor([min(wanted, table.shape[1]) for table in tables], device=tables[0].device)

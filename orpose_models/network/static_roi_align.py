@@ -15,9 +15,6 @@ from torch import Tensor
 from orpose_models.network.presets import Preset
 from orpose_models.network.roi_align import roi_level
 
-#: Up to so many values are gathered in one operation; more go corner by corner, to stay in the processor's cache.
-_AT_ONCE = 2**20
-
 
 @dataclass(frozen=True)
 class Atlas:
@@ -83,8 +80,7 @@ def _corners(atlas: Atlas, boxes: Tensor, samples: int, preset: Preset) -> tuple
 
 def _weighted_rows(cells: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
     """Sum over the first axis of `rows` and `weights` `(4, ...)`: `(..., C)`."""
-    if rows.numel() * cells.shape[1] <= _AT_ONCE:
-        return (F.embedding(rows, cells) * weights[..., None]).sum(dim=0)
+    # Corner by corner: each is small enough for the processor's cache.
     corners = zip(rows.unbind(0), weights.unbind(0), strict=True)
     each = [F.embedding(row, cells) * weight[..., None] for row, weight in corners]
     return each[0] + each[1] + each[2] + each[3]

@@ -18,6 +18,7 @@ from orpose_models.network.lifter import FRAME_LINES
 from orpose_models.network.roi_heads import MIN_BOX_SIDE_PX, MIN_SCORE, NMS_IOU
 from orpose_models.network.rpn import MIN_SIDE_PX
 from orpose_models.network.rpn import NMS_IOU as PROPOSAL_NMS_IOU
+from orpose_models.network.static_excitation import use_static_excitation
 from orpose_models.network.static_heads import use_static_heads
 from orpose_models.network.static_nms import static_nms
 from orpose_models.network.static_proposals import CandidateHead, best_of_levels, rows_of
@@ -76,7 +77,7 @@ class StaticStudent(nn.Module):
         self.max_persons = max_persons or self.preset.max_persons
         if not 1 <= self.max_persons <= self.preset.proposals:
             raise ValueError(f"max_persons: expected 1-{self.preset.proposals}, got {self.max_persons}")
-        _pool_by_windows(self.student)
+        use_static_excitation(self.student.pyramid)
         self._read_interleaved_bgr()
         self.candidates = CandidateHead(self.student.rpn.head)
         use_static_heads(self.student.heads)
@@ -160,21 +161,6 @@ class StaticStudent(nn.Module):
         valid = margin > _NEVER
         present = valid.to(boxes.dtype)
         return boxes * present[..., None], margin.sigmoid() * present, valid, converged
-
-
-class _WindowAverage(nn.Module):
-    """Global average pooling as a window of the map's size, which ONNX Runtime keeps in its blocked layout."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.avg_pool2d(x, (x.shape[-2], x.shape[-1]))
-
-
-def _pool_by_windows(module: nn.Module) -> None:
-    for name, child in module.named_children():
-        if isinstance(child, nn.AdaptiveAvgPool2d):
-            setattr(module, name, _WindowAverage())
-        else:
-            _pool_by_windows(child)
 
 
 def _take_best(scores: Tensor, boxes: Tensor, count: int) -> tuple[Tensor, Tensor]:
