@@ -220,7 +220,7 @@ def _roofline(ceilings: Any, items: Sequence[dict[str, Any]]) -> dict[str, Any] 
     """The ceilings and, of each of ours, its graph's cost, the least time it could take and the share reached."""
     from orpose.bench_roofline import count_file
     from orpose_models.runtime.models import find_model
-    from orpose_models.runtime.person_buckets import beside
+    from orpose_models.runtime.person_buckets import poses_file
 
     if ceilings is None:
         return None
@@ -230,8 +230,8 @@ def _roofline(ceilings: Any, items: Sequence[dict[str, Any]]) -> dict[str, Any] 
             continue
         path = find_model(item["model"], ".onnx")
         cost = count_file(path)
-        if poses := beside(path):
-            cost += count_file(poses, item["persons"])
+        if poses_file(path).is_file():
+            cost += count_file(poses_file(path), item["persons"])
         bound_ms, bound_by = ceilings.bound_ms(cost)
         models.append(
             {

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orpose.machine import peak_memory_mib
-from orpose_models.errors import BackendError, ConfigError, OrposeError
+from orpose_models.errors import BackendError, OrposeError
 from orpose_models.runtime.config import RuntimeConfig
 from orpose_models.runtime.person_buckets import Arrays, BucketBackend, smallest_bucket
 
@@ -171,8 +171,7 @@ def _put_in_view(estimator: PoseEstimator, persons: int) -> int:
     backend = estimator._backend
     if not (persons and isinstance(backend, BucketBackend)):
         return most
-    if persons > most:
-        raise ConfigError(f"--persons: got {persons}, but {estimator.info.model_id} has {most} slots")
+    persons = min(persons, most)
     detect = backend.detect
 
     def forced(inputs: Arrays) -> Arrays:

@@ -20,11 +20,11 @@ from orpose_models.network.heads import KEYPOINT_CELLS
 from orpose_models.network.static_parts import FindPeople, FindPoses
 from orpose_models.network.student import Student
 from orpose_models.runtime.models import INPUT_NAME
-from orpose_models.runtime.person_buckets import FOUND_NAMES, POSE_INPUT_NAMES, POSE_NAMES, POSES_KEY
+from orpose_models.runtime.person_buckets import FOUND_NAMES, PARTS, PARTS_KEY, POSE_INPUT_NAMES, POSE_NAMES, poses_file
 
 
 def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> ModelMetadata:
-    """Writes `NAME.onnx` (image -> people), which names `NAME.poses.onnx` (people -> poses), beside it.
+    """Writes `NAME.onnx` (image -> people) and, beside it, `NAME.poses.onnx` (people -> poses).
 
     Raises:
         ConfigError: More slots than the preset has proposals.
@@ -32,7 +32,7 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
     """
     static = build_static(student, config)
     metadata = describe(static, config, model_id)
-    poses = path.with_suffix(".poses.onnx")
+    poses = poses_file(path)
     people = torch.export.Dim("people", min=1, max=static.max_persons)
     pooled = torch.zeros(2, static.preset.fpn_channels, KEYPOINT_CELLS, KEYPOINT_CELLS)
     inputs = (pooled, torch.zeros(2, 4))
@@ -41,7 +41,7 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
     width, height = static.image_size
     image = torch.zeros(1, height, width, 3, dtype=torch.uint8)
     graph = _to_onnx(FindPeople(static), (image,), (INPUT_NAME,), FOUND_NAMES, None)
-    _save(graph, path, {**metadata.as_properties(), POSES_KEY: poses.name}, config)
+    _save(graph, path, {**metadata.as_properties(), PARTS_KEY: PARTS}, config)
     return metadata
 
 

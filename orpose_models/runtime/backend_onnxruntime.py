@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from orpose_models.errors import ModelError
 from orpose_models.runtime.backends import Outputs
 from orpose_models.runtime.models import INPUT_NAME, OUTPUT_NAMES, ModelInfo, check_interface, find_model, first_line
-from orpose_models.runtime.person_buckets import FOUND_NAMES, POSE_NAMES, Arrays, BucketBackend, check_parts, poses_path
+from orpose_models.runtime.person_buckets import (
+    FOUND_NAMES,
+    POSE_NAMES,
+    Arrays,
+    BucketBackend,
+    check_parts,
+    poses_file,
+    second_graph,
+)
 
 #: Of ONNX Runtime's own log: only what is fatal. Errors come as exceptions.
 _LOG_FATAL = 4
@@ -37,12 +45,12 @@ def load(model: str, threads: int) -> OnnxRuntimeBackend | BucketBackend:
         ModelError: A file is missing, corrupt or not ours.
     """
     path = find_model(model, ".onnx")
-    session = _session(path, threads)
+    session = _session(path, threads, takes_turns=poses_file(path).is_file())
     metadata = session.get_modelmeta().custom_metadata_map
     info = ModelInfo.from_metadata(metadata, path)
     outputs = {node.name: node for node in session.get_outputs()}
-    if poses := poses_path(metadata, path):
-        second = _session(poses, threads)
+    if poses := second_graph(metadata, path):
+        second = _session(poses, threads, takes_turns=True)
         second_info = ModelInfo.from_metadata(second.get_modelmeta().custom_metadata_map, poses)
         check_parts(path, info, outputs, poses, second_info)
         return BucketBackend("onnxruntime", info, _Runner(session, FOUND_NAMES), _Runner(second, POSE_NAMES))
@@ -61,13 +69,15 @@ class _Runner:
         return dict(zip(self._names, self._session.run(self._names, dict(inputs)), strict=True))
 
 
-def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+def _session(path: Path, threads: int, *, takes_turns: bool) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = _LOG_FATAL
+    if takes_turns:  # the threads of the session that waits must not spin on the other's cores
+        options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors share no other base

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from orpose_models.errors import ModelError
 from orpose_models.runtime.backends import Outputs
 from orpose_models.runtime.models import INPUT_NAME, OUTPUT_NAMES, ModelInfo, check_interface, find_model, first_line
-from orpose_models.runtime.person_buckets import FOUND_NAMES, POSE_NAMES, Arrays, BucketBackend, check_parts, poses_path
+from orpose_models.runtime.person_buckets import (
+    FOUND_NAMES,
+    POSE_NAMES,
+    Arrays,
+    BucketBackend,
+    check_parts,
+    second_graph,
+)
 
 
 class OpenVinoBackend:
@@ -41,7 +48,7 @@ def load(model: str, threads: int) -> OpenVinoBackend | BucketBackend:
     compiled, metadata = _compile(path, threads)
     info = ModelInfo.from_metadata(metadata, path)
     outputs = {name: port for port in compiled.outputs for name in port.names}
-    if poses := poses_path(metadata, path):
+    if poses := second_graph(metadata, path):
         second, second_metadata = _compile(poses, threads)
         check_parts(path, info, outputs, poses, ModelInfo.from_metadata(second_metadata, poses))
         backend = BucketBackend("openvino", info, _Runner(compiled, FOUND_NAMES), _Runner(second, POSE_NAMES))

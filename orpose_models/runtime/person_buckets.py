@@ -1,6 +1,6 @@
 """A model of two graphs: one finds people, the other their poses, and is run for as many as there are.
 
-Its .onnx file is the first graph and names the second, which lies beside it (`orpose export --buckets`). The second is
+NAME.onnx is the first graph; the second, NAME.poses.onnx, lies beside it (`orpose export --buckets`). The second is
 run with 1, 2, 4, 8, ... slots, the fewest that hold the people found: few sizes, because a backend prepares each anew.
 """
 
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from orpose_models.errors import ModelError
 from orpose_models.runtime.models import INPUT_NAME, ModelInfo
 
-#: Metadata of the first graph: the second one's file name. Both carry the same model id.
-POSES_KEY = "orpose.poses"
+#: Marks the first graph in its metadata. Both carry the same model id.
+PARTS_KEY, PARTS = "orpose.parts", "people, poses"
 #: What the first graph returns, in order, and the second takes and returns.
 FOUND_NAMES = ("boxes", "scores", "valid", "nms_converged", "roi_features")
 POSE_INPUT_NAMES = ("roi_features", "person_boxes")
@@ -73,25 +73,23 @@ def smallest_bucket(people: int, max_persons: int) -> int:
     return next(slots for slots in buckets(max_persons) if slots >= people)
 
 
-def poses_path(metadata: Mapping[str, str], path: Path) -> Path | None:
-    """The file of the second graph of the model at `path`; None for a model of one graph.
+def poses_file(path: Path) -> Path:
+    """The second graph's file: `NAME.poses.onnx` for `NAME.onnx`."""
+    return path.with_suffix(".poses.onnx")
+
+
+def second_graph(metadata: Mapping[str, str], path: Path) -> Path | None:
+    """The file of the second graph of the model at `path`, whose metadata these are; None for a model of one graph.
 
     Raises:
         ModelError: It is not there.
     """
-    name = metadata.get(POSES_KEY)
-    if name is None:
+    if PARTS_KEY not in metadata:
         return None
-    beside = path.with_name(Path(name).name)
-    if not beside.is_file():
-        raise ModelError(f"{path}: its second graph {beside.name} is not beside it; copy both files, or export again")
-    return beside
-
-
-def beside(path: Path) -> Path | None:
-    """The second graph's file by its usual name, if it is there: for those who do not load the first."""
-    poses = path.with_suffix(".poses.onnx")
-    return poses if poses.is_file() else None
+    poses = poses_file(path)
+    if not poses.is_file():
+        raise ModelError(f"{path}: its second graph {poses.name} is not beside it; copy both files, or export again")
+    return poses
 
 
 def check_parts(path: Path, info: ModelInfo, outputs: object, poses: Path, pose_info: ModelInfo) -> None:
@@ -101,6 +99,6 @@ def check_parts(path: Path, info: ModelInfo, outputs: object, poses: Path, pose_
         ModelError: The first one's output names are others, or the second is of another model.
     """
     if set(FOUND_NAMES) - set(outputs):  # type: ignore[call-overload]
-        raise ModelError(f"{path}: it names a second graph but lacks outputs for it; export it again")
+        raise ModelError(f"{path}: it lacks outputs for a second graph; export it again")
     if (info.model_id, info.input_size) != (pose_info.model_id, pose_info.input_size):
         raise ModelError(f"{poses}: it is of {pose_info.model_id}, {path.name} of {info.model_id}; export both again")

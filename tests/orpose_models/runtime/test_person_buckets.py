@@ -13,10 +13,11 @@ from orpose_models.errors import ModelError
 from orpose_models.runtime.models import ModelInfo
 from orpose_models.runtime.person_buckets import (
     FOUND_NAMES,
+    PARTS_KEY,
     BucketBackend,
     buckets,
     check_parts,
-    poses_path,
+    second_graph,
     smallest_bucket,
 )
 
@@ -84,11 +85,11 @@ def test_warm_up_runs_every_size() -> None:
 
 def test_a_missing_second_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "r50.onnx"
-    assert poses_path({}, path) is None
+    assert second_graph({}, path) is None
     with pytest.raises(ModelError, match=r"r50\.onnx: its second graph r50\.poses\.onnx is not beside it; copy both"):
-        poses_path({"orpose.poses": "r50.poses.onnx"}, path)
+        second_graph({PARTS_KEY: "people, poses"}, path)
     (tmp_path / "r50.poses.onnx").touch()
-    assert poses_path({"orpose.poses": "r50.poses.onnx"}, path) == tmp_path / "r50.poses.onnx"
+    assert second_graph({PARTS_KEY: "people, poses"}, path) == tmp_path / "r50.poses.onnx"
 
 
 def test_parts_of_two_models_are_refused() -> None:
@@ -96,5 +97,5 @@ def test_parts_of_two_models_are_refused() -> None:
     check_parts(Path("a.onnx"), INFO, FOUND_NAMES, Path("a.poses.onnx"), INFO)
     with pytest.raises(ModelError, match=r"a\.poses\.onnx: it is of r50@87654321, a\.onnx of r50@12345678"):
         check_parts(Path("a.onnx"), INFO, FOUND_NAMES, Path("a.poses.onnx"), other)
-    with pytest.raises(ModelError, match="names a second graph but lacks outputs"):
+    with pytest.raises(ModelError, match="it lacks outputs for a second graph"):
         check_parts(Path("a.onnx"), INFO, ("boxes",), Path("a.poses.onnx"), INFO)
