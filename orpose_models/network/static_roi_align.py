@@ -85,7 +85,8 @@ def _gather(cells: Tensor, first: Tensor, columns: Tensor, y: _Axis, x: _Axis) -
 
     def corner(rows: Tensor, across: Tensor, weight_y: Tensor, weight_x: Tensor) -> Tensor:
         index = (first + rows * columns)[..., :, None] + across[..., None, :]
-        return F.embedding(index, cells) * (weight_y[..., :, None] * weight_x[..., None, :])[..., None]
+        weight = (weight_y[..., :, None] * weight_x[..., None, :])[..., None]
+        return F.embedding(index, cells) * weight.to(cells.dtype)
 
     return (
         corner(y.low, x.low, y.weight_low, x.weight_low)
