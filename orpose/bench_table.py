@@ -84,7 +84,7 @@ def _roofline(roofline: Item | None) -> list[str]:
     lines = [f"roofline: measured ceilings {gflops:.0f} GFLOP/s (matrix product), {gbytes:.1f} GB/s (copy)"]
     for entry in roofline["models"]:
         lines.append(
-            f"  {shortened(entry['name'], 44):<45}{entry['gflop']:>7.2f} GFLOP{entry['mbytes']:>7.0f} MB, at best "
+            f"  {shortened(entry['name'], 33):<34}{entry['gflop']:>7.2f} GFLOP{entry['mbytes']:>7.0f} MB, at best "
             f"{entry['bound_ms']:>7.2f} ms ({entry['bound_by']}), {entry['share']:.0%}"
         )
     return lines

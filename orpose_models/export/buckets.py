@@ -15,7 +15,7 @@ from orpose_models.export.checks import FORBIDDEN
 from orpose_models.export.config import ExportConfig
 from orpose_models.export.half_weights import store_weights_as_float16
 from orpose_models.export.metadata import ModelMetadata
-from orpose_models.export.static_graph import build_static, describe
+from orpose_models.export.static_graph import build_static, describe, grey_image
 from orpose_models.network.heads import KEYPOINT_CELLS
 from orpose_models.network.static_parts import FindPeople, FindPoses
 from orpose_models.network.student import Student
@@ -38,9 +38,7 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
     inputs = (pooled, torch.zeros(2, 4))
     graph = _to_onnx(FindPoses(static), inputs, POSE_INPUT_NAMES, POSE_NAMES, ({0: people}, {0: people}))
     _save(graph, poses, metadata.as_properties(), config)
-    width, height = static.image_size
-    image = torch.zeros(1, height, width, 3, dtype=torch.uint8)
-    graph = _to_onnx(FindPeople(static), (image,), (INPUT_NAME,), FOUND_NAMES, None)
+    graph = _to_onnx(FindPeople(static), (grey_image(static),), (INPUT_NAME,), FOUND_NAMES, None)
     _save(graph, path, {**metadata.as_properties(), PARTS_KEY: PARTS}, config)
     return metadata
 
@@ -77,7 +75,7 @@ def _to_onnx(
 def _save(model: onnx.ModelProto, path: Path, properties: dict[str, str], config: ExportConfig) -> None:
     if operators := {node.op_type for node in model.graph.node} & FORBIDDEN:
         raise ModelError(f"exported graph: operators {sorted(operators)} are not static")
-    if config.weights == "float16":
+    if config.weight_storage == "float16":
         store_weights_as_float16(model)
     onnx.helper.set_model_props(model, properties)
     onnx.save(model, str(path))

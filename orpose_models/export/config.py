@@ -49,8 +49,9 @@ class ExportConfig(Settings):
         default=False,
         description="two graphs, NAME.onnx that finds people and NAME.poses.onnx that is run for as many as there are",
     )
-    weights: WeightStorage = Field(
-        default="float16", description="storage of large weights in an fp32 file; float16 halves it"
+    weights: WeightStorage | None = Field(
+        default=None,
+        description="storage of large weights in an fp32 .onnx or .xml file; float16, unless given, halves it",
     )
 
     @field_validator("size")
@@ -66,8 +67,16 @@ class ExportConfig(Settings):
             raise ValueError("--format tensorrt-rtx builds for one kind of GPU: give --sm, such as --sm 86")
         if self.format != "tensorrt-rtx" and self.sm is not None:
             raise ValueError(f"--sm is for --format tensorrt-rtx; got --format {self.format}")
+        if self.weights and (self.format not in ("onnx", "openvino") or self.precision != "fp32"):
+            raise ValueError(f"--weights is for fp32 in onnx and openvino; got {self.precision} in {self.format}")
         if self.precision == "int8" and self.format not in FROM_ONNX:
             raise ValueError(f"int8 is for --format {', '.join(FROM_ONNX)}; got {self.format}")
-        if self.buckets and (self.format, self.precision, self.batch) != ("onnx", "fp32", 1):
-            raise ValueError("--buckets is for --format onnx in fp32 with --batch 1")
+        plain = (self.format, self.precision, self.batch, self.frame_size) == ("onnx", "fp32", 1, None)
+        if self.buckets and not plain:
+            raise ValueError("--buckets is for --format onnx in fp32 with --batch 1 and without --frame-size")
         return self
+
+    @property
+    def weight_storage(self) -> WeightStorage:
+        """How large weights are stored in an fp32 file: engines and torch programs keep them exact."""
+        return self.weights or ("float16" if self.format in ("onnx", "openvino") else "float32")

@@ -27,6 +27,13 @@ class Format(NamedTuple):
 _EXTRA = "pip install 'orpose[{}]'"
 FORMATS = {
     "onnx": Format("onnx_export", ".onnx", "onnxscript", _EXTRA.format("export")),
+    "openvino": Format("openvino_export", ".xml", "openvino", _EXTRA.format("openvino")),
+    "torch-export": Format("torch_export", ".pt2", "torch", _EXTRA.format("export")),
+    "torch-tensorrt": Format("torch_tensorrt_export", ".pt2", "torch_tensorrt", _EXTRA.format("torch-tensorrt")),
+    "tensorrt": Format(
+        "tensorrt_export", ".engine", "tensorrt", _EXTRA.format("tensorrt") + ", on a Jetson JetPack's own"
+    ),
+    "tensorrt-rtx": Format("tensorrt_rtx_export", ".engine", "tensorrt_rtx_bindings", _EXTRA.format("tensorrt-rtx")),
 }
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import onnx
 import torch
@@ -71,7 +74,7 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
     static = build_static(student, config)
     metadata = describe(static, config, model_id)
     model = _to_onnx(static)
-    if config.weights == "float16":
+    if config.precision == "fp32" and config.weight_storage == "float16":
         store_weights_as_float16(model)
     _save(model, path, metadata)
     return metadata
@@ -81,13 +84,22 @@ def _write_int8(student: Student, path: Path, config: ExportConfig, model_id: st
     """float32 graph -> graph with QuantizeLinear and DequantizeLinear; `quantise` says what it really built."""
     from orpose_models.export.int8 import quantise
 
-    exact = path.with_name("exact.onnx")
-    metadata = write(student, exact, config.model_copy(update={"precision": "fp32", "weights": "float32"}), model_id)
-    precision = quantise(exact, path, config)
-    exact.unlink()
+    exact_config = config.model_copy(update={"precision": "fp32", "weights": "float32"})
+    with temporary_graph(student, path.parent, exact_config, model_id) as (exact, metadata):
+        precision = quantise(exact, path, config)
     metadata = metadata.model_copy(update={"precision": precision})
     _save(onnx.load(str(path)), path, metadata)
     return metadata
+
+
+@contextmanager
+def temporary_graph(
+    student: Student, folder: Path, config: ExportConfig, model_id: str
+) -> Iterator[tuple[Path, ModelMetadata]]:
+    """The graph as a file below `folder`, for the formats that are made from it, and what it says about itself."""
+    with TemporaryDirectory(dir=folder) as own:
+        path = Path(own) / "graph.onnx"
+        yield path, write(student, path, config, model_id)
 
 
 def _to_onnx(static: StaticStudent) -> onnx.ModelProto:

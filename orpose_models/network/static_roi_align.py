@@ -82,5 +82,5 @@ def _weighted_rows(cells: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
     """Sum over the first axis of `rows` and `weights` `(4, ...)`: `(..., C)`."""
     # Corner by corner: each is small enough for the processor's cache.
     corners = zip(rows.unbind(0), weights.unbind(0), strict=True)
-    each = [F.embedding(row, cells) * weight[..., None] for row, weight in corners]
+    each = [F.embedding(row, cells) * weight[..., None].to(cells.dtype) for row, weight in corners]
     return each[0] + each[1] + each[2] + each[3]

@@ -20,6 +20,8 @@ from orpose_models.network.rpn import MIN_SIDE_PX
 from orpose_models.network.rpn import NMS_IOU as PROPOSAL_NMS_IOU
 from orpose_models.network.static_excitation import use_static_excitation
 from orpose_models.network.static_heads import use_static_heads
+from orpose_models.network.static_layers import compute_in_float16, fold_batch_norms
+from orpose_models.network.static_letterbox import StaticLetterbox
 from orpose_models.network.static_nms import static_nms
 from orpose_models.network.static_proposals import CandidateHead, best_of_levels, rows_of
 from orpose_models.network.static_roi_align import Atlas, build_atlas, static_pool_rois
@@ -30,7 +32,7 @@ _NEVER = -60000.0
 
 
 class Poses(NamedTuple):
-    """Outputs of the static graph: B images, P slots, people first. Px are the network input's, edges at 0 and W."""
+    """Outputs of the static graph: B images, P slots, people first. Px are the given image's, edges at 0 and W."""
 
     boxes: Tensor
     """`(B, P, 4)` x1 y1 x2 y2, px; 0 where invalid."""
@@ -63,29 +65,53 @@ class StaticStudent(nn.Module):
         input_size: Width and height of the network's input, px.
         batch: Images per call.
         max_persons: Slots per image; the preset's unless given.
+        frame_size: Width and height of camera frames, px, which are letterboxed inside; `Poses` are in their px. None:
+            images already have the network's size.
+        float16: The heavy layers compute in float16 (static_layers.py); boxes and coordinates stay as they are.
+
+    Raises:
+        ValueError: More slots than proposals, or a weight beyond float16's range.
     """
 
     mean_row: Tensor
 
     def __init__(
-        self, student: Student, input_size: tuple[int, int], batch: int = 1, max_persons: int | None = None
+        self,
+        student: Student,
+        input_size: tuple[int, int],
+        batch: int = 1,
+        max_persons: int | None = None,
+        *,
+        frame_size: tuple[int, int] | None = None,
+        float16: bool = False,
     ) -> None:
         super().__init__()
         self.student = copy.deepcopy(student).eval().requires_grad_(False)
         self.preset = student.preset
-        self.input_size, self.image_size, self.batch = input_size, input_size, batch
+        self.input_size, self.batch = input_size, batch
         self.max_persons = max_persons or self.preset.max_persons
         if not 1 <= self.max_persons <= self.preset.proposals:
             raise ValueError(f"max_persons: expected 1-{self.preset.proposals}, got {self.max_persons}")
+        self.letterbox = StaticLetterbox(frame_size, input_size) if frame_size else None
         use_static_excitation(self.student.pyramid)
+        use_static_heads(self.student.heads)
+        fold_batch_norms(self.student)
         self._read_interleaved_bgr()
         self.candidates = CandidateHead(self.student.rpn.head)
-        use_static_heads(self.student.heads)
+        if float16:
+            compute_in_float16(self.student)
+            self.candidates.half()
+        self.float16 = float16
         self.grids = [
             (-(-input_size[1] // 2**level), -(-input_size[0] // 2**level)) for level in self.preset.fpn_levels
         ]
         for i, grid in enumerate(self.grids):
             self.register_buffer(f"anchors{i}", level_anchors(self.preset, i, grid).float(), persistent=False)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Width and height of the images that go in, px; results are in these."""
+        return self.letterbox.letterbox.frame_size if self.letterbox else self.input_size
 
     def _read_interleaved_bgr(self) -> None:
         """Makes the first convolution read rows of interleaved BGR values, as the camera delivers them.
@@ -106,15 +132,27 @@ class StaticStudent(nn.Module):
 
     def forward(self, image: Tensor) -> Poses:
         found, roi_features = self.find_people(image)
-        keypoints, keypoints_3d = self.poses(roi_features, found.boxes.flatten(0, 1))
-        present = found.valid.to(keypoints.dtype)[..., None, None]
-        keypoints, keypoints_3d = (each.unflatten(0, found.valid.shape) * present for each in (keypoints, keypoints_3d))
-        return Poses(found.boxes, found.scores, found.valid, keypoints, keypoints_3d, found.nms_converged)
+        boxes = found.boxes
+        joints, joints_3d = self.poses(roi_features, boxes.flatten(0, 1))
+        keypoints, keypoints_3d = (each.unflatten(0, found.valid.shape) for each in (joints, joints_3d))
+        present = found.valid.to(boxes.dtype)[..., None]
+        if self.letterbox:
+            boxes, keypoints = self.letterbox.boxes_to_frame(boxes), self._joints_to_frame(keypoints)
+        return Poses(
+            boxes * present,
+            found.scores,
+            found.valid,
+            keypoints * present[..., None],
+            keypoints_3d * present[..., None],
+            found.nms_converged,
+        )
 
     def find_people(self, image: Tensor) -> tuple[People, Tensor]:
-        """First half: the people, and their RoI features `(B * P, C, 14, 14)`."""
-        rows = image.flatten(2).to(self.mean_row.dtype) - self.mean_row  # B, H, W * 3
-        features = self.student.pyramid(rows.unsqueeze(1))
+        """First half: the people, boxes in px of the network's input, and their RoI features `(B * P, C, 14, 14)`."""
+        network_input = self.letterbox(image) if self.letterbox else image
+        # Cast before anything else: TensorRT takes uint8 as an input, but casts are all it does with it.
+        rows = network_input.to(self.mean_row.dtype).flatten(2) - self.mean_row  # B, H, W * 3
+        features = self.student.pyramid(self._for_heavy_layers(rows.unsqueeze(1)))
         atlas = build_atlas(features, self.preset)
         proposals, usable, proposals_converged = self._propose(features)
         boxes, scores, valid, converged = self._detect(atlas, proposals, usable)
@@ -127,21 +165,31 @@ class StaticStudent(nn.Module):
         maps = self.student.heads.keypoint(roi_features)
         return self.student.heads.poses(maps, boxes, FRAME_LINES / self.input_size[1], "subcell")
 
+    def _for_heavy_layers(self, x: Tensor) -> Tensor:
+        return x.half() if self.float16 else x
+
+    def _from_heavy_layers(self, x: Tensor) -> Tensor:
+        return x.float() if self.float16 else x
+
+    def _joints_to_frame(self, keypoints: Tensor) -> Tensor:
+        assert self.letterbox is not None
+        return torch.cat([self.letterbox.points_to_frame(keypoints[..., :2]), keypoints[..., 2:]], dim=-1)
+
     def _propose(self, features: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Best boxes `(B, N, 4)` after NMS in each level, which of them are real `(B, N)`, converged `(B,)`."""
-        tables = [self.candidates(feature) for feature in features]
+        tables = [self._from_heavy_layers(self.candidates(feature)) for feature in features]
         anchors = torch.cat([getattr(self, f"anchors{i}") for i in range(len(self.grids))])
         best, real = best_of_levels(tables, self.preset.proposals_per_level)  # B, L, K
         found = rows_of(torch.cat(tables, dim=1), best)  # B, L, K, 5
         scores, deltas = found[..., 0], found[..., 1:]
         boxes = decode_boxes(deltas, F.embedding(best, anchors), PROPOSAL_WEIGHTS)
         boxes = clip_boxes(boxes, self.input_size)
-        usable = ((boxes[..., 2:] - boxes[..., :2]) >= MIN_SIDE_PX).all(dim=-1)
+        usable = _has_sides(boxes, MIN_SIDE_PX)
         usable = usable if real is None else usable & real
         keep, converged = static_nms(boxes, usable, PROPOSAL_NMS_IOU)
         scores, boxes = torch.where(keep, scores, _NEVER).flatten(1), boxes.flatten(1, 2)
         scores, boxes = _take_best(scores, boxes, self.preset.proposals)
-        return boxes, scores > _NEVER, converged.all(dim=1)
+        return boxes, scores > _NEVER, converged.to(boxes.dtype).amin(dim=1) > 0.5
 
     def _detect(self, atlas: Atlas, proposals: Tensor, usable: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Boxes `(B, P, 4)`, scores and validity `(B, P)` of the people, converged `(B,)`."""
@@ -153,14 +201,18 @@ class StaticStudent(nn.Module):
         boxes = decode_boxes(deltas.view(batch, count, 4), proposals, BOX_WEIGHTS)
         boxes = clip_boxes(boxes, self.input_size)
         margin = (logits[:, 1] - logits[:, 0]).view(batch, count)
-        large = ((boxes[..., 2:] - boxes[..., :2]) >= MIN_BOX_SIDE_PX).all(dim=-1)
-        candidate = usable & large & (margin > math.log(MIN_SCORE / (1 - MIN_SCORE)))
+        candidate = usable & _has_sides(boxes, MIN_BOX_SIDE_PX) & (margin > math.log(MIN_SCORE / (1 - MIN_SCORE)))
         margin, boxes = _take_best(torch.where(candidate, margin, _NEVER), boxes, count)
         keep, converged = static_nms(boxes, margin > _NEVER, NMS_IOU)
         margin, boxes = _take_best(torch.where(keep, margin, _NEVER), boxes, self.max_persons)
         valid = margin > _NEVER
         present = valid.to(boxes.dtype)
         return boxes * present[..., None], margin.sigmoid() * present, valid, converged
+
+
+def _has_sides(boxes: Tensor, shortest: float) -> Tensor:
+    """Which of boxes `(..., 4)` are at least `shortest` px wide and high."""
+    return (boxes[..., 2:] - boxes[..., :2]).amin(dim=-1) >= shortest
 
 
 def _take_best(scores: Tensor, boxes: Tensor, count: int) -> tuple[Tensor, Tensor]:

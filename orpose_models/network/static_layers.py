@@ -1,0 +1,70 @@
+"""Rewrites of a trained student's layers for the static graph: the same numbers from fewer, plainer operations."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+
+from orpose_models.network.roi_heads import RoIHeads
+from orpose_models.network.student import Student
+
+
+class CastTo(nn.Module):
+    """Values in another floating type."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.to(self.dtype)
+
+
+def fold_batch_norms(module: nn.Module) -> None:
+    """Puts every BatchNorm below `module` (evaluation mode) into the layer before it, in that layer's own precision.
+
+    "Before" is the order of registration, which is that of the computation wherever the student has a BatchNorm. Done
+    here rather than by the exporters, because float16 weights must be rounded once, after folding.
+    """
+    for parent in list(module.modules()):
+        children = list(parent.named_children())
+        for (name, layer), (norm_name, norm) in zip(children, children[1:], strict=False):
+            if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(parent, name, fuse_conv_bn_eval(layer, norm))
+            elif isinstance(layer, nn.Linear) and isinstance(norm, nn.BatchNorm1d):
+                setattr(parent, name, fuse_linear_bn_eval(layer, norm))
+            else:
+                continue
+            setattr(parent, norm_name, nn.Identity())
+
+
+def compute_in_float16(student: Student) -> None:
+    """Makes the heavy layers compute in float16: trunk, pyramid, proposal head, fc6, fc7, keypoint head, lifters.
+
+    Box scores and deltas come from float32 layers; heatmaps are enlarged and decoded in float32; what the proposal head
+    gives is for the caller to cast.
+
+    Raises:
+        ValueError: A weight beyond float16's range.
+    """
+    heads = student.heads
+    box = heads.box
+    for part in (student.pyramid, student.rpn.head, box.fc6, box.fc7, heads.keypoint, *heads.lifters):
+        part.half()
+    for name, parameter in student.named_parameters():
+        if not parameter.isfinite().all():
+            raise ValueError(f"precision fp16: weights of {name} are beyond its range; export in fp32")
+    _wrap(box, "score", CastTo(torch.float32))
+    _wrap(box, "delta", CastTo(torch.float32))
+    _wrap(heads.keypoint, "upsample", CastTo(torch.float32))
+    _wrap_lifters(heads)
+
+
+def _wrap_lifters(heads: RoIHeads) -> None:
+    for name in ("lifter_hard", "lifter_soft")[: len(heads.lifters)]:
+        _wrap(heads, name, CastTo(torch.float16), CastTo(torch.float32))
+
+
+def _wrap(parent: nn.Module, name: str, before: nn.Module, *after: nn.Module) -> None:
+    setattr(parent, name, nn.Sequential(before, getattr(parent, name), *after))
