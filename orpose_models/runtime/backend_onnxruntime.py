@@ -76,8 +76,8 @@ def _check_installed(provider: ProviderName) -> None:
     available = onnxruntime.get_available_providers()
     if _PROVIDERS[provider] not in available:
         raise BackendError(
-            f"backend 'onnxruntime': provider '{provider}' is not in this ONNX Runtime (it has {', '.join(available)}): "
-            f"{_INSTALL}"
+            f"backend 'onnxruntime': provider '{provider}' is not in this ONNX Runtime (it has "
+            f"{', '.join(available)}): {_INSTALL}"
         )
 
 

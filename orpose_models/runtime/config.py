@@ -41,7 +41,7 @@ class RuntimeConfig(Settings):
     model: str = Field(
         default="lite",
         min_length=1,
-        description="name of a shipped model, or path of an exported .onnx file (backend torch, torch-tensorrt: .safetensors)",
+        description="name of a shipped model, or path of an exported .onnx file (torch, torch-tensorrt: .safetensors)",
     )
     backend: BackendName = Field(default="onnxruntime", description="what runs the network")
     provider: ProviderName = Field(

@@ -41,7 +41,7 @@ def build_engine(trt: ModuleType, path: Path, sm: int | None = None) -> Engine:
         raise BackendError(f"TensorRT {trt.__version__} does not start: {log.reason()}")
     network = builder.create_network(_strongly_typed(trt))
     parser = trt.OnnxParser(network, log)
-    if not parser.parse(path.read_bytes()):
+    if not parser.parse(path.read_bytes()) or network.num_outputs == 0:
         reason = parser.get_error(0).desc() if parser.num_errors else log.reason()
         raise ModelError(
             f"{path}: TensorRT {trt.__version__} cannot read it ({_one_line(reason)}); is it whole, and exported by "
