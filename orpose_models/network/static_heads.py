@@ -48,7 +48,7 @@ class StaticKeypointHead(nn.Module):
 
 
 class _UpsampleParities(nn.Module):
-    """Bilinear x2 of maps whose cells are kept as (parity, place): `(N, 4 C, S, S)` -> `(N, C, 4 (S - 1), 4 (S - 1))`."""
+    """Bilinear x2 of maps kept as (parity, place): `(N, 4 C, S, S)` -> `(N, C, 4 (S - 1), 4 (S - 1))`."""
 
     matrix: Tensor
 
