@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from orpose.bench_contestants import all_contestants
     from orpose.bench_power import PowerMeter
-    from orpose.bench_table import table, write_plot
+    from orpose.bench_table import require_matplotlib, table, write_plot
     from orpose.machine import describe_machine
 
     bench = settings_from_args(BenchConfig, args)
@@ -80,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
     for path in outputs.values():
         if not path.absolute().parent.is_dir():
             raise InputError(f"{path}: its folder does not exist")
+    if "plot" in outputs:
+        require_matplotlib()
     machine = describe_machine()
     groups, left_out = all_contestants(bench, args)
     ceilings = _ceilings(bench)
@@ -93,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
         "power": meter.source,
         "contestants": contestants,
         "ratios": all_ratios(contestants),
-        "notes": _notes(contestants),
+        "notes": _notes(contestants, bench),
         "roofline": _roofline(ceilings, contestants),
         "left_out": left_out,
     }
@@ -195,9 +197,9 @@ def ratios(peer: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _notes(items: Sequence[dict[str, Any]]) -> list[str]:
+def _notes(items: Sequence[dict[str, Any]], bench: BenchConfig) -> list[str]:
     """What the figures do not say by themselves."""
-    notes = []
+    notes = ["presets: random weights, which take as long as trained ones"] if bench.presets else []
     if any(item["is_peer"] and not item["is_torchvision"] for item in items):
         notes.append("YOLO: letterbox, scaling and decoding with NMS are counted; random weights find nobody; 2D only")
     if any(item["name"].startswith("torchvision") for item in items):

@@ -90,18 +90,20 @@ def _roofline(roofline: Item | None) -> list[str]:
     return lines
 
 
-def write_plot(report: Item, path: Path) -> None:
-    """Horizontal bars of the median latencies, p95 as a line, peers in another colour.
-
-    Raises:
-        BackendError: matplotlib is not installed.
-    """
+def require_matplotlib() -> None:
+    """Raises BackendError where nothing can be plotted."""
     from orpose_models.errors import BackendError
 
     try:
-        from matplotlib.figure import Figure
+        import matplotlib  # noqa: F401
     except ImportError as error:
         raise BackendError(f"--plot needs matplotlib ({error}): pip install 'orpose[evaluate]'") from None
+
+
+def write_plot(report: Item, path: Path) -> None:
+    """Horizontal bars of the median latencies, p95 as a line, peers in another colour."""
+    from matplotlib.figure import Figure
+
     items = list(reversed(report["contestants"]))
     figure = Figure(figsize=(9, 1 + 0.35 * len(items)), layout="constrained")
     axes = figure.subplots()
@@ -116,6 +118,8 @@ def write_plot(report: Item, path: Path) -> None:
     ]
     axes.set_yticks(range(len(items)), labels, fontsize=8)
     axes.set_xlabel("median latency of a call, ms (line: to p95)")
-    axes.set_xscale("log")
+    for place, total in enumerate(totals):
+        axes.annotate(f" {total['median']:.1f}", (total["p95"], place), va="center", fontsize=8)
+    axes.margins(x=0.08)
     axes.set_title(f"{report['machine']['processor']}, {report['settings']['threads'] or 'all'} threads", fontsize=9)
     figure.savefig(path, dpi=120)

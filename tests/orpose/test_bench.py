@@ -133,6 +133,24 @@ def test_peer_takes_turns(fake_model, tmp_path, capsys):
     assert "torchvision keypointrcnn_resnet50_fpn takes" in capsys.readouterr().out
 
 
+def test_presets_are_exported_and_measured_in_batches_and_parts(tmp_path, monkeypatch, capsys):
+    """With random weights, kept for the next run. The graph of poses is run for 3 people, which takes 4 slots."""
+    pytest.importorskip("onnxscript")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    out = tmp_path / "bench.json"
+    words = ["--presets", "lite", "--sizes", "96x64", "--batches", "2", "--buckets", "--persons", "3", "--roofline"]
+    words += ["--frames", "2", "--warmup", "0", "--rounds", "1", "--json", str(out)]
+    assert main(["bench", *words]) == 0
+    report = json.loads(out.read_text())
+    two, parts = report["contestants"]
+    assert (two["name"], two["batch"], two["persons"], two["input_size"]) == ("lite, onnxruntime", 2, 8, [96, 64])
+    assert (parts["name"], parts["batch"], parts["persons"]) == ("lite, onnxruntime, two graphs", 1, 4)
+    whole, divided = report["roofline"]["models"]
+    assert 2 * divided["gflop"] < whole["gflop"] < 4 * divided["gflop"]  # 2 images with 8 slots, and one with 4
+    assert len(list(tmp_path.rglob("lite_96x64_*.onnx"))) == 3
+    assert "people in view are put in by force" in capsys.readouterr().out
+
+
 def test_absent_peers_are_left_out_by_name(fake_model, monkeypatch, capsys):
     """With --peers what is not installed is said; the run goes on."""
     find_spec = importlib.util.find_spec
