@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from orpose.options import add_options, settings_from_args
-from orpose_models.errors import InputError
+from orpose_models.errors import BackendError, InputError
 from orpose_models.files import write_atomically
 from orpose_models.runtime.config import RuntimeConfig, Size
 from orpose_models.settings import Settings
 
 if TYPE_CHECKING:
+    from orpose.bench_power import PowerMeter
     from orpose.bench_worker import Contestant, Timings, Worker
 
 #: Pause between processes, so that idle threads of the one before stop spinning, s.
@@ -86,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     groups, left_out = all_contestants(bench, args)
     ceilings = _ceilings(bench)
     meter = PowerMeter()
-    contestants = [item for group in groups for item in _measure(bench, group, meter)]
+    contestants = [item for group in groups for item in _measure(bench, group, meter, left_out)]
     report: dict[str, Any] = {
         "format": "orpose-bench-2",
         "command": " ".join(["orpose", *sys.argv[1:]]),
@@ -107,8 +108,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _measure(bench: BenchConfig, contestants: Sequence[Contestant], meter: Any) -> list[dict[str, Any]]:
-    """Loads and warms up each, then lets them take turns; the figures of each."""
+def _measure(
+    bench: BenchConfig, contestants: Sequence[Contestant], meter: PowerMeter, left_out: list[str]
+) -> list[dict[str, Any]]:
+    """Loads and warms up each, then lets them take turns; the figures of each.
+
+    Raises:
+        BackendError: A backend that was asked for by name does not start; with --all-backends it is left out.
+    """
     from tqdm import tqdm
 
     from orpose.bench_worker import Worker
@@ -117,11 +124,19 @@ def _measure(bench: BenchConfig, contestants: Sequence[Contestant], meter: Any) 
     with ExitStack() as stack:
         workers: list[Worker] = []
         frames: list[int] = []
+        running: list[Contestant] = []
         for contestant in contestants:
             worker = stack.enter_context(Worker(contestant))
-            worker.load()
+            try:
+                worker.load()
+            except BackendError as error:
+                if not (bench.all_backends and contestant.config):
+                    raise
+                left_out.append(f"{contestant.name}: {error}")
+                continue
             frames.append(_warm_up(worker, contestant, bench))
             workers.append(worker)
+            running.append(contestant)
         measured: list[list[list[Timings]]] = [[] for _ in workers]
         watts: list[list[float]] = [[] for _ in workers]
         for number in tqdm(range(rounds), unit="round", disable=None):
@@ -130,7 +145,7 @@ def _measure(bench: BenchConfig, contestants: Sequence[Contestant], meter: Any) 
                 meter.start()
                 samples.append(worker.run(total // rounds + (number < total % rounds)))
                 power += [value for value in (meter.stop(),) if value is not None]
-        each = zip(contestants, workers, measured, watts, strict=True)
+        each = zip(running, workers, measured, watts, strict=True)
         return [_item(contestant, worker, samples, power) for contestant, worker, samples, power in each]
 
 
