@@ -41,8 +41,12 @@ def _row(item: Item) -> str:
     watts = "-" if item["watts"] is None else f"{item['watts']:.1f}"
     return (
         f"{shortened(item['name'], 33):<34}{f'{width}x{height}':>9}{item['batch']:>6}{item['persons'] or '-':>6}"
-        f"{total['median']:>8.2f}{total['p95']:>8.2f}{item['frames_per_second']:>9.1f}{item['peak_memory_mib']:>6.0f}{watts:>6}"
+        f"{_ms(total['median']):>8}{_ms(total['p95']):>8}{item['frames_per_second']:>9.1f}{item['peak_memory_mib']:>6.0f}{watts:>6}"
     )
+
+
+def _ms(value: float) -> str:
+    return f"{value:.2f}" if value < 1000 else f"{value:.0f}"
 
 
 def shortened(text: str, length: int) -> str:
