@@ -1,4 +1,4 @@
-"""The engine cache: with plain bytes, and where TensorRT-RTX is installed with real engines (it builds without a GPU)."""
+"""The engine cache: with plain bytes, and with real engines where TensorRT-RTX, which needs no GPU, is installed."""
 
 from __future__ import annotations
 
