@@ -91,8 +91,12 @@ def _session(path: Path, config: RuntimeConfig, providers: list[Any]) -> onnxrun
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a provider is missing: said below, as an error
-            session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+            # No fallback: else a provider that fails, now or in a later run, is left out with a line on stdout.
+            session = onnxruntime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's errors share no other base
+        if config.provider != "cpu":
+            read_metadata(path)  # a damaged file is not the provider's fault
+            raise BackendError(f"backend 'onnxruntime': provider '{config.provider}': {first_line(error)}") from None
         raise ModelError(f"{path}: ONNX Runtime cannot load it, is the file complete? ({first_line(error)})") from None
     wanted = _PROVIDERS[config.provider]
     if wanted not in session.get_providers():
@@ -125,8 +129,8 @@ def _tensorrt_session(path: Path, config: RuntimeConfig) -> tuple[onnxruntime.In
         found = folder.is_dir() and any(folder.iterdir())
         try:
             return _session(path, config, providers), f"{'loaded from' if found else 'built into'} {folder}"
-        except ModelError:
+        except BackendError:
             if not found:
                 raise
-            shutil.rmtree(folder, ignore_errors=True)  # a damaged engine looks like a damaged model
+            shutil.rmtree(folder, ignore_errors=True)  # an engine may be damaged
             return _session(path, config, providers), f"built anew into {folder}"
