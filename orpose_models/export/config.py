@@ -44,8 +44,10 @@ class ExportConfig(Settings):
     sm: GpuName | None = Field(
         default=None, description="GPU to build for, its compute capability without the dot; tensorrt-rtx only"
     )
-    max_persons: int | None = Field(
-        default=None, ge=1, description="person slots per image, the preset's unless given"
+    max_persons: int | None = Field(default=None, ge=1, description="person slots per image, the preset's unless given")
+    buckets: bool = Field(
+        default=False,
+        description="two graphs, NAME.onnx that finds people and NAME.poses.onnx that is run for as many as there are",
     )
     weights: WeightStorage | None = Field(
         default=None,
@@ -69,6 +71,8 @@ class ExportConfig(Settings):
             raise ValueError(f"--weights is for fp32 in onnx and openvino; got {self.precision} in {self.format}")
         if self.precision == "int8" and self.format not in FROM_ONNX:
             raise ValueError(f"int8 is for --format {', '.join(FROM_ONNX)}; got {self.format}")
+        if self.buckets and (self.format, self.precision, self.batch, self.frame_size) != ("onnx", "fp32", 1, None):
+            raise ValueError("--buckets is for --format onnx in fp32 with --batch 1 and without --frame-size")
         return self
 
     @property

@@ -65,6 +65,10 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
         ConfigError: More slots than the preset has proposals.
         ModelError: The graph fails a check.
     """
+    if config.buckets:
+        from orpose_models.export import buckets
+
+        return buckets.write(student, path, config, model_id)
     if config.precision == "int8":
         return _write_int8(student, path, config, model_id)
     static = build_static(student, config)
@@ -116,11 +120,11 @@ def _to_onnx(static: StaticStudent) -> onnx.ModelProto:
         )
     assert program is not None
     model = program.model_proto
-    _strip_traces(model)
+    strip_traces(model)
     return model
 
 
-def _strip_traces(model: onnx.ModelProto) -> None:
+def strip_traces(model: onnx.ModelProto) -> None:
     """Removes the exporter's source lines and file paths; they make a third of the graph and tell of one machine."""
     graph = model.graph
     for item in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):

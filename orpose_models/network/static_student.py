@@ -18,9 +18,12 @@ from orpose_models.network.lifter import FRAME_LINES
 from orpose_models.network.roi_heads import MIN_BOX_SIDE_PX, MIN_SCORE, NMS_IOU
 from orpose_models.network.rpn import MIN_SIDE_PX
 from orpose_models.network.rpn import NMS_IOU as PROPOSAL_NMS_IOU
-from orpose_models.network.static_layers import compute_in_float16, fold_batch_norms, pool_by_windows
+from orpose_models.network.static_excitation import use_static_excitation
+from orpose_models.network.static_heads import use_static_heads
+from orpose_models.network.static_layers import compute_in_float16, fold_batch_norms
 from orpose_models.network.static_letterbox import StaticLetterbox
 from orpose_models.network.static_nms import static_nms
+from orpose_models.network.static_proposals import CandidateHead, best_of_levels, rows_of
 from orpose_models.network.static_roi_align import Atlas, build_atlas, static_pool_rois
 from orpose_models.network.student import Student
 
@@ -43,6 +46,15 @@ class Poses(NamedTuple):
     """`(B, P, 17, 4)` Human3.6M-17: x, y, z mm, pelvis-relative, camera axes, score."""
     nms_converged: Tensor
     """`(B,)` int32: both suppressions reached the greedy set."""
+
+
+class People(NamedTuple):
+    """What the first half knows of B images: the fields of `Poses` without joints."""
+
+    boxes: Tensor
+    scores: Tensor
+    valid: Tensor
+    nms_converged: Tensor
 
 
 class StaticStudent(nn.Module):
@@ -81,11 +93,13 @@ class StaticStudent(nn.Module):
         if not 1 <= self.max_persons <= self.preset.proposals:
             raise ValueError(f"max_persons: expected 1-{self.preset.proposals}, got {self.max_persons}")
         self.letterbox = StaticLetterbox(frame_size, input_size) if frame_size else None
-        pool_by_windows(self.student)
-        fold_batch_norms(self.student)
+        use_static_excitation(self.student.pyramid)
         self._read_interleaved_bgr()
+        self.candidates = CandidateHead(self.student.rpn.head)
+        use_static_heads(self.student.heads)
+        fold_batch_norms(self.student)
         if float16:
-            compute_in_float16(self.student)
+            compute_in_float16(self)
         self.float16 = float16
         self.grids = [
             (-(-input_size[1] // 2**level), -(-input_size[0] // 2**level)) for level in self.preset.fpn_levels
@@ -116,69 +130,59 @@ class StaticStudent(nn.Module):
         self.register_buffer("mean_row", mean_row, persistent=False)
 
     def forward(self, image: Tensor) -> Poses:
+        found, roi_features = self.find_people(image)
+        keypoints, keypoints_3d = self.poses(roi_features, found.boxes.flatten(0, 1))
+        present = found.valid.to(keypoints.dtype)[..., None, None]
+        keypoints, keypoints_3d = (each.unflatten(0, found.valid.shape) * present for each in (keypoints, keypoints_3d))
+        boxes = found.boxes
+        if self.letterbox:
+            boxes = self.letterbox.boxes_to_frame(boxes) * present[..., 0]
+            points = self.letterbox.points_to_frame(keypoints[..., :2]) * present
+            keypoints = torch.cat([points, keypoints[..., 2:]], dim=-1)
+        return Poses(boxes, found.scores, found.valid, keypoints, keypoints_3d, found.nms_converged)
+
+    def find_people(self, image: Tensor) -> tuple[People, Tensor]:
+        """First half: the people, in px of the network's input, and their RoI features `(B * P, C, 14, 14)`."""
         network_input = self.letterbox(image) if self.letterbox else image
         # Cast before anything else: TensorRT takes uint8 as an input, but casts are all it does with it.
         rows = network_input.to(self.mean_row.dtype).flatten(2) - self.mean_row  # B, H, W * 3
-        features = self.student.pyramid(self._for_heavy_layers(rows.unsqueeze(1)))
+        rows = rows.half() if self.float16 else rows
+        features = self.student.pyramid(rows.unsqueeze(1))
         atlas = build_atlas(features, self.preset)
         proposals, usable, proposals_converged = self._propose(features)
         boxes, scores, valid, converged = self._detect(atlas, proposals, usable)
-        keypoints, keypoints_3d = self._poses(atlas, boxes)
         both = (proposals_converged & converged).int()
-        present = valid.to(boxes.dtype)[..., None]
-        if self.letterbox:
-            boxes, keypoints = self.letterbox.boxes_to_frame(boxes), self._joints_to_frame(keypoints)
-        return Poses(
-            boxes * present,
-            scores,
-            valid.int(),
-            keypoints * present[..., None],
-            keypoints_3d * present[..., None],
-            both,
-        )
+        roi_features = static_pool_rois(atlas, boxes, KEYPOINT_CELLS, self.preset)
+        return People(boxes, scores, valid.int(), both), roi_features
 
-    def _for_heavy_layers(self, x: Tensor) -> Tensor:
-        return x.half() if self.float16 else x
-
-    def _from_heavy_layers(self, x: Tensor) -> Tensor:
-        return x.float() if self.float16 else x
-
-    def _joints_to_frame(self, keypoints: Tensor) -> Tensor:
-        assert self.letterbox is not None
-        return torch.cat([self.letterbox.points_to_frame(keypoints[..., :2]), keypoints[..., 2:]], dim=-1)
+    def poses(self, roi_features: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """Second half, of N people: keypoints `(N, 17, 3)` and `(N, 17, 4)` from RoI features and boxes `(N, 4)`."""
+        maps = self.student.heads.keypoint(roi_features)
+        return self.student.heads.poses(maps, boxes, FRAME_LINES / self.input_size[1], "subcell")
 
     def _propose(self, features: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Best boxes `(B, N, 4)` after NMS in each level, which of them are real `(B, N)`, converged `(B,)`."""
-        logits, deltas = self.student.rpn.head(features)
-        levels = [self._level_candidates(i, logits[i], deltas[i]) for i in range(len(features))]
-        scores, best_deltas, anchors = (torch.stack(each, dim=1) for each in zip(*levels, strict=True))  # B, L, K
-        boxes = clip_boxes(decode_boxes(best_deltas, anchors, PROPOSAL_WEIGHTS), self.input_size)
-        usable = _has_sides(boxes, MIN_SIDE_PX) & (scores > _NEVER)
+        tables = [self.candidates(feature) for feature in features]
+        anchors = torch.cat([getattr(self, f"anchors{i}") for i in range(len(self.grids))])
+        best, real = best_of_levels(tables, self.preset.proposals_per_level)  # B, L, K
+        found = rows_of(torch.cat(tables, dim=1), best)  # B, L, K, 5
+        scores, deltas = found[..., 0], found[..., 1:]
+        boxes = decode_boxes(deltas, F.embedding(best, anchors), PROPOSAL_WEIGHTS)
+        boxes = clip_boxes(boxes, self.input_size)
+        usable = _has_sides(boxes, MIN_SIDE_PX)
+        usable = usable if real is None else usable & real
         keep, converged = static_nms(boxes, usable, PROPOSAL_NMS_IOU)
         scores, boxes = torch.where(keep, scores, _NEVER).flatten(1), boxes.flatten(1, 2)
         scores, boxes = _take_best(scores, boxes, self.preset.proposals)
         return boxes, scores > _NEVER, converged.to(boxes.dtype).amin(dim=1) > 0.5
 
-    def _level_candidates(self, index: int, logits: Tensor, deltas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Scores `(B, K)`, deltas and anchors `(B, K, 4)` of a level's best, padded to K with ones that never win."""
-        logits, deltas = self._from_heavy_layers(logits), self._from_heavy_layers(deltas)
-        anchors = getattr(self, f"anchors{index}")
-        wanted = self.preset.proposals_per_level
-        batch = logits.shape[0]
-        scores, best = logits.permute(0, 2, 3, 1).flatten(1).topk(min(wanted, len(anchors)), dim=1)
-        cell_deltas = deltas.unflatten(1, (-1, 4)).permute(0, 3, 4, 1, 2).reshape(-1, 4)
-        image_start = torch.arange(batch, device=best.device)[:, None] * len(anchors)
-        best_deltas, best_anchors = F.embedding(best + image_start, cell_deltas), F.embedding(best, anchors)
-        missing = wanted - len(anchors)
-        if missing > 0:
-            scores = F.pad(scores, (0, missing), value=_NEVER)
-            best_deltas, best_anchors = (F.pad(each, (0, 0, 0, missing)) for each in (best_deltas, best_anchors))
-        return scores, best_deltas, best_anchors
-
     def _detect(self, atlas: Atlas, proposals: Tensor, usable: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Boxes `(B, P, 4)`, scores and validity `(B, P)` of the people, converged `(B,)`."""
         batch, count = proposals.shape[:2]
-        logits, deltas = self.student.heads.box(static_pool_rois(atlas, proposals, BOX_CELLS, self.preset))
+        pooled = static_pool_rois(
+            atlas, proposals, BOX_CELLS, self.preset, channels_last=self.preset.sampling_ratio == 1
+        )
+        logits, deltas = self.student.heads.box(pooled)
         boxes = decode_boxes(deltas.view(batch, count, 4), proposals, BOX_WEIGHTS)
         boxes = clip_boxes(boxes, self.input_size)
         margin = (logits[:, 1] - logits[:, 0]).view(batch, count)
@@ -190,13 +194,6 @@ class StaticStudent(nn.Module):
         present = valid.to(boxes.dtype)
         return boxes * present[..., None], margin.sigmoid() * present, valid, converged
 
-    def _poses(self, atlas: Atlas, boxes: Tensor) -> tuple[Tensor, Tensor]:
-        batch, count = boxes.shape[:2]
-        maps = self.student.heads.keypoint(static_pool_rois(atlas, boxes, KEYPOINT_CELLS, self.preset))
-        frame_scale = FRAME_LINES / self.input_size[1]
-        keypoints, keypoints_3d = self.student.heads.poses(maps, boxes.flatten(0, 1), frame_scale, "subcell")
-        return keypoints.view(batch, count, 17, 3), keypoints_3d.view(batch, count, 17, 4)
-
 
 def _has_sides(boxes: Tensor, shortest: float) -> Tensor:
     """Which of boxes `(..., 4)` are at least `shortest` px wide and high."""
@@ -205,7 +202,5 @@ def _has_sides(boxes: Tensor, shortest: float) -> Tensor:
 
 def _take_best(scores: Tensor, boxes: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The `count` best of scores `(B, N)`, descending, with their boxes `(B, N, 4)`."""
-    batch, total = scores.shape
     scores, best = scores.topk(count, dim=1)
-    rows = best + torch.arange(batch, device=best.device)[:, None] * total
-    return scores, F.embedding(rows, boxes.reshape(-1, 4))
+    return scores, rows_of(boxes, best)
