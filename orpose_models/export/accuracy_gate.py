@@ -94,10 +94,11 @@ class Comparison:
             numbers = f"{row.exact:>8.4f}{row.int8:>8.4f}{100 * row.drop:>7.1f} %"
             lines.append(f"{row.backend:<13}{row.downsample:>5g}x  {row.metric:<12}{numbers}")
         for moved in self.moved:
-            lines.append(
-                f"{moved.backend:<13}{moved.downsample:>5g}x  int8 loses {moved.lost} of {moved.people} reported people and "
-                f"moves joints by {100 * moved.median:.1f} % of a person's size (median), {100 * moved.p90:.1f} % (90 %)"
+            lost = f"{moved.lost} of {moved.people} reported people lost"
+            shift = (
+                f"joints moved by {100 * moved.median:.1f} % of a person's size (median), {100 * moved.p90:.1f} % (p90)"
             )
+            lines.append(f"{moved.backend:<13}{moved.downsample:>5g}x  {lost}, {shift}")
         return "\n".join(lines)
 
     def as_properties(self) -> dict[str, str]:
@@ -140,7 +141,8 @@ class ValidationSet:
         backends = [name for name in BACKENDS if name == BACKENDS[0] or importlib.util.find_spec(name)]
         rows: list[Row] = []
         moved: list[Moved] = []
-        annotations, unreadable = self.annotations, []
+        annotations = self.annotations
+        unreadable: list[Unreadable] = []
         for backend in backends:
             for factor in config.validation_downsample:
                 models = (exact, quantised)
@@ -198,9 +200,9 @@ def _require_enough(found: Comparison) -> None:
     poorest = min(found.rows, key=lambda row: row.exact)
     if poorest.exact < LEAST_AP:
         raise ModelError(
-            f"{found.labels}: the float graph's own {poorest.metric} at {poorest.downsample:g}x on {poorest.backend} is "
-            f"{poorest.exact:.4f}, too low to tell what int8 costs (expected {LEAST_AP:g} or more); give labelled images "
-            "like those the model was trained for, or a better trained model"
+            f"{found.labels}: the float graph's own {poorest.metric} at {poorest.downsample:g}x on {poorest.backend} "
+            f"is {poorest.exact:.4f}, too low to tell what int8 costs (expected {LEAST_AP:g} or more); give labelled "
+            "images like those the model was trained for, or a better trained model"
         )
 
 

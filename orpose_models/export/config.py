@@ -70,9 +70,7 @@ class ExportConfig(Int8Config):
     def _can_be_measured(self) -> ExportConfig:
         if self.precision == "int8":
             if not (self.calibration and self.validation):
-                raise ValueError(
-                    "int8 needs --calibration IMAGES and --validation LABELS, a label file of other images"
-                )
+                raise ValueError("int8 needs --calibration (images) and --validation (a label file of other images)")
             if self.batch != 1:
                 raise ValueError(f"int8 is measured through the runtime, one image per call; got --batch {self.batch}")
         elif self.calibration or self.validation:

@@ -25,7 +25,7 @@ from orpose_models.errors import ModelError
 from orpose_models.export.calibration import Range
 from orpose_models.export.int8_config import Activations
 
-#: Operators with weights -> the weights' axis of output channels. Linear layers are exported with transB = 1.
+#: Operators with weights -> the weights' axis of output channels. Our linear layers have transB = 1.
 CHANNEL_AXIS = {"Conv": 0, "ConvTranspose": 1, "Gemm": 0}
 #: Parts of names of weights that stay float32.
 KEPT = ("lifter", "cls_logits", "bbox_pred", "box.score", "box.delta")
@@ -50,7 +50,7 @@ def read_exact(path: Path) -> onnx.ModelProto:
 
 
 def fold_constants(model: onnx.ModelProto) -> None:
-    """Replaces Cast and Concat nodes of constants by their results, in place: weights stored as float16, joined heads."""
+    """Computes casts and concatenations of constants, in place: weights stored as float16, weights of joined heads."""
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     left = []
     for node in model.graph.node:
@@ -136,7 +136,8 @@ def insert_pairs(
         _add(constants, name + "_q", values)
         _add(constants, name + "_scale", scales)
         _add(constants, name + "_zero", np.zeros(len(scales), np.int8))
-        nodes.append(_node("DequantizeLinear", name, [name + "_q"], name + "_dq", axis=axis))
+        nodes.append(_node("DequantizeLinear", name, name + "_q", name + "_dq"))
+        nodes[-1].attribute.append(helper.make_attribute("axis", axis))
     for layer in layers:
         layer.input[1] += "_dq"
     for name, limits in ranges.items():
@@ -174,13 +175,13 @@ def activation_scale(limits: Range, activations: Activations) -> tuple[NDArray[n
 
 
 def _pair(name: str) -> Iterator[onnx.NodeProto]:
-    yield _node("QuantizeLinear", name, [name], name + "_q")
-    yield _node("DequantizeLinear", name, [name + "_q"], name + "_dq")
+    yield _node("QuantizeLinear", name, name, name + "_q")
+    yield _node("DequantizeLinear", name, name + "_q", name + "_dq")
 
 
-def _node(operator: str, tensor: str, inputs: list[str], output: str, **attributes: int) -> onnx.NodeProto:
-    name = f"{tensor}_{operator}"
-    return helper.make_node(operator, [*inputs, tensor + "_scale", tensor + "_zero"], [output], name=name, **attributes)
+def _node(operator: str, tensor: str, value: str, output: str) -> onnx.NodeProto:
+    inputs = [value, tensor + "_scale", tensor + "_zero"]
+    return helper.make_node(operator, inputs, [output], name=f"{tensor}_{operator}")
 
 
 def _add(constants: dict[str, onnx.TensorProto], name: str, values: NDArray) -> None:
