@@ -26,10 +26,10 @@ from orpose_models.export.calibration import Range
 from orpose_models.export.int8_config import Activations
 
 #: Operators with weights -> the weights' axis of output channels. Our linear layers have transB = 1.
-CHANNEL_AXIS = {"Conv": 0, "Gemm": 0}
+CHANNEL_AXIS = {"Conv": 0, "ConvTranspose": 1, "Gemm": 0}
 #: Parts of names of weights that stay float32.
-KEPT = ("lifter", "candidates.output", "box.score", "box.delta")
-#: Part of the name of the weights that give the heatmaps.
+KEPT = ("lifter", "candidates.output", "cls_logits", "bbox_pred", "box.score", "box.delta")
+#: Part of the name of the weights that give the heatmaps, where no transposed convolution does.
 HEATMAPS = "keypoint.scores"
 #: Scales are at least this, so that a tensor of zeros divides by something.
 _SMALLEST_SCALE = 1e-8
@@ -109,7 +109,7 @@ def tensors_to_quantise(model: onnx.ModelProto, layers: Collection[onnx.NodeProt
     tensors: dict[str, None] = {}
     for layer in layers:
         tensors[layer.input[0]] = None
-        if HEATMAPS not in layer.input[1]:
+        if layer.op_type != "ConvTranspose" and HEATMAPS not in layer.input[1]:
             after = consumers.get(layer.output[0], [])
             is_relu = len(after) == 1 and after[0].op_type == "Relu"
             tensors[after[0].output[0] if is_relu else layer.output[0]] = None
