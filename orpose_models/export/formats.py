@@ -33,9 +33,7 @@ FORMATS = {
     "tensorrt": Format(
         "tensorrt_export", ".engine", "tensorrt", _EXTRA.format("tensorrt") + ", on a Jetson JetPack's own"
     ),
-    "tensorrt-rtx": Format(
-        "tensorrt_rtx_export", ".engine", "tensorrt_rtx_bindings", _EXTRA.format("tensorrt-rtx")
-    ),
+    "tensorrt-rtx": Format("tensorrt_rtx_export", ".engine", "tensorrt_rtx_bindings", _EXTRA.format("tensorrt-rtx")),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -31,7 +32,7 @@ def fold_batch_norms(module: nn.Module) -> None:
     """
     for parent in list(module.modules()):
         children = list(parent.named_children())
-        for (name, layer), (norm_name, norm) in zip(children, children[1:], strict=False):
+        for (name, layer), (norm_name, norm) in pairwise(children):
             if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(parent, name, fuse_conv_bn_eval(layer, norm))
             elif isinstance(layer, nn.Linear) and isinstance(norm, nn.BatchNorm1d):

@@ -74,9 +74,7 @@ class _Resize(nn.Module):
         count, target = self.indices.shape
         shape = [1, 1, 1, 1]
         shape[self.axis] = target
-        lines = [
-            image.index_select(self.axis, self.indices[k]) * self.weights[k].view(shape) for k in range(count)
-        ]
+        lines = [image.index_select(self.axis, self.indices[k]) * self.weights[k].view(shape) for k in range(count)]
         return torch.stack(lines).sum(dim=0) if count > 1 else lines[0]
 
 

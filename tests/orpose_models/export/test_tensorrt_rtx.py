@@ -54,7 +54,7 @@ def test_builds_for_sm86(students: Callable[[str], Student], tmp_path: Path, pre
 def test_goes_through_torch_tensorrt(
     students: Callable[[str], Student], tmp_path: Path, preset: str, precision: str
 ) -> None:
-    if CONVERTER == sys.executable and not importlib.util.find_spec("torch_tensorrt"):
+    if sys.executable == CONVERTER and not importlib.util.find_spec("torch_tensorrt"):
         pytest.skip("torch-tensorrt-rtx is not installed; ORPOSE_TORCH_TENSORRT_PYTHON may name a Python that has it")
     path = tmp_path / "a.pt2"
     config = ExportConfig(format="torch-export", precision=precision, size=SIZE)

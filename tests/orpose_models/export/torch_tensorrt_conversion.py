@@ -1,6 +1,6 @@
 """Program for a process of its own: converts a saved program (.pt2) with Torch-TensorRT and builds it, without a GPU.
 
-    python torch_tensorrt_conversion.py MODEL.pt2  ->  one line of JSON: {"layers": …, "engine_bytes": …, "missing": […]}
+    python torch_tensorrt_conversion.py MODEL.pt2  ->  a line of JSON: {"layers": …, "engine_bytes": …, "missing": […]}
 
 Torch-TensorRT for TensorRT-RTX asks for the GPU when it is imported and before it builds; both questions are answered
 here for an SM86. What it does with the graph is its own: lowering, every converter, the network, the build.
