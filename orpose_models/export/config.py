@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from orpose_models.export.int8_config import Activations, Int8Config
 from orpose_models.runtime.config import OptionalSize, Size
 from orpose_models.runtime.models import REFERENCE_INPUT_SIZE
-from orpose_models.settings import Settings
 
 FormatName = Literal["onnx", "torch-export", "torch-tensorrt", "tensorrt", "tensorrt-rtx", "openvino"]
 PrecisionName = Literal["fp32", "fp16", "int8"]
@@ -22,7 +22,7 @@ MIN_SIDE = 64
 FROM_ONNX: tuple[FormatName, ...] = ("onnx", "tensorrt", "tensorrt-rtx", "openvino")
 
 
-class ExportConfig(Settings):
+class ExportConfig(Int8Config):
     """One export. Formats: docs/export.md."""
 
     format: FormatName = Field(default="onnx", description="kind of file to write")
@@ -71,10 +71,25 @@ class ExportConfig(Settings):
             raise ValueError(f"--weights is for fp32 in onnx and openvino; got {self.precision} in {self.format}")
         if self.precision == "int8" and self.format not in FROM_ONNX:
             raise ValueError(f"int8 is for --format {', '.join(FROM_ONNX)}; got {self.format}")
-        plain = (self.format, self.precision, self.batch, self.frame_size) == ("onnx", "fp32", 1, None)
-        if self.buckets and not plain:
+        if self.buckets and (self.format, self.precision, self.batch, self.frame_size) != ("onnx", "fp32", 1, None):
             raise ValueError("--buckets is for --format onnx in fp32 with --batch 1 and without --frame-size")
         return self
+
+    @model_validator(mode="after")
+    def _can_be_measured(self) -> ExportConfig:
+        if self.precision == "int8":
+            if not (self.calibration and self.validation):
+                raise ValueError("int8 needs --calibration (images) and --validation (a label file of other images)")
+            if self.batch != 1:
+                raise ValueError(f"int8 is measured through the runtime, one image per call; got --batch {self.batch}")
+        elif self.calibration or self.validation:
+            raise ValueError(f"--calibration and --validation are for --precision int8; got {self.precision}")
+        return self
+
+    @property
+    def int8_activations(self) -> Activations:
+        """As asked for, else what the format's runtime takes or is fastest with."""
+        return self.activations or ("signed" if self.format in ("tensorrt", "tensorrt-rtx") else "unsigned")
 
     @property
     def weight_storage(self) -> WeightStorage:

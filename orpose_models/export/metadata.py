@@ -1,4 +1,4 @@
-"""What an exported file says about itself, inside (ONNX, OpenVINO) or in a JSON beside it. Needs neither torch nor onnx."""
+"""What an exported file says about itself, inside or in a JSON beside it. Needs neither torch nor onnx."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ class ModelMetadata(BaseModel):
     model_id: str = Field(description="name@first 8 hex digits of the weights' sha256")
     input_size: str = Field(pattern=r"^\d+x\d+$", description="WxH of the image that goes in, px; results are in these")
     network_size: str = Field(
-        pattern=r"^\d+x\d+$",
-        description="WxH of the network itself, px; another than input_size: it letterboxes inside",
+        pattern=r"^\d+x\d+$", description="WxH of the network, px; it letterboxes inside where input_size differs"
     )
     batch: int = Field(ge=1, description="images per call")
     max_persons: int = Field(ge=1, description="person slots per image")

@@ -81,15 +81,13 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
 
 
 def _write_int8(student: Student, path: Path, config: ExportConfig, model_id: str) -> ModelMetadata:
-    """float32 graph -> graph with QuantizeLinear and DequantizeLinear; `quantise` says what it really built."""
-    from orpose_models.export.int8 import quantise
+    """float32 graph -> graph with QuantizeLinear and DequantizeLinear, accepted by its accuracy."""
+    from orpose_models.export.int8_export import quantise
 
     exact_config = config.model_copy(update={"precision": "fp32", "weights": "float32"})
     with temporary_graph(student, path.parent, exact_config, model_id) as (exact, metadata):
-        precision = quantise(exact, path, config)
-    metadata = metadata.model_copy(update={"precision": precision})
-    _save(onnx.load(str(path)), path, metadata)
-    return metadata
+        precision = quantise(exact, path, config, config.int8_activations, print)
+    return metadata.model_copy(update={"precision": precision})
 
 
 @contextmanager

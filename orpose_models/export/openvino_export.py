@@ -24,8 +24,8 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
     with temporary_graph(student, path.parent, config, model_id) as (graph, metadata):
         try:
             model = openvino.Core().read_model(str(graph))
-            # The runtime finds an ONNX file's metadata here, too.
-            model.set_rt_info(metadata.as_properties(), ["framework"])
+            for name, value in metadata.as_properties().items():
+                model.set_rt_info(value, ["framework", name])  # where the runtime finds an ONNX file's, too
             openvino.save_model(model, str(path), compress_to_fp16=False)
         except RuntimeError as error:
             raise ModelError(f"OpenVINO cannot convert the graph: {' '.join(str(error).split())[:300]}") from None

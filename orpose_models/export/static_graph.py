@@ -28,7 +28,7 @@ def build_static(student: Student, config: ExportConfig) -> StaticStudent:
             exact, config.size, config.batch, config.max_persons, frame_size=config.frame_size, float16=float16
         ).eval()
     except ValueError as error:
-        raise ConfigError(f"export: {error}") from None
+        raise ConfigError(str(error)) from None
 
 
 def describe(static: StaticStudent, config: ExportConfig, model_id: str) -> ModelMetadata:

@@ -1,13 +1,16 @@
-"""Rewrites of a trained student's layers for the static graph: the same numbers from fewer, plainer operations."""
+"""Rewrites of a trained student's layers for the static graph: BatchNorm folded, heavy layers in float16."""
 
 from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from orpose_models.network.roi_heads import RoIHeads
-from orpose_models.network.student import Student
+if TYPE_CHECKING:
+    from orpose_models.network.static_student import StaticStudent
 
 
 class CastTo(nn.Module):
@@ -29,7 +32,7 @@ def fold_batch_norms(module: nn.Module) -> None:
     """
     for parent in list(module.modules()):
         children = list(parent.named_children())
-        for (name, layer), (norm_name, norm) in zip(children, children[1:], strict=False):
+        for (name, layer), (norm_name, norm) in pairwise(children):
             if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(parent, name, fuse_conv_bn_eval(layer, norm))
             elif isinstance(layer, nn.Linear) and isinstance(norm, nn.BatchNorm1d):
@@ -39,29 +42,28 @@ def fold_batch_norms(module: nn.Module) -> None:
             setattr(parent, norm_name, nn.Identity())
 
 
-def compute_in_float16(student: Student) -> None:
+def compute_in_float16(static: StaticStudent) -> None:
     """Makes the heavy layers compute in float16: trunk, pyramid, proposal head, fc6, fc7, keypoint head, lifters.
 
-    Box scores and deltas come from float32 layers; heatmaps are enlarged and decoded in float32; what the proposal head
-    gives is for the caller to cast.
+    The layers that give scores and box deltas stay float32, as do the enlargement of heatmaps and their decoding.
 
     Raises:
         ValueError: A weight beyond float16's range.
     """
-    heads = student.heads
-    box = heads.box
-    for part in (student.pyramid, student.rpn.head, box.fc6, box.fc7, heads.keypoint, *heads.lifters):
+    heads, candidates = static.student.heads, static.candidates
+    box, keypoint = heads.box, heads.keypoint
+    convolutions: nn.Module = keypoint.scores  # type: ignore[assignment]
+    for part in (static.student.pyramid, candidates.shared, box.fc6, box.fc7, keypoint.convs, convolutions):
         part.half()
-    for name, parameter in student.named_parameters():
+    for layer in heads.lifters:
+        layer.half()
+    for name, parameter in static.named_parameters():
         if not parameter.isfinite().all():
             raise ValueError(f"precision fp16: weights of {name} are beyond its range; export in fp32")
+    _wrap(candidates, "output", CastTo(torch.float32))
     _wrap(box, "score", CastTo(torch.float32))
     _wrap(box, "delta", CastTo(torch.float32))
-    _wrap(heads.keypoint, "upsample", CastTo(torch.float32))
-    _wrap_lifters(heads)
-
-
-def _wrap_lifters(heads: RoIHeads) -> None:
+    keypoint.scores = nn.Sequential(convolutions, CastTo(torch.float32))
     for name in ("lifter_hard", "lifter_soft")[: len(heads.lifters)]:
         _wrap(heads, name, CastTo(torch.float16), CastTo(torch.float32))
 

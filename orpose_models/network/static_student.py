@@ -99,8 +99,7 @@ class StaticStudent(nn.Module):
         self._read_interleaved_bgr()
         self.candidates = CandidateHead(self.student.rpn.head)
         if float16:
-            compute_in_float16(self.student)
-            self.candidates.half()
+            compute_in_float16(self)
         self.float16 = float16
         self.grids = [
             (-(-input_size[1] // 2**level), -(-input_size[0] // 2**level)) for level in self.preset.fpn_levels
@@ -132,27 +131,23 @@ class StaticStudent(nn.Module):
 
     def forward(self, image: Tensor) -> Poses:
         found, roi_features = self.find_people(image)
+        keypoints, keypoints_3d = self.poses(roi_features, found.boxes.flatten(0, 1))
+        present = found.valid.to(keypoints.dtype)[..., None, None]
+        keypoints, keypoints_3d = (each.unflatten(0, found.valid.shape) * present for each in (keypoints, keypoints_3d))
         boxes = found.boxes
-        joints, joints_3d = self.poses(roi_features, boxes.flatten(0, 1))
-        keypoints, keypoints_3d = (each.unflatten(0, found.valid.shape) for each in (joints, joints_3d))
-        present = found.valid.to(boxes.dtype)[..., None]
         if self.letterbox:
-            boxes, keypoints = self.letterbox.boxes_to_frame(boxes), self._joints_to_frame(keypoints)
-        return Poses(
-            boxes * present,
-            found.scores,
-            found.valid,
-            keypoints * present[..., None],
-            keypoints_3d * present[..., None],
-            found.nms_converged,
-        )
+            boxes = self.letterbox.boxes_to_frame(boxes) * present[..., 0]
+            points = self.letterbox.points_to_frame(keypoints[..., :2]) * present
+            keypoints = torch.cat([points, keypoints[..., 2:]], dim=-1)
+        return Poses(boxes, found.scores, found.valid, keypoints, keypoints_3d, found.nms_converged)
 
     def find_people(self, image: Tensor) -> tuple[People, Tensor]:
-        """First half: the people, boxes in px of the network's input, and their RoI features `(B * P, C, 14, 14)`."""
+        """First half: the people, in px of the network's input, and their RoI features `(B * P, C, 14, 14)`."""
         network_input = self.letterbox(image) if self.letterbox else image
         # Cast before anything else: TensorRT takes uint8 as an input, but casts are all it does with it.
         rows = network_input.to(self.mean_row.dtype).flatten(2) - self.mean_row  # B, H, W * 3
-        features = self.student.pyramid(self._for_heavy_layers(rows.unsqueeze(1)))
+        rows = rows.half() if self.float16 else rows
+        features = self.student.pyramid(rows.unsqueeze(1))
         atlas = build_atlas(features, self.preset)
         proposals, usable, proposals_converged = self._propose(features)
         boxes, scores, valid, converged = self._detect(atlas, proposals, usable)
@@ -165,19 +160,9 @@ class StaticStudent(nn.Module):
         maps = self.student.heads.keypoint(roi_features)
         return self.student.heads.poses(maps, boxes, FRAME_LINES / self.input_size[1], "subcell")
 
-    def _for_heavy_layers(self, x: Tensor) -> Tensor:
-        return x.half() if self.float16 else x
-
-    def _from_heavy_layers(self, x: Tensor) -> Tensor:
-        return x.float() if self.float16 else x
-
-    def _joints_to_frame(self, keypoints: Tensor) -> Tensor:
-        assert self.letterbox is not None
-        return torch.cat([self.letterbox.points_to_frame(keypoints[..., :2]), keypoints[..., 2:]], dim=-1)
-
     def _propose(self, features: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Best boxes `(B, N, 4)` after NMS in each level, which of them are real `(B, N)`, converged `(B,)`."""
-        tables = [self._from_heavy_layers(self.candidates(feature)) for feature in features]
+        tables = [self.candidates(feature) for feature in features]
         anchors = torch.cat([getattr(self, f"anchors{i}") for i in range(len(self.grids))])
         best, real = best_of_levels(tables, self.preset.proposals_per_level)  # B, L, K
         found = rows_of(torch.cat(tables, dim=1), best)  # B, L, K, 5

@@ -49,18 +49,18 @@ def load(config: RuntimeConfig) -> OpenVinoBackend | BucketBackend:
     """Loads an exported .onnx file, or two that belong together.
 
     Raises:
-        ModelError: The file is missing, corrupt or not ours.
+        ModelError: A file is missing, corrupt or not ours.
     """
     path = find_model(config.model, ".onnx")
-    compiled, metadata = _compile(path, config)
-    declared = ModelInfo.from_metadata(metadata, path)
-    info = dataclasses.replace(declared, precision=_precision(compiled, declared.precision))
+    compiled, metadata = _compile(path, config.threads)
+    info = ModelInfo.from_metadata(metadata, path)
+    info = dataclasses.replace(info, precision=_precision(compiled, info.precision))
     outputs = {name: port for port in compiled.outputs for name in port.names}
     if poses := second_graph(metadata, path):
-        second, second_metadata = _compile(poses, config)
+        second, second_metadata = _compile(poses, config.threads)
         check_parts(path, info, outputs, poses, ModelInfo.from_metadata(second_metadata, poses))
         backend = BucketBackend("openvino", info, _Runner(compiled, FOUND_NAMES), _Runner(second, POSE_NAMES))
-        backend.warm_up()  # OpenVINO prepares every new size
+        backend.warm_up()  # a new size takes OpenVINO many times as long
         return backend
     check_interface({port.any_name: tuple(port.shape) for port in compiled.inputs}, outputs, info, path)
     return OpenVinoBackend(compiled, info)
@@ -77,11 +77,11 @@ class _Runner:
         return {name: outputs[name] for name in self._names}
 
 
-def _compile(path: Path, config: RuntimeConfig) -> tuple[openvino.CompiledModel, Mapping[str, str]]:
+def _compile(path: Path, threads: int) -> tuple[openvino.CompiledModel, Mapping[str, str]]:
     # Without the precision hint OpenVINO computes in bfloat16 on processors that have it: faster, other numbers.
     settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-    if config.threads:
-        settings["INFERENCE_NUM_THREADS"] = config.threads
+    if threads:
+        settings["INFERENCE_NUM_THREADS"] = threads
     core = openvino.Core()
     try:
         network = core.read_model(str(path))

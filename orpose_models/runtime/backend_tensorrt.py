@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orpose_models.errors import BackendError
+from orpose_models.errors import BackendError, ModelError
 from orpose_models.runtime.backends import Outputs
 from orpose_models.runtime.config import RuntimeConfig
 from orpose_models.runtime.cuda_runtime import CudaRuntime
 from orpose_models.runtime.engine_cache import EngineCache, EngineKey, UnusableEngineError, file_sha256
 from orpose_models.runtime.models import INPUT_NAME, OUTPUT_NAMES, ModelInfo, check_interface, find_model
 from orpose_models.runtime.onnx_file import read_metadata
+from orpose_models.runtime.person_buckets import PARTS_KEY
 from orpose_models.runtime.tensorrt_build import build_engine, make_log
 
 _DTYPES = {
@@ -98,7 +99,10 @@ def load(config: RuntimeConfig) -> TensorRtBackend:
         ModelError: The file is missing, corrupt or not ours.
     """
     path = find_model(config.model, ".onnx")
-    info = ModelInfo.from_metadata(read_metadata(path), path)
+    metadata = read_metadata(path)
+    info = ModelInfo.from_metadata(metadata, path)
+    if PARTS_KEY in metadata:
+        raise ModelError(f"{path}: a model of two graphs is for onnxruntime and openvino; export without --buckets")
     trt, cuda = importlib.import_module("tensorrt"), CudaRuntime()
     runtime = trt.Runtime(log := make_log(trt))
 

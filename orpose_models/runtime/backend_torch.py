@@ -11,6 +11,7 @@ import io
 import os
 import platform
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -142,7 +143,8 @@ def _compiled_for_the_processor(path: Path, network: StaticStudent, config: Runt
 
 def _compile(network: StaticStudent) -> Engine:
     image = torch.from_numpy(example_image(network))
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations inside torch, none of which a user can mend
         package = Path(folder) / "network.pt2"
         try:
             program = torch.export.export(PlainOutputs(network), (image,), strict=False)

@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import io
 import tempfile
+import warnings
 from pathlib import Path
 from types import ModuleType
 
@@ -64,7 +65,8 @@ def probe() -> str:
 
 def _build(library: ModuleType, network: StaticStudent) -> Engine:
     image = torch.from_numpy(example_image(network)).cuda()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations inside the libraries, none of which a user can mend
         path = Path(folder) / "network.ep"
         try:
             program = torch.export.export(PlainOutputs(network), (image,), strict=False)
@@ -73,9 +75,10 @@ def _build(library: ModuleType, network: StaticStudent) -> Engine:
                 arg_inputs=[image],
                 require_full_compilation=True,  # no part of the graph silently stays in torch
                 min_block_size=1,
+                use_explicit_typing=True,
                 disable_tf32=True,
             )
-            library.save(compiled, str(path), arg_inputs=[image])
+            library.save(compiled, str(path), output_format="exported_program", arg_inputs=[image])
         except Exception as error:  # of TensorRT, of its converters
             raise BackendError(
                 f"backend 'torch-tensorrt': Torch-TensorRT {library.__version__} cannot compile the network "

@@ -79,11 +79,6 @@ def poses_file(path: Path) -> Path:
     return path.with_suffix(_POSES_SUFFIX)
 
 
-def is_part(path: Path) -> bool:
-    """Whether the file is one of two graphs, by its name and neighbours."""
-    return poses_file(path).is_file() or path.name.endswith(_POSES_SUFFIX)
-
-
 def second_graph(metadata: Mapping[str, str], path: Path) -> Path | None:
     """The file of the second graph of the model at `path`, whose metadata these are; None for a model of one graph.
 

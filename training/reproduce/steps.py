@@ -41,7 +41,7 @@ def all_steps(config: ReproduceConfig) -> list[Step]:
     for name in (config.undistilled, config.teacher):
         steps.append(_train(config, name))
     steps += _test_student(config, config.undistilled) + _test_teacher(config)
-    steps.append(_pseudo_label(config))
+    steps += [_pseudo_label(config, folder) for folder in config.pseudo_labels]
     for name in config.distilled:
         steps += [_train(config, name), *_test_student(config, name)]
     return steps
@@ -74,10 +74,11 @@ def _test_set(config: ReproduceConfig) -> Path:
     return config.data / FOLDERS["or_test"] / "annotations.json"
 
 
-def _pseudo_label(config: ReproduceConfig) -> Step:
-    out = config.data / "or_pseudo"
+def _pseudo_label(config: ReproduceConfig, folder: str) -> Step:
+    out = config.data / folder
     unlabelled = str(config.data / FOLDERS["or_unlabelled"] / "annotations.json")  # its labels are not read
-    options = ("--teacher", str(config.teacher_stages), "--split", str(config.validation_share), "--out", str(out))
+    teacher, share = str(config.pseudo_labels[folder]), str(config.validation_share)
+    options = ("--teacher", teacher, "--split", share, "--out", str(out))
     return Step(("pseudo-label", unlabelled, *options), out / "annotations.json")
 
 
@@ -85,7 +86,7 @@ def _test_student(config: ReproduceConfig, name: str) -> list[Step]:
     folder = config.runs / name
     model = folder / f"{name}.onnx"
     weights = str(folder / "weights.safetensors")
-    steps = [Step(("export", "--model", weights, "--size", config.size, "--out", str(model)), model)]
+    steps = [Step(("export", "--model", weights, "--size", config.input_size, "--out", str(model)), model)]
     test_set = _test_set(config)
     for scale in config.scales:
         out = folder / scale_name(scale)

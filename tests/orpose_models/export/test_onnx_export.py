@@ -94,6 +94,8 @@ def test_metadata(exported: Path) -> None:
         "orpose.preset": "lite",
         "orpose.model_id": "lite@12345678",
         "orpose.input_size": "256x192",
+        "orpose.network_size": "256x192",
+        "orpose.batch": "1",
         "orpose.max_persons": "8",
         "orpose.precision": "float32 / float32 weights",
     }

@@ -1,6 +1,6 @@
 """Program for a process of its own: converts a saved program (.pt2) with Torch-TensorRT and builds it, without a GPU.
 
-    python torch_tensorrt_conversion.py MODEL.pt2  ->  one line of JSON: {"layers": …, "engine_bytes": …, "missing": […]}
+    python torch_tensorrt_conversion.py MODEL.pt2  ->  a line of JSON: {"layers": …, "engine_bytes": …, "missing": […]}
 
 Torch-TensorRT for TensorRT-RTX asks for the GPU when it is imported and before it builds; both questions are answered
 here for an SM86. What it does with the graph is its own: lowering, every converter, the network, the build.
@@ -12,10 +12,12 @@ import json
 import logging
 import sys
 
+import tensorrt_rtx_bindings as trt
 import torch
 
 torch.cuda.get_device_capability = lambda *_: (8, 6)
 torch.cuda.current_device = lambda: 0
+sys.modules["tensorrt_rtx"] = trt  # the package of that name holds nothing else
 
 import torch_tensorrt  # noqa: E402
 from torch_tensorrt.dynamo import CompilationSettings  # noqa: E402
@@ -24,8 +26,6 @@ from torch_tensorrt.dynamo.lowering import get_decompositions, post_lowering, pr
 
 
 def convert(path: str) -> dict[str, object]:
-    import tensorrt as trt  # TensorRT-RTX, under the name that Torch-TensorRT gives it
-
     settings = CompilationSettings(use_explicit_typing=True, require_full_compilation=True, disable_tf32=True)
     program = pre_export_lowering(torch.export.load(path), settings)
     program = program.run_decompositions(get_decompositions(False))

@@ -84,6 +84,7 @@ CONTESTANTS = {
 }
 
 
+@pytest.mark.timeout(900)  # compiling takes a minute of a quiet core
 @pytest.mark.parametrize("name", CONTESTANTS)
 def test_agrees_with_torch(model_files, images, torch_results, tmp_path, name):
     file, options = CONTESTANTS[name]

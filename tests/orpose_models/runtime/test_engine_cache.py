@@ -1,4 +1,4 @@
-"""The engine cache: with plain bytes, and where TensorRT-RTX is installed with real engines (it builds without a GPU)."""
+"""The engine cache: with plain bytes, and with real engines where TensorRT-RTX, which needs no GPU, is installed."""
 
 from __future__ import annotations
 
@@ -241,12 +241,12 @@ def test_killed_while_building(cache, tmp_path, tiny_graph, kind):
 
 
 def test_the_default_folder(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert EngineCache().folder == tmp_path / "orpose"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    assert EngineCache().folder == tmp_path / "caches" / "orpose"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", "/home/nobody")
-    assert default_folder() == Path("/home/nobody/.cache/orpose")
-    assert EngineCache("~/engines").folder == Path("/home/nobody/engines")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert default_folder() == tmp_path / ".cache" / "orpose"
+    assert EngineCache("~/engines").folder == tmp_path / "engines"
 
 
 def test_file_names_are_readable_and_safe():

@@ -49,7 +49,7 @@ def test_shipped_configs_are_valid(path: Path) -> None:
 def test_reduced_configs_are_the_full_ones_made_smaller(path: Path) -> None:
     full, reduced = read_config(FOLDER / path.name), read_config(path)
     assert reduced.name == f"{full.name}_reduced"
-    assert reduced.preset == full.preset.replace("r50", "lite")
+    assert reduced.preset == full.preset.replace("r50", "lite_small")
     for key in ("trained_labels", "hard_3d_target", "seed"):
         assert getattr(reduced, key) == getattr(full, key), key
     assert reduced.augment.downsample == full.augment.downsample
