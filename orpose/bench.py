@@ -219,7 +219,7 @@ def _notes(items: Sequence[dict[str, Any]], bench: BenchConfig) -> list[str]:
         notes.append("YOLO: letterbox, scaling and decoding with NMS are counted; random weights find nobody; 2D only")
     if any(item["name"].startswith("torchvision") for item in items):
         notes.append("torchvision: random weights, so its slots are filled by taking that many boxes; 2D only")
-    if any("two graphs" in item["name"] for item in items):
+    if any(item.get("graphs") == 2 for item in items):
         notes.append("two graphs: people in view are put in by force, which changes no time; slots are the bucket run")
     return notes
 

@@ -154,7 +154,11 @@ def _our_step(contestant: Contestant, frame: NDArray[np.uint8]) -> tuple[Step, d
         total_ms = (time.perf_counter() - decoded) * 1e3
         return {"decode": (decoded - started) * 1e3, **result.timings_ms, "total": total_ms}
 
-    return step, {**_facts(estimator.info), "persons": persons}
+    return step, {
+        **_facts(estimator.info),
+        "persons": persons,
+        "graphs": 1 + isinstance(estimator._backend, BucketBackend),
+    }
 
 
 def _facts(info: ModelInfo) -> dict[str, Any]:
