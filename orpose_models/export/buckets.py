@@ -7,8 +7,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 
 from orpose_models.errors import ModelError
 from orpose_models.export.checks import FORBIDDEN
@@ -19,8 +21,18 @@ from orpose_models.export.static_graph import build_static, describe, grey_image
 from orpose_models.network.heads import KEYPOINT_CELLS
 from orpose_models.network.static_parts import FindPeople, FindPoses
 from orpose_models.network.student import Student
+from orpose_models.runtime.backend_onnxruntime import load
+from orpose_models.runtime.config import RuntimeConfig
 from orpose_models.runtime.models import INPUT_NAME
-from orpose_models.runtime.person_buckets import FOUND_NAMES, PARTS, PARTS_KEY, POSE_INPUT_NAMES, POSE_NAMES, poses_file
+from orpose_models.runtime.person_buckets import (
+    FOUND_NAMES,
+    PARTS,
+    PARTS_KEY,
+    POSE_INPUT_NAMES,
+    POSE_NAMES,
+    BucketBackend,
+    poses_file,
+)
 
 
 def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> ModelMetadata:
@@ -40,7 +52,23 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
     _save(graph, poses, metadata.as_properties(), config)
     graph = _to_onnx(FindPeople(static), (grey_image(static),), (INPUT_NAME,), FOUND_NAMES, None)
     _save(graph, path, {**metadata.as_properties(), PARTS_KEY: PARTS}, config)
+    _run_once(path, grey_image(static).numpy())
     return metadata
+
+
+def _run_once(path: Path, image: NDArray[np.uint8]) -> None:
+    """Runs both graphs in ONNX Runtime, the second for one person, whoever that is.
+
+    Raises:
+        ModelError: One does not load, or gives values that are not finite.
+    """
+    backend = load(RuntimeConfig(model=str(path)))
+    assert isinstance(backend, BucketBackend)
+    found = backend.detect({INPUT_NAME: image})
+    poses = backend.pose({"roi_features": found["roi_features"][:1], "person_boxes": found["boxes"][0, :1]})
+    for name, values in {**found, **poses}.items():
+        if not np.isfinite(values).all():
+            raise ModelError(f"{path}: output {name!r} is not finite; were the weights trained?")
 
 
 def _to_onnx(
