@@ -58,8 +58,10 @@ class BenchConfig(Settings):
     persons: int = Field(
         default=8, ge=1, le=100, description="people in view: slots that torchvision and two-graph models run"
     )
-    peer_frames: int = Field(default=15, ge=1, description="calls measured of peers and of what takes over 100 ms")
-    peer_warmup: int = Field(default=2, ge=0, description="their calls before that which are not counted")
+    peer_frames: int = Field(
+        default=15, ge=1, description="calls measured of torchvision's, and at most of what takes over 100 ms"
+    )
+    peer_warmup: int = Field(default=2, ge=0, description="of these, the calls before that which are not counted")
     roofline: bool = Field(default=False, description="compare with the machine's measured ceilings")
 
 
@@ -151,10 +153,12 @@ def _measure(
 
 def _warm_up(worker: Worker, contestant: Contestant, bench: BenchConfig) -> int:
     """Runs a few calls; how many are to be measured."""
+    if contestant.config is None and contestant.yolo is None:
+        worker.run(bench.peer_warmup)
+        return bench.peer_frames
     is_slow = worker.run(1)[0]["total"] > _SLOW_MS and worker.run(1)[0]["total"] > _SLOW_MS
-    is_short = is_slow or (contestant.config is None and contestant.yolo is None)
-    worker.run(bench.peer_warmup if is_short else bench.warmup)
-    return bench.peer_frames if is_short else bench.frames
+    worker.run(min(bench.warmup, bench.peer_warmup) if is_slow else bench.warmup)
+    return min(bench.frames, bench.peer_frames) if is_slow else bench.frames
 
 
 def _item(
