@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     from orpose.bench_contestants import all_contestants
     from orpose.bench_power import PowerMeter
     from orpose.bench_table import require_matplotlib, table, write_plot
-    from orpose.machine import describe_machine
+    from orpose_models.machine import describe_machine
 
     bench = settings_from_args(BenchConfig, args)
     outputs = {name: Path(getattr(args, name)) for name in ("json", "plot") if hasattr(args, name)}

@@ -18,7 +18,7 @@ def table(report: Item) -> str:
 
 
 def _head(report: Item) -> list[str]:
-    from orpose.machine import machine_line
+    from orpose_models.machine import machine_line
 
     machine, settings = report["machine"], report["settings"]
     return [

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orpose.machine import peak_memory_mib
 from orpose_models.errors import BackendError, OrposeError
+from orpose_models.machine import peak_memory_mib
 from orpose_models.runtime.config import RuntimeConfig
 from orpose_models.runtime.person_buckets import Arrays, BucketBackend, smallest_bucket
 

@@ -13,9 +13,9 @@ from orpose.bench import BenchConfig, _figures, all_ratios, ratios
 from orpose.bench_peers import torchvision_step
 from orpose.bench_table import shortened, table
 from orpose.bench_worker import Contestant, Worker
-from orpose.machine import describe_machine, machine_line, peak_memory_mib
 from orpose.main import main
 from orpose_models.errors import BackendError, ModelError
+from orpose_models.machine import describe_machine, machine_line, peak_memory_mib
 from orpose_models.runtime import RuntimeConfig
 
 
