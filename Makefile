@@ -1,5 +1,6 @@
 # make demo       light environment (.venv, no torch); plays a camera bag through the node; report in out/demo/
 # make test       everything (.venv-dev), then all tests
+# make test-torch28  exports with torch 2.8, as for a Jetson Orin, in an environment of its own (.venv-torch28)
 # make reproduce  the papers' tables on SynthOR, many hours; goes on where it was; tables and plots in runs/reduced/
 # Variables: PYTHON, SAMPLE (a bag, images or a video to play), DEMO_OPTIONS (of `orpose replay`), PYTEST_OPTIONS
 
@@ -17,10 +18,13 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 MESSAGES := $(wildcard ros_ws/src/orpose_msgs/*.* ros_ws/src/orpose_msgs/msg/*.msg) ros_ws/build_msgs.py
 PIP_INSTALL := -m pip install --disable-pip-version-check --quiet --editable
 
-.PHONY: .venv .venv-dev msgs demo test lint reproduce clean help
+.PHONY: .venv .venv-dev msgs demo test test-torch28 lint reproduce clean help
 
 help:
-	@head -n 4 Makefile | sed 's/^# //'
+	@head -n 5 Makefile | sed 's/^# //'
+
+# Torch-TensorRT for TensorRT-RTX, for the tests that convert without a GPU; most of what it asks for is for other things.
+WITHOUT_DEPENDENCIES := -m pip install --disable-pip-version-check --quiet --no-deps torch-tensorrt-rtx==2.12.1 dllist==2.0.0
 
 # The stamps make a second run do nothing, without asking any package index.
 .venv: .venv/.messages
@@ -37,6 +41,7 @@ msgs: .venv/.messages
 	@$(or $(PYTHON),python3) ros_ws/check_python.py
 	$(PYTHON) -m venv .venv-dev
 	.venv-dev/bin/python $(PIP_INSTALL) '.[dev]'
+	.venv-dev/bin/python $(WITHOUT_DEPENDENCIES)
 	@touch $@
 
 %/.messages: %/.installed $(MESSAGES)
@@ -49,6 +54,15 @@ demo: .venv/.messages
 test: .venv-dev/.messages
 	.venv-dev/bin/python -m pytest $(PYTEST_OPTIONS)
 
+.venv-torch28/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-torch28
+	.venv-torch28/bin/python $(PIP_INSTALL) . torch==2.8.0 torchvision==0.23.0 onnx onnxscript safetensors
+	@touch $@
+
+test-torch28: .venv-dev/.messages .venv-torch28/.installed
+	ORPOSE_TORCH28_PYTHON=$(CURDIR)/.venv-torch28/bin/python \
+		.venv-dev/bin/python -m pytest $(PYTEST_OPTIONS) tests/orpose_models/export/test_torch28.py
+
 reproduce: .venv-dev/.messages
 	.venv-dev/bin/python -m training.reproduce training/configs/reproduce.yaml
 
@@ -57,6 +71,6 @@ lint: .venv-dev/.messages
 	.venv-dev/bin/ruff format --check
 	.venv-dev/bin/mypy
 
-# The environments stay: `rm -r .venv .venv-dev` removes them.
+# The environments stay: `rm -r .venv .venv-dev .venv-torch28` removes them.
 clean:
 	rm -rf out build ros_ws/build ros_ws/install ros_ws/log *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

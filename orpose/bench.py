@@ -1,10 +1,9 @@
-"""`orpose bench`: latency per stage, throughput and memory of our runtimes on this machine, beside torchvision's."""
+"""`orpose bench`: latency, throughput, memory and watts of models and backends on this machine, beside peers."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -15,79 +14,110 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from orpose.options import add_options, settings_from_args
-from orpose_models.errors import InputError
+from orpose_models.errors import BackendError, InputError
+from orpose_models.files import write_atomically
 from orpose_models.runtime.config import RuntimeConfig, Size
 from orpose_models.settings import Settings
 
 if TYPE_CHECKING:
+    from orpose.bench_power import PowerMeter
     from orpose.bench_worker import Contestant, Timings, Worker
 
 #: Pause between processes, so that idle threads of the one before stop spinning, s.
 _PAUSE_S = 0.3
+#: What takes longer than this is measured in `peer_frames`, ms.
+_SLOW_MS = 100
 
 
 class BenchConfig(Settings):
     """What is measured, and how often."""
 
     backends: str = Field(default="onnxruntime", description="comma-separated backends, measured in turns")
+    all_backends: bool = Field(default=False, description="all backends that are installed")
+    presets: str = Field(
+        default="",
+        description="comma-separated presets with random weights, exported on first use, in --model's place",
+    )
+    sizes: str = Field(default="", description="comma-separated input and frame sizes of --presets, empty = --size")
+    batches: str = Field(default="1", description="comma-separated images per call of --presets")
+    buckets: bool = Field(default=False, description="also the two-graph form of --presets, run for --persons")
     threads: int = Field(default=2, ge=0, le=1024, description="processor threads of each, 0 = all cores")
     size: Size = Field(
         default=(640, 480), description="size of the camera frames in px", json_schema_extra={"metavar": "WxH"}
     )
-    frames: int = Field(default=200, ge=1, description="frames measured with each backend, over all rounds")
-    warmup: int = Field(default=20, ge=0, description="frames before that which are not counted")
-    rounds: int = Field(default=5, ge=1, le=100, description="rounds in which backends and peer take turns")
+    frames: int = Field(default=200, ge=1, description="calls measured of each, over all rounds")
+    warmup: int = Field(default=20, ge=0, description="calls before that which are not counted")
+    rounds: int = Field(default=5, ge=1, le=100, description="rounds in which all take turns")
     peer: bool = Field(
         default=False, description="measure torchvision's eager keypointrcnn_resnet50_fpn (random weights), too"
     )
-    peer_frames: int = Field(default=15, ge=1, description="frames measured with the peer, over all rounds")
-    peer_warmup: int = Field(default=2, ge=0, description="the peer's frames before that which are not counted")
-    peer_persons: int = Field(default=8, ge=1, le=100, description="persons the peer processes in each frame")
+    peers: bool = Field(default=False, description="measure torchvision's and YOLO11n/s-pose, those that are installed")
+    yolo_onnx: str = Field(
+        default="", description="comma-separated exported YOLO pose graphs, empty = ultralytics exports"
+    )
+    persons: int = Field(
+        default=8, ge=1, le=100, description="people in view: slots that torchvision and two-graph models run"
+    )
+    peer_frames: int = Field(
+        default=15, ge=1, description="calls measured of torchvision's, and at most of what takes over 100 ms"
+    )
+    peer_warmup: int = Field(default=2, ge=0, description="of these, the calls before that which are not counted")
+    roofline: bool = Field(default=False, description="compare with the machine's measured ceilings")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, BenchConfig)
     add_options(parser, RuntimeConfig, only=("model", "downsample"))
     parser.add_argument("--json", metavar="OUT", default=argparse.SUPPRESS, help="file to write all figures to")
+    parser.add_argument("--plot", metavar="OUT", default=argparse.SUPPRESS, help="PNG with a bar for each latency")
 
 
 def run(args: argparse.Namespace) -> int:
+    from orpose.bench_contestants import all_contestants
+    from orpose.bench_power import PowerMeter
+    from orpose.bench_table import require_matplotlib, table, write_plot
     from orpose_models.machine import describe_machine
 
     bench = settings_from_args(BenchConfig, args)
-    json_path = Path(args.json) if hasattr(args, "json") else None
-    if json_path and not json_path.absolute().parent.is_dir():
-        raise InputError(f"{json_path}: its folder does not exist")
+    outputs = {name: Path(getattr(args, name)) for name in ("json", "plot") if hasattr(args, name)}
+    for path in outputs.values():
+        if not path.absolute().parent.is_dir():
+            raise InputError(f"{path}: its folder does not exist")
+    if "plot" in outputs:
+        require_matplotlib()
+    machine = describe_machine()
+    groups, left_out = all_contestants(bench, args)
+    ceilings = _ceilings(bench)
+    meter = PowerMeter()
+    contestants = [item for group in groups for item in _measure(bench, group, meter, left_out)]
     report: dict[str, Any] = {
-        "format": "orpose-bench-1",
+        "format": "orpose-bench-2",
         "command": " ".join(["orpose", *sys.argv[1:]]),
-        "machine": describe_machine(),
+        "machine": machine,
         "settings": bench.model_dump(mode="json"),
-        "contestants": _measure(bench, _contestants(bench, args)),
+        "power": meter.source,
+        "contestants": contestants,
+        "ratios": all_ratios(contestants),
+        "notes": _notes(contestants, bench),
+        "roofline": _roofline(ceilings, contestants),
+        "left_out": left_out,
     }
     print(table(report))
-    if json_path:
-        temporary = json_path.with_name(json_path.name + ".tmp")
-        temporary.write_text(json.dumps(report, indent=1) + "\n")
-        os.replace(temporary, json_path)
+    if "json" in outputs:
+        write_atomically(outputs["json"], (json.dumps(report, indent=1) + "\n").encode())
+    if "plot" in outputs:
+        write_plot(report, outputs["plot"])
     return 0
 
 
-def _contestants(bench: BenchConfig, args: argparse.Namespace) -> list[Contestant]:
-    from orpose.bench_worker import PEER_NAME, Contestant
+def _measure(
+    bench: BenchConfig, contestants: Sequence[Contestant], meter: PowerMeter, left_out: list[str]
+) -> list[dict[str, Any]]:
+    """Loads and warms up each, then lets them take turns; the figures of each.
 
-    contestants = []
-    for name in bench.backends.split(","):
-        base = {"backend": name.strip(), "threads": bench.threads}
-        config = settings_from_args(RuntimeConfig, args, base)
-        contestants.append(Contestant(config.backend, bench.size, config, bench.threads))
-    if bench.peer:
-        contestants.append(Contestant(PEER_NAME, bench.size, None, bench.threads, bench.peer_persons))
-    return contestants
-
-
-def _measure(bench: BenchConfig, contestants: Sequence[Contestant]) -> list[dict[str, Any]]:
-    """Loads and warms up each, then lets them take turns; the figures of each, the peer's last."""
+    Raises:
+        BackendError: A backend that was asked for by name does not start; with --all-backends it is left out.
+    """
     from tqdm import tqdm
 
     from orpose.bench_worker import Worker
@@ -95,28 +125,60 @@ def _measure(bench: BenchConfig, contestants: Sequence[Contestant]) -> list[dict
     rounds = min(bench.rounds, bench.frames, bench.peer_frames)
     with ExitStack() as stack:
         workers: list[Worker] = []
+        frames: list[int] = []
+        running: list[Contestant] = []
         for contestant in contestants:
             worker = stack.enter_context(Worker(contestant))
-            worker.load()
-            worker.run(bench.warmup if contestant.config else bench.peer_warmup)
+            try:
+                worker.load()
+            except BackendError as error:
+                if not (bench.all_backends and contestant.config):
+                    raise
+                left_out.append(f"{contestant.name}: {error}")
+                continue
+            frames.append(_warm_up(worker, contestant, bench))
             workers.append(worker)
+            running.append(contestant)
         measured: list[list[list[Timings]]] = [[] for _ in workers]
+        watts: list[list[float]] = [[] for _ in workers]
         for number in tqdm(range(rounds), unit="round", disable=None):
-            for worker, contestant, samples in zip(workers, contestants, measured, strict=True):
+            for worker, total, samples, power in zip(workers, frames, measured, watts, strict=True):
                 time.sleep(_PAUSE_S)
-                frames = bench.frames if contestant.config else bench.peer_frames
-                samples.append(worker.run(frames // rounds + (number < frames % rounds)))
-        figures = [
-            {**_figures(samples), **worker.info, "name": worker.name, "peak_memory_mib": worker.peak_memory_mib()}
-            for worker, samples in zip(workers, measured, strict=True)
-        ]
-    if bench.peer:
-        for ours in figures[:-1]:
-            ours["ratio_to_peer"] = ratios(figures[-1], ours)
-    return figures
+                meter.start()
+                samples.append(worker.run(total // rounds + (number < total % rounds)))
+                power += [value for value in (meter.stop(),) if value is not None]
+        each = zip(running, workers, measured, watts, strict=True)
+        return [_item(contestant, worker, samples, power) for contestant, worker, samples, power in each]
 
 
-def _figures(rounds: Sequence[Sequence[Timings]]) -> dict[str, Any]:
+def _warm_up(worker: Worker, contestant: Contestant, bench: BenchConfig) -> int:
+    """Runs a few calls; how many are to be measured."""
+    if contestant.config is None and contestant.yolo is None:
+        worker.run(bench.peer_warmup)
+        return bench.peer_frames
+    is_slow = worker.run(1)[0]["total"] > _SLOW_MS and worker.run(1)[0]["total"] > _SLOW_MS
+    worker.run(min(bench.warmup, bench.peer_warmup) if is_slow else bench.warmup)
+    return min(bench.frames, bench.peer_frames) if is_slow else bench.frames
+
+
+def _item(
+    contestant: Contestant, worker: Worker, samples: Sequence[Sequence[Timings]], watts: Sequence[float]
+) -> dict[str, Any]:
+    return {
+        **_figures(samples, contestant.batch),
+        **worker.info,
+        "name": contestant.name,
+        "frame_size": list(contestant.frame_size),
+        "batch": contestant.batch,
+        "is_peer": contestant.config is None,
+        "is_torchvision": contestant.config is None and contestant.yolo is None,
+        "model": contestant.config.model if contestant.config else None,
+        "peak_memory_mib": worker.peak_memory_mib(),
+        "watts": sum(watts) / len(watts) if watts else None,
+    }
+
+
+def _figures(rounds: Sequence[Sequence[Timings]], batch: int = 1) -> dict[str, Any]:
     """Statistics in ms of each stage over all rounds, and of the total in each round."""
     import numpy as np
 
@@ -130,8 +192,19 @@ def _figures(rounds: Sequence[Sequence[Timings]]) -> dict[str, Any]:
         "frames": len(frames),
         "stages_ms": stages,
         "rounds_median_ms": [float(np.median([timings["total"] for timings in samples])) for samples in rounds],
-        "frames_per_second": 1e3 * len(frames) / sum(timings["total"] for timings in frames),
+        "frames_per_second": 1e3 * batch * len(frames) / sum(timings["total"] for timings in frames),
     }
+
+
+def all_ratios(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each peer to each of ours that saw the same frames one by one: how many times as long the peer takes."""
+    return [
+        {"peer": peer["name"], "ours": ours["name"], "frame_size": ours["frame_size"], **ratios(peer, ours)}
+        for peer in items
+        if peer["is_peer"]
+        for ours in items
+        if not ours["is_peer"] and ours["batch"] == 1 and ours["frame_size"] == peer["frame_size"]
+    ]
 
 
 def ratios(peer: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
@@ -143,39 +216,56 @@ def ratios(peer: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def table(report: dict[str, Any]) -> str:
-    """The report as text."""
-    from orpose_models.machine import machine_line
-
-    machine, settings = report["machine"], report["settings"]
-    versions = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
-    width, height = settings["size"]
-    lines = [
-        machine_line(machine),
-        versions,
-        f"load average {machine['load_average_1min']} before the start; other processes disturb the figures",
-        f"frames of {width}x{height}, {settings['threads'] or 'all'} threads, each runtime in a process of its own",
-    ]
-    for item in report["contestants"]:
-        lines += ["", *_contestant_lines(item)]
-    for item in report["contestants"]:
-        if ratio := item.get("ratio_to_peer"):
-            each = " ".join(f"{value:.1f}" for value in ratio["rounds"])
-            lines += ["", f"the peer takes {ratio['median']:.1f} times as long as {item['name']} (each round: {each})"]
-    return "\n".join(lines)
+def _notes(items: Sequence[dict[str, Any]], bench: BenchConfig) -> list[str]:
+    """What the figures do not say by themselves."""
+    notes = ["presets: random weights, which take as long as trained ones"] if bench.presets else []
+    if any(item["is_peer"] and not item["is_torchvision"] for item in items):
+        notes.append("YOLO: letterbox, scaling and decoding with NMS are counted; random weights find nobody; 2D only")
+    if any(item["name"].startswith("torchvision") for item in items):
+        notes.append("torchvision: random weights, so its slots are filled by taking that many boxes; 2D only")
+    if any(item.get("graphs") == 2 for item in items):
+        notes.append("two graphs: people in view are put in by force, which changes no time; slots are the bucket run")
+    return notes
 
 
-def _contestant_lines(item: dict[str, Any]) -> list[str]:
-    width, height = item["input_size"]
-    rounds = " ".join(f"{value:.1f}" for value in item["rounds_median_ms"])
-    lines = [
-        f"{item['name']}: {item['model_id']}, input {width}x{height}, {item['persons']} persons, {item['precision']}",
-        f"  {'ms':<12}{'median':>9}{'p95':>9}{'p99':>9}",
-    ]
-    for stage, values in item["stages_ms"].items():
-        lines.append(f"  {stage:<12}{values['median']:>9.2f}{values['p95']:>9.2f}{values['p99']:>9.2f}")
-    lines += [
-        f"  {item['frames_per_second']:.1f} frames/s over {item['frames']} frames (median of each round: {rounds} ms)",
-        f"  loaded in {item['load_s']:.1f} s, peak memory {item['peak_memory_mib']:.0f} MiB",
-    ]
-    return lines
+def _ceilings(bench: BenchConfig) -> Any:
+    if not bench.roofline:
+        return None
+    from orpose.bench_roofline import measure_ceilings, require_onnx
+
+    require_onnx()
+    return measure_ceilings(bench.threads)
+
+
+def _roofline(ceilings: Any, items: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The ceilings and, of each of ours, its graph's cost, the least time it could take and the share reached."""
+    from orpose.bench_roofline import count_file
+    from orpose_models.runtime.models import find_model
+    from orpose_models.runtime.person_buckets import poses_file
+
+    if ceilings is None:
+        return None
+    models = []
+    for item in items:
+        if item["model"] is None or item["model"].endswith(".safetensors"):
+            continue
+        path = find_model(item["model"], ".onnx")
+        cost = count_file(path)
+        if poses_file(path).is_file():
+            cost += count_file(poses_file(path), item["persons"])
+        bound_ms, bound_by = ceilings.bound_ms(cost)
+        models.append(
+            {
+                "name": f"{item['name']} {item['input_size'][0]}x{item['input_size'][1]} b{item['batch']}",
+                "gflop": cost.flops / 1e9,
+                "mbytes": cost.total_bytes / 1e6,
+                "bound_ms": bound_ms,
+                "bound_by": bound_by,
+                "share": bound_ms / item["stages_ms"]["infer"]["median"],
+            }
+        )
+    return {
+        "ceiling_gflops_per_s": ceilings.flops_per_s / 1e9,
+        "ceiling_gbytes_per_s": ceilings.bytes_per_s / 1e9,
+        "models": models,
+    }

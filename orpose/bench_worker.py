@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,15 @@ from numpy.typing import NDArray
 from orpose_models.errors import BackendError, OrposeError
 from orpose_models.machine import peak_memory_mib
 from orpose_models.runtime.config import RuntimeConfig
+from orpose_models.runtime.person_buckets import Arrays, BucketBackend, smallest_bucket
 
-#: Stage -> ms, of one frame.
+if TYPE_CHECKING:
+    from orpose_models.runtime import PoseEstimator
+    from orpose_models.runtime.models import ModelInfo
+
+#: Stage -> ms, of one call.
 Timings = dict[str, float]
 Step = Callable[[], Timings]
-
-PEER_NAME = "torchvision keypointrcnn_resnet50_fpn"
 
 
 @dataclass(frozen=True)
@@ -30,16 +34,20 @@ class Contestant:
     Attributes:
         name: For tables.
         frame_size: Width and height of the frames, px.
-        config: Of our runtime; None is the peer.
         threads: Processor threads.
-        persons: Slots the peer fills (ours has its graph's number).
+        config: Of our runtime; None is a peer.
+        batch: Images per call. More than one is the network alone, without what comes before and after.
+        persons: People in view: the slots that torchvision and our two-graph models fill; 0 leaves it to the model.
+        yolo: The YOLO graph, if it is that peer.
     """
 
     name: str
     frame_size: tuple[int, int]
-    config: RuntimeConfig | None
     threads: int
+    config: RuntimeConfig | None = None
+    batch: int = 1
     persons: int = 0
+    yolo: Path | None = None
 
 
 class Worker:
@@ -101,7 +109,7 @@ def _serve(connection: Connection, contestant: Contestant) -> None:
     """The worker process: loads, then answers a number of frames with their timings."""
     try:
         started = time.perf_counter()
-        step, info = _our_step(contestant) if contestant.config else _peer_step(contestant)
+        step, info = _step(contestant)
         connection.send({**info, "load_s": round(time.perf_counter() - started, 2)})
     except OrposeError as error:
         connection.send(error)
@@ -114,7 +122,18 @@ def _serve(connection: Connection, contestant: Contestant) -> None:
         connection.send(peak_memory_mib() if request == "memory" else [step() for _ in range(request)])
 
 
-def _our_step(contestant: Contestant) -> tuple[Step, dict[str, Any]]:
+def _step(contestant: Contestant) -> tuple[Step, dict[str, Any]]:
+    from orpose.bench_peers import torchvision_step, yolo_step
+
+    frame = example_frame(contestant.frame_size)
+    if contestant.config:
+        return _our_step(contestant, frame) if contestant.batch == 1 else _batch_step(contestant, contestant.config)
+    if contestant.yolo:
+        return yolo_step(frame, contestant.threads, contestant.yolo)
+    return torchvision_step(frame, contestant.threads, contestant.persons)
+
+
+def _our_step(contestant: Contestant, frame: NDArray[np.uint8]) -> tuple[Step, dict[str, Any]]:
     import cv2
 
     from orpose_models.runtime import PoseEstimator
@@ -124,7 +143,8 @@ def _our_step(contestant: Contestant) -> tuple[Step, dict[str, Any]]:
     if contestant.threads:
         cv2.setNumThreads(contestant.threads)
     estimator = PoseEstimator(contestant.config)
-    jpeg = cv2.imencode(".jpg", example_frame(contestant.frame_size))[1]
+    persons = _put_in_view(estimator, contestant.persons)
+    jpeg = cv2.imencode(".jpg", frame)[1]
 
     def step() -> Timings:
         started = time.perf_counter()
@@ -134,56 +154,78 @@ def _our_step(contestant: Contestant) -> tuple[Step, dict[str, Any]]:
         total_ms = (time.perf_counter() - decoded) * 1e3
         return {"decode": (decoded - started) * 1e3, **result.timings_ms, "total": total_ms}
 
-    info = estimator.info
     return step, {
-        "model_id": info.model_id,
-        "input_size": list(info.input_size),
-        "persons": info.max_persons,
-        "precision": info.precision,
+        **_facts(estimator.info),
+        "persons": persons,
+        "graphs": 1 + isinstance(estimator._backend, BucketBackend),
     }
 
 
-def _peer_step(contestant: Contestant) -> tuple[Step, dict[str, Any]]:
-    try:
-        import torch
-        from torchvision.models.detection import keypointrcnn_resnet50_fpn
-    except ImportError as error:
-        raise BackendError(f"the peer needs torchvision ({error}): pip install 'orpose[train]'") from None
-    if contestant.threads:
-        torch.set_num_threads(contestant.threads)
-    torch.manual_seed(0)
-    width, height = contestant.frame_size
-    # Random weights: every box passes the threshold 0, so exactly `persons` of them reach the keypoint head. The sizes
-    # keep torchvision from enlarging the image to 800 px.
-    model = keypointrcnn_resnet50_fpn(
-        weights=None,
-        weights_backbone=None,
-        min_size=min(width, height),
-        max_size=max(width, height),
-        box_score_thresh=0.0,
-        box_detections_per_img=contestant.persons,
-    ).eval()
-    frame = example_frame(contestant.frame_size)
+def _facts(info: ModelInfo) -> dict[str, Any]:
+    return {"model_id": info.model_id, "input_size": list(info.input_size), "precision": info.precision}
 
-    def prepare() -> list[torch.Tensor]:
-        return [torch.from_numpy(frame[..., ::-1].copy()).permute(2, 0, 1).float() / 255]
+
+def _put_in_view(estimator: PoseEstimator, persons: int) -> int:
+    """Makes a two-graph model find `persons` people in every frame; the slots that are run for them.
+
+    Random weights find nobody or everybody, so the first graph's answer is overruled: its time does not depend on it.
+    One graph always runs all its slots.
+    """
+    most = estimator.info.max_persons
+    backend = estimator._backend
+    if not (persons and isinstance(backend, BucketBackend)):
+        return most
+    persons = min(persons, most)
+    detect = backend.detect
+
+    def forced(inputs: Arrays) -> Arrays:
+        found = dict(detect(inputs))
+        found["valid"] = (np.arange(most) < persons).astype(np.int32)[None]
+        return found
+
+    backend.detect = forced
+    return smallest_bucket(persons, most)
+
+
+def _batch_step(contestant: Contestant, config: RuntimeConfig) -> tuple[Step, dict[str, Any]]:
+    """The network alone on several images: the runtime's own way is one image after the other."""
+    from orpose_models.runtime.models import INPUT_NAME, ModelInfo, find_model
+
+    path = find_model(config.model, ".onnx")
+    run, metadata = (_onnxruntime_call if config.backend == "onnxruntime" else _openvino_call)(path, contestant.threads)
+    info = ModelInfo.from_metadata(metadata, path)
+    width, height = info.input_size
+    image = np.asarray(example_frame((width, height)))
+    images = np.stack([np.roll(image, 31 * number, axis=1) for number in range(contestant.batch)])
 
     def step() -> Timings:
         started = time.perf_counter()
-        with torch.inference_mode():
-            image = prepare()
-            prepared = time.perf_counter()
-            model(image)
-        done = time.perf_counter()
-        return {
-            "preprocess": (prepared - started) * 1e3,
-            "infer": (done - prepared) * 1e3,
-            "total": (done - started) * 1e3,
-        }
+        run({INPUT_NAME: images})
+        total_ms = (time.perf_counter() - started) * 1e3
+        return {"infer": total_ms, "total": total_ms}
 
-    with torch.inference_mode():
-        persons = len(model(prepare())[0]["scores"])
-    return step, {"model_id": "random weights", "input_size": [width, height], "persons": persons, "precision": "fp32"}
+    return step, {**_facts(info), "persons": info.max_persons}
+
+
+def _onnxruntime_call(path: Path, threads: int) -> tuple[Callable[[Arrays], Any], Mapping[str, str]]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 4
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return lambda inputs: session.run(None, dict(inputs)), session.get_modelmeta().custom_metadata_map
+
+
+def _openvino_call(path: Path, threads: int) -> tuple[Callable[[Arrays], Any], Mapping[str, str]]:
+    import openvino
+
+    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    if threads:
+        settings["INFERENCE_NUM_THREADS"] = threads
+    network = openvino.Core().read_model(str(path))
+    metadata = {key: str(value.value) for key, value in network.get_rt_info()["framework"].items()}
+    request = openvino.Core().compile_model(network, "CPU", settings).create_infer_request()
+    return lambda inputs: request.infer(dict(inputs), share_inputs=True), metadata
 
 
 def example_frame(size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -22,7 +22,7 @@ COMMANDS = {
     "pseudo-label": "label images with a teacher: soft and hard pseudo labels, 2D and 3D",
     "train": "train a student network from a configuration file",
     "evaluate": "compute a metric of results against annotations",
-    "export": "turn trained weights into a static graph (ONNX)",
+    "export": "turn trained weights into a static graph or an engine",
     "doctor": "what is installed, which backends work, and why not",
 }
 

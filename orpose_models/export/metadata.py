@@ -1,6 +1,11 @@
-"""What an exported file says about itself (ONNX `metadata_props`). Needs neither torch nor onnx."""
+"""What an exported file says about itself, inside or in a JSON beside it. Needs neither torch nor onnx."""
 
 from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,10 +22,26 @@ class ModelMetadata(BaseModel):
     format: str = Field(FORMAT, description="version of the graph's inputs and outputs")
     preset: str = Field(description="network preset")
     model_id: str = Field(description="name@first 8 hex digits of the weights' sha256")
-    input_size: str = Field(pattern=r"^\d+x\d+$", description="WxH of the network's input, px")
+    input_size: str = Field(pattern=r"^\d+x\d+$", description="WxH of the image that goes in, px; results are in these")
+    network_size: str = Field(
+        pattern=r"^\d+x\d+$", description="WxH of the network, px; it letterboxes inside where input_size differs"
+    )
+    batch: int = Field(ge=1, description="images per call")
     max_persons: int = Field(ge=1, description="person slots per image")
     precision: str = Field(description="arithmetic / storage of the weights")
 
     def as_properties(self) -> dict[str, str]:
         """`{"orpose.format": "1", …}`."""
         return {PREFIX + name: str(value) for name, value in self}
+
+
+def description_path(path: Path) -> Path:
+    """Where the description of a file lies that cannot hold it: `model.engine` -> `model.engine.json`."""
+    return path.with_name(path.name + ".json")
+
+
+def write_description(path: Path, metadata: ModelMetadata, facts: Mapping[str, str]) -> None:
+    """Writes the properties of `path`, its sha256 and further facts, as one flat JSON object of texts."""
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    further = {PREFIX + name: value for name, value in {**facts, "sha256": sha256}.items()}
+    description_path(path).write_text(json.dumps({**metadata.as_properties(), **further}, indent=1) + "\n")

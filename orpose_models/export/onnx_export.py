@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from tempfile import TemporaryDirectory
 
 import onnx
 import torch
 
-from orpose_models.errors import ConfigError
 from orpose_models.export.checks import OUTPUTS, check_graph, run_once
+from orpose_models.export.config import ExportConfig, WeightStorage
 from orpose_models.export.half_weights import store_weights_as_float16
 from orpose_models.export.metadata import ModelMetadata
+from orpose_models.export.staging import staged
+from orpose_models.export.static_graph import build_static, describe
 from orpose_models.network.static_student import StaticStudent
 from orpose_models.network.student import Student
 from orpose_models.runtime.models import REFERENCE_INPUT_SIZE
+from orpose_models.settings import build_settings
 
 #: TensorRT 10.3 (JetPack 6) parses up to 20; 18 is the dynamo exporter's own, so nothing is converted.
 OPSET = 18
-#: Smallest side of the network's input, px: below it the coarsest level is a single cell.
-MIN_SIDE = 64
-
-WeightStorage = Literal["float16", "float32"]
 
 
 def export_onnx(
@@ -36,7 +36,7 @@ def export_onnx(
     max_persons: int | None = None,
     weights: WeightStorage = "float16",
 ) -> ModelMetadata:
-    """Writes the static graph of a student and checks it (checks.py).
+    """Writes the float32 graph of a student and checks it: `write` without a configuration.
 
     Args:
         student: Its weights are copied; it stays as it is.
@@ -47,35 +47,61 @@ def export_onnx(
         max_persons: Slots per image, the preset's unless given.
         weights: How large weights are stored; float16 halves the file, the arithmetic is float32 either way.
 
-    Returns:
-        What was written into the file's metadata.
+    Raises:
+        ConfigError: A size, batch or number of slots that cannot be.
+        InputError: The file cannot be written.
+        ModelError: The graph fails a check.
+    """
+    values = {"size": input_size, "batch": batch, "max_persons": max_persons, "weights": weights}
+    config = build_settings(ExportConfig, values, "export")
+    with staged(Path(path)) as temporary:
+        return write(student, temporary, config, model_id)
+
+
+def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> ModelMetadata:
+    """Writes the graph in `config.precision`, checked in form and by running it.
 
     Raises:
-        ConfigError: a size or batch that cannot be.
-        ModelError: the graph fails a check.
+        ConfigError: More slots than the preset has proposals.
+        ModelError: The graph fails a check.
     """
-    if min(input_size) < MIN_SIDE or batch < 1:
-        got = f"{input_size[0]}x{input_size[1]}, batch {batch}"
-        raise ConfigError(f"export: got {got}, expected sides of {MIN_SIDE} px or more and a batch of 1 or more")
-    static = StaticStudent(copy.deepcopy(student).float().cpu(), input_size, batch, max_persons)
-    metadata = ModelMetadata(
-        preset=student.preset.name,
-        model_id=model_id,
-        input_size=f"{input_size[0]}x{input_size[1]}",
-        max_persons=static.max_persons,
-        precision=f"float32 / {weights} weights",
-    )
+    if config.buckets:
+        from orpose_models.export import buckets
+
+        return buckets.write(student, path, config, model_id)
+    if config.precision == "int8":
+        return _write_int8(student, path, config, model_id)
+    static = build_static(student, config)
+    metadata = describe(static, config, model_id)
     model = _to_onnx(static)
-    if weights == "float16":
+    if config.precision == "fp32" and config.weight_storage == "float16":
         store_weights_as_float16(model)
-    onnx.helper.set_model_props(model, metadata.as_properties())
-    check_graph(model)
-    _write(model, Path(path))
+    _save(model, path, metadata)
     return metadata
 
 
+def _write_int8(student: Student, path: Path, config: ExportConfig, model_id: str) -> ModelMetadata:
+    """float32 graph -> graph with QuantizeLinear and DequantizeLinear, accepted by its accuracy."""
+    from orpose_models.export.int8_export import quantise
+
+    exact_config = config.model_copy(update={"precision": "fp32", "weights": "float32"})
+    with temporary_graph(student, path.parent, exact_config, model_id) as (exact, metadata):
+        precision = quantise(exact, path, config, config.int8_activations, print)
+    return metadata.model_copy(update={"precision": precision})
+
+
+@contextmanager
+def temporary_graph(
+    student: Student, folder: Path, config: ExportConfig, model_id: str
+) -> Iterator[tuple[Path, ModelMetadata]]:
+    """The graph as a file below `folder`, for the formats that are made from it, and what it says about itself."""
+    with TemporaryDirectory(dir=folder) as own:
+        path = Path(own) / "graph.onnx"
+        yield path, write(student, path, config, model_id)
+
+
 def _to_onnx(static: StaticStudent) -> onnx.ModelProto:
-    width, height = static.input_size
+    width, height = static.image_size
     image = torch.zeros(static.batch, height, width, 3, dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside the exporter, none of which a user can mend
@@ -92,11 +118,11 @@ def _to_onnx(static: StaticStudent) -> onnx.ModelProto:
         )
     assert program is not None
     model = program.model_proto
-    _strip_traces(model)
+    strip_traces(model)
     return model
 
 
-def _strip_traces(model: onnx.ModelProto) -> None:
+def strip_traces(model: onnx.ModelProto) -> None:
     """Removes the exporter's source lines and file paths; they make a third of the graph and tell of one machine."""
     graph = model.graph
     for item in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
@@ -105,13 +131,9 @@ def _strip_traces(model: onnx.ModelProto) -> None:
     del graph.value_info[:]  # check_graph infers them anew
 
 
-def _write(model: onnx.ModelProto, path: Path) -> None:
-    """Writes beside the target, tries it, and only then puts it in place: a failure leaves no broken file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial.onnx")
-    try:
-        onnx.save(model, str(partial))
-        run_once(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+def _save(model: onnx.ModelProto, path: Path, metadata: ModelMetadata) -> None:
+    """Checks the graph's form, writes it, and runs what was written."""
+    onnx.helper.set_model_props(model, metadata.as_properties())
+    check_graph(model)
+    onnx.save(model, str(path))
+    run_once(path)

@@ -11,13 +11,13 @@ ITERATIONS = 16
 
 def overlap(boxes: Tensor) -> Tensor:
     """Intersection over union `(..., K, K)` of boxes `(..., K, 4)`; 0 for boxes without area."""
-    x1, y1, x2, y2 = boxes.unsqueeze(-2).unbind(-1)  # each (..., 1, K); planes are faster than a last axis of 2
-    columns = torch.stack([x1, y1, x2, y2]).transpose(-1, -2)
-    x1_, y1_, x2_, y2_ = columns.unbind(0)  # each (..., K, 1)
-    width = (torch.minimum(x2, x2_) - torch.maximum(x1, x1_)).relu()
-    height = (torch.minimum(y2, y2_) - torch.maximum(y1, y1_)).relu()
-    intersection = width * height
-    union = (x2 - x1) * (y2 - y1) + (x2_ - x1_) * (y2_ - y1_) - intersection
+    planes = boxes.movedim(-1, 0)  # 4, ..., K; planes are faster than a last axis of 2
+    rows, columns = planes.unsqueeze(-2), planes.unsqueeze(-1)
+    sides = (torch.minimum(rows[2:], columns[2:]) - torch.maximum(rows[:2], columns[:2])).relu()
+    intersection = sides[0] * sides[1]
+    width_height = planes[2:] - planes[:2]
+    area = width_height[0] * width_height[1]
+    union = area.unsqueeze(-2) + area.unsqueeze(-1) - intersection
     return intersection / union.clamp(min=1e-12)
 
 
@@ -39,8 +39,14 @@ def static_nms(boxes: Tensor, valid: Tensor, iou: float, iterations: int = ITERA
     better = torch.ones(boxes.shape[-2], boxes.shape[-2], dtype=torch.bool, device=boxes.device).triu(1)
     suppresses = ((overlap(boxes) > iou) & better).to(boxes.dtype)
     usable = valid.to(boxes.dtype).unsqueeze(-2)
+    if boxes.shape[:-2].numel() == 1:  # as plain matrices an iteration is one operation of ONNX Runtime, not three
+        suppresses, usable = suppresses.flatten(0, -2), usable.flatten(0, -2)
     keep, previous = usable, usable
     for _ in range(iterations):
         previous = keep
-        keep = (usable - keep @ suppresses).relu()  # 1 - 0 stays 1; 1 - (1 or more) and 0 - anything become 0
+        # 1 - 0 stays 1; 1 - (1 or more) and 0 - anything become 0
+        keep = (
+            torch.addmm(usable, keep, suppresses, alpha=-1) if keep.dim() == 2 else usable - keep @ suppresses
+        ).relu()
+    keep, previous = keep.view(*boxes.shape[:-2], 1, -1), previous.view(*boxes.shape[:-2], 1, -1)
     return keep.squeeze(-2) > 0.5, ((keep - previous).abs().sum(dim=(-2, -1)) < 0.5)

@@ -33,63 +33,54 @@ def build_atlas(features: list[Tensor], preset: Preset) -> Atlas:
     grids = tuple((int(f.shape[-2]), int(f.shape[-1])) for f in used)
     sizes = [h * w for h, w in grids]
     first_rows = tuple(sum(sizes[:i]) for i in range(len(sizes)))
-    cells = torch.cat([f.flatten(2) for f in used], dim=2).transpose(1, 2).flatten(0, 1)
+    # Each map is transposed alone: ONNX Runtime does that while it leaves its blocked layout.
+    cells = torch.cat([f.permute(0, 2, 3, 1).flatten(1, 2) for f in used], dim=1).flatten(0, 1)
     return Atlas(cells, sum(sizes), first_rows, grids, tuple(2**level for level in preset.roi_levels))
 
 
-def static_pool_rois(atlas: Atlas, boxes: Tensor, cells: int, preset: Preset) -> Tensor:
-    """RoI features `(B * P, C, cells, cells)` of boxes `(B, P, 4)` in input px."""
-    batch, count = boxes.shape[:2]
-    level = roi_level(boxes, preset)
-    atlas_facts = (atlas.first_rows, atlas.grids, atlas.strides)
-    facts = [[first, *grid, stride] for first, grid, stride in zip(*atlas_facts, strict=True)]
-    first, rows, columns, stride = F.embedding(level, torch.tensor(facts, device=boxes.device)).unbind(-1)
-    samples = cells * preset.sampling_ratio
-    y = _axis(boxes[..., 1], boxes[..., 3], stride, rows, samples)
-    x = _axis(boxes[..., 0], boxes[..., 2], stride, columns, samples)
-    first = first + torch.arange(batch, device=boxes.device)[:, None] * atlas.rows_per_image
-    pooled = _gather(atlas.cells, first, columns, y, x)  # B, P, S, S, C
-    pooled = pooled.permute(0, 1, 4, 2, 3).reshape(batch * count, -1, samples, samples)
+def static_pool_rois(atlas: Atlas, boxes: Tensor, cells: int, preset: Preset, *, channels_last: bool = False) -> Tensor:
+    """RoI features `(B * P, C, cells, cells)` of boxes `(B, P, 4)` in input px; or `(B * P, cells, cells, C)`."""
+    rows, weights = _corners(atlas, boxes, cells * preset.sampling_ratio, preset)
+    pooled = _weighted_rows(atlas.cells, rows, weights).flatten(0, 1)  # B * P, S, S, C
     if preset.sampling_ratio > 1:
-        pooled = F.avg_pool2d(pooled, preset.sampling_ratio)
-    return pooled
+        pooled = F.avg_pool2d(pooled.permute(0, 3, 1, 2), preset.sampling_ratio)
+        return pooled.permute(0, 2, 3, 1) if channels_last else pooled
+    return pooled if channels_last else pooled.permute(0, 3, 1, 2)
 
 
-@dataclass(frozen=True)
-class _Axis:
-    """Neighbours of the samples of one axis: cell indices and weights, each `(B, P, S)`."""
+def _corners(atlas: Atlas, boxes: Tensor, samples: int, preset: Preset) -> tuple[Tensor, Tensor]:
+    """The four cells around every sample: rows of the atlas and weights, each `(4, B, P, S, S)`.
 
-    low: Tensor
-    high: Tensor
-    weight_low: Tensor
-    weight_high: Tensor
-
-
-def _axis(start: Tensor, end: Tensor, stride: Tensor, length: Tensor, samples: int) -> _Axis:
-    """Samples of RoIs from `start` to `end` (px) on axes of `length` cells: the rules of torchvision's kernel."""
-    share = (torch.arange(samples, dtype=start.dtype, device=start.device) + 0.5) / samples
-    first = start / stride - 0.5
-    position = first[..., None] + ((end - start) / stride)[..., None] * share
-    last = (length - 1).to(position.dtype)[..., None]
+    The rules are those of torchvision's kernel; both axes go together, x first.
+    """
+    facts = [
+        [1 / stride, first, 1, columns, columns - 1, rows - 1]
+        for first, (rows, columns), stride in zip(atlas.first_rows, atlas.grids, atlas.strides, strict=True)
+    ]
+    # As floats, which are exact up to 16 million rows: fewer conversions.
+    own = F.embedding(roi_level(boxes, preset), boxes.new_tensor(facts))
+    scale, first, step, last = own.split([1, 1, 2, 2], dim=-1)  # each (B, P, 1 or 2)
+    start, end = (boxes * scale).chunk(2, dim=-1)
+    share = (torch.arange(samples, dtype=boxes.dtype, device=boxes.device) + 0.5) / samples
+    position = (start - 0.5)[..., None] + (end - start)[..., None] * share  # B, P, 2, S
+    last = last[..., None]
     inside = ((position >= -1) & (position <= last + 1)).to(position.dtype)
     clamped = torch.minimum(position.clamp(min=0), last)
     low = clamped.floor()
     fraction = clamped - low
-    high = torch.minimum(low + 1, last)
-    return _Axis(low.long(), high.long(), (1 - fraction) * inside, fraction * inside)
+    cell = torch.stack([low, torch.minimum(low + 1, last)]) * step[..., None]  # 2, B, P, 2, S
+    weight = torch.stack([1 - fraction, fraction]) * inside
+    x, y = cell.unbind(3)
+    weight_x, weight_y = weight.unbind(3)
+    first = first + torch.arange(boxes.shape[0], device=boxes.device)[:, None, None] * atlas.rows_per_image
+    rows = (y + first)[:, None, ..., :, None] + x[None, ..., None, :]  # 2, 2, B, P, S, S
+    weights = weight_y[:, None, ..., :, None] * weight_x[None, ..., None, :]
+    return rows.flatten(0, 1).long(), weights.flatten(0, 1)
 
 
-def _gather(cells: Tensor, first: Tensor, columns: Tensor, y: _Axis, x: _Axis) -> Tensor:
-    """Bilinear samples `(B, P, S, S, C)`."""
-    first, columns = first[..., None], columns[..., None]
-
-    def corner(rows: Tensor, across: Tensor, weight_y: Tensor, weight_x: Tensor) -> Tensor:
-        index = (first + rows * columns)[..., :, None] + across[..., None, :]
-        return F.embedding(index, cells) * (weight_y[..., :, None] * weight_x[..., None, :])[..., None]
-
-    return (
-        corner(y.low, x.low, y.weight_low, x.weight_low)
-        + corner(y.low, x.high, y.weight_low, x.weight_high)
-        + corner(y.high, x.low, y.weight_high, x.weight_low)
-        + corner(y.high, x.high, y.weight_high, x.weight_high)
-    )
+def _weighted_rows(cells: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
+    """Sum over the first axis of `rows` and `weights` `(4, ...)`: `(..., C)`."""
+    # Corner by corner: each is small enough for the processor's cache.
+    corners = zip(rows.unbind(0), weights.unbind(0), strict=True)
+    each = [F.embedding(row, cells) * weight[..., None].to(cells.dtype) for row, weight in corners]
+    return each[0] + each[1] + each[2] + each[3]

@@ -1,4 +1,4 @@
-"""`orpose bench`: figures by hand, processes for real, the peer at a small size."""
+"""`orpose bench`: figures by hand, processes for real, peers at a small size."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import importlib.util
 import json
 import sys
 
+import numpy as np
 import pytest
 
-from orpose.bench import _figures, ratios
-from orpose.bench_worker import Contestant, Worker, _peer_step
+from orpose.bench import BenchConfig, _figures, all_ratios, ratios
+from orpose.bench_peers import torchvision_step
+from orpose.bench_table import shortened, table
+from orpose.bench_worker import Contestant, Worker
 from orpose.main import main
 from orpose_models.errors import BackendError, ModelError
 from orpose_models.machine import describe_machine, machine_line, peak_memory_mib
@@ -24,8 +27,65 @@ def test_figures_by_hand():
     assert figures["stages_ms"]["total"]["p95"] == pytest.approx(5.8)
     assert figures["rounds_median_ms"] == [3, 6]
     assert figures["frames_per_second"] == pytest.approx(250)  # 3 frames in 12 ms
+    assert _figures(rounds, batch=4)["frames_per_second"] == pytest.approx(1000)
     peer = _figures([[{"total": 30.0}], [{"total": 120.0}]])
     assert ratios(peer, figures) == {"median": 75 / 4, "rounds": [10, 20]}
+
+
+def item(name: str, ms: float, **facts) -> dict:
+    return {
+        **_figures([[{"infer": ms, "total": ms}]]),
+        "name": name,
+        "input_size": [640, 480],
+        "frame_size": [640, 480],
+        "batch": 1,
+        "persons": 8,
+        "is_peer": False,
+        "is_torchvision": False,
+        "model": None,
+        "peak_memory_mib": 201.4,
+        "watts": None,
+        **facts,
+    }
+
+
+def test_ratios_are_of_the_same_frames():
+    peer = item("yolo", 30, is_peer=True)
+    items = [item("lite", 20), item("small", 5, frame_size=[320, 240]), item("four", 60, batch=4), peer]
+    (found,) = all_ratios(items)
+    assert (found["peer"], found["ours"], found["median"]) == ("yolo", "lite", 1.5)
+
+
+def test_table_fits_in_100_columns_and_says_everything():
+    ours = item("a_very_long_name_of_a_model_file_of_mine, onnxruntime", 20, watts=12.34)
+    items = [ours, item("yolo11n-pose_640x640", 30, is_peer=True, persons=0)]
+    entry = {"gflop": 5.4, "mbytes": 60.0, "bound_ms": 12.5, "bound_by": "arithmetic", "share": 0.625}
+    report = {
+        "machine": {**describe_machine(), "packages": {"numpy": "2.0"}},
+        "settings": BenchConfig().model_dump(mode="json"),
+        "power": "RAPL",
+        "contestants": items,
+        "ratios": all_ratios(items),
+        "notes": ["a note"],
+        "roofline": {
+            "ceiling_gflops_per_s": 431.0,
+            "ceiling_gbytes_per_s": 38.0,
+            "models": [{"name": f"{ours['name']} 640x480 b1", **entry}],
+        },
+        "left_out": ["torchvision: not installed; pip install 'orpose[train]'"],
+    }
+    text = table(report)
+    assert max(len(line) for line in text.splitlines()[2:]) <= 100  # the machine's own line is as long as it is
+    row = next(line for line in text.splitlines() if line.startswith("a_very"))
+    assert row.split()[-8:] == ["640x480", "1", "8", "20.00", "20.00", "50.0", "201", "12.3"]
+    assert "yolo11n-pose_640x640 takes 1.50 times as long as" in text
+    assert "5.40 GFLOP     60 MB, at best   12.50 ms (arithmetic), 62%" in text
+    assert "left out: torchvision: not installed" in text
+
+
+def test_shortened():
+    assert shortened("abc", 3) == "abc"
+    assert shortened("abcdefgh", 5) == "ab…gh"
 
 
 def test_machine_is_named():
@@ -36,13 +96,16 @@ def test_machine_is_named():
     assert peak_memory_mib() > 10
 
 
-def test_measures_and_writes_json(fake_model, tmp_path, capsys):
+def test_measures_and_writes_json_and_a_plot(fake_model, tmp_path, capsys):
     backends = ["onnxruntime"] + (["openvino"] if importlib.util.find_spec("openvino") else [])
     words = ["--backends", ",".join(backends), "--frames", "7", "--warmup", "1", "--rounds", "3", "--size", "320x240"]
-    path = tmp_path / "bench.json"
-    assert main(["bench", "--model", str(fake_model), "--threads", "1", *words, "--json", str(path)]) == 0
-    report = json.loads(path.read_text())
-    assert [item["name"] for item in report["contestants"]] == backends
+    outputs = {"json": tmp_path / "bench.json"}
+    if importlib.util.find_spec("matplotlib"):
+        outputs["plot"] = tmp_path / "bench.png"
+    words += [word for name, path in outputs.items() for word in (f"--{name}", str(path))]
+    assert main(["bench", "--model", str(fake_model), "--threads", "1", *words]) == 0
+    report = json.loads(outputs["json"].read_text())
+    assert [item["name"] for item in report["contestants"]] == [f"fake, {name}" for name in backends]
     for item in report["contestants"]:
         assert item["frames"] == 7
         assert list(item["stages_ms"]) == ["decode", "preprocess", "infer", "post", "total"]
@@ -52,7 +115,8 @@ def test_measures_and_writes_json(fake_model, tmp_path, capsys):
     assert report["settings"]["size"] == [320, 240]
     out = capsys.readouterr().out
     assert report["machine"]["processor"] in out
-    assert "frames/s" in out
+    assert "images/s" in out
+    assert all(path.stat().st_size > 1000 for path in outputs.values())
 
 
 def test_peer_takes_turns(fake_model, tmp_path, capsys):
@@ -60,30 +124,63 @@ def test_peer_takes_turns(fake_model, tmp_path, capsys):
     words = ["--frames", "4", "--warmup", "1", "--rounds", "2", "--size", "96x64", "--peer", "--peer-frames", "2"]
     path = tmp_path / "bench.json"
     assert main(["bench", "--model", str(fake_model), *words, "--peer-warmup", "0", "--json", str(path)]) == 0
-    ours, peer = json.loads(path.read_text())["contestants"]
+    report = json.loads(path.read_text())
+    ours, peer = report["contestants"]
     assert peer["persons"] == 8  # really processed
-    assert len(ours["ratio_to_peer"]["rounds"]) == 2
-    assert ours["ratio_to_peer"]["median"] == pytest.approx(
-        peer["stages_ms"]["total"]["median"] / ours["stages_ms"]["total"]["median"]
+    (ratio,) = report["ratios"]
+    assert len(ratio["rounds"]) == 2
+    assert ratio["median"] == pytest.approx(peer["stages_ms"]["total"]["median"] / ours["stages_ms"]["total"]["median"])
+    assert "torchvision keypointrcnn_resnet50_fpn takes" in capsys.readouterr().out
+
+
+def test_presets_are_exported_and_measured_in_batches_and_parts(tmp_path, monkeypatch, capsys):
+    """With random weights, kept for the next run. The graph of poses is run for 3 people, which takes 4 slots."""
+    pytest.importorskip("onnxscript")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    out = tmp_path / "bench.json"
+    words = ["--presets", "lite", "--sizes", "96x64", "--batches", "2", "--buckets", "--persons", "3", "--roofline"]
+    words += ["--frames", "2", "--warmup", "0", "--rounds", "1", "--json", str(out)]
+    assert main(["bench", *words]) == 0
+    report = json.loads(out.read_text())
+    two, parts = report["contestants"]
+    assert (two["name"], two["batch"], two["persons"], two["input_size"]) == ("lite, onnxruntime", 2, 8, [96, 64])
+    assert (parts["name"], parts["batch"], parts["persons"]) == ("lite, onnxruntime, two graphs", 1, 4)
+    whole, divided = report["roofline"]["models"]
+    assert 2 * divided["gflop"] < whole["gflop"] < 4 * divided["gflop"]  # 2 images with 8 slots, and one with 4
+    assert len(list(tmp_path.rglob("lite_96x64_*.onnx"))) == 3
+    assert "people in view are put in by force" in capsys.readouterr().out
+
+
+def test_absent_peers_are_left_out_by_name(fake_model, monkeypatch, capsys):
+    """With --peers what is not installed is said; the run goes on."""
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == "torchvision" else find_spec(name, *a)
     )
-    assert "the peer takes" in capsys.readouterr().out
+    monkeypatch.setitem(sys.modules, "ultralytics", None)
+    words = ["--frames", "2", "--warmup", "0", "--rounds", "1", "--size", "96x64", "--peers"]
+    assert main(["bench", "--model", str(fake_model), *words]) == 0
+    out = capsys.readouterr().out
+    assert "left out: torchvision: not installed; pip install 'orpose[train]'" in out
+    assert "left out: yolo11n-pose, yolo11s-pose: YOLO needs ultralytics" in out
+    assert "pip install ultralytics (AGPL)" in out
 
 
 def test_missing_peer_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(BackendError, match=r"peer needs torchvision .*pip install 'orpose\[train\]'"):
-        _peer_step(Contestant("peer", (64, 48), None, 1, 8))
+        torchvision_step(np.zeros((48, 64, 3), np.uint8), 1, 8)
 
 
 def test_errors_of_the_process_reach_the_caller(tmp_path):
     config = RuntimeConfig(model=str(tmp_path / "missing.onnx"))
-    worker = Worker(Contestant("ours", (64, 48), config, 1))
+    worker = Worker(Contestant("ours", (64, 48), 1, config))
     with worker, pytest.raises(ModelError, match="no such model file"):
         worker.load()
 
 
 def test_a_process_that_dies_is_named(fake_model):
-    with Worker(Contestant("ours", (64, 48), RuntimeConfig(model=str(fake_model)), 1)) as worker:
+    with Worker(Contestant("ours", (64, 48), 1, RuntimeConfig(model=str(fake_model)))) as worker:
         worker.load()
         worker._process.kill()
         with pytest.raises(BackendError, match="ours: its process ended with exit code -9"):
@@ -97,9 +194,16 @@ def test_a_process_that_dies_is_named(fake_model):
         (["--size", "big"], "expected WIDTHxHEIGHT"),
         (["--model", "nothing"], "no such shipped model"),
         (["--json", "/nowhere/x.json"], "its folder does not exist"),
+        (["--batches", "4"], "are for --presets"),
+        (["--presets", "lite", "--batches", "0"], "--batches: got '0'"),
+        (["--presets", "lite", "--sizes", "small"], "--sizes: got 'small'"),
+        (["--presets", "huge"], "preset: got 'huge'"),
+        (["--yolo-onnx", "missing.onnx"], "--yolo-onnx missing.onnx: no such file"),
     ],
 )
 def test_bad_options_are_one_line(words, expected, capsys):
+    if "--presets" in words:
+        pytest.importorskip("torch")
     assert main(["bench", *words]) == 2
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1

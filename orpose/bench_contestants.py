@@ -1,0 +1,144 @@
+"""Who takes part in `orpose bench`: every preset, backend, size and batch that was asked for, and the peers."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orpose.bench_peers import TORCHVISION, YOLO_NAMES, yolo_models
+from orpose.bench_worker import Contestant
+from orpose.options import settings_from_args
+from orpose_models.errors import BackendError, ConfigError
+from orpose_models.runtime.config import RuntimeConfig, Size, parse_size
+
+if TYPE_CHECKING:
+    from orpose.bench import BenchConfig
+
+#: Backends that read a graph, whose size is in the file; and those of them that the bench runs in batches and parts.
+_GRAPH_BACKENDS = ("onnxruntime", "openvino", "tensorrt")
+_PROCESSOR_BACKENDS = ("onnxruntime", "openvino")
+
+
+def all_contestants(bench: BenchConfig, args: argparse.Namespace) -> tuple[list[list[Contestant]], list[str]]:
+    """Groups that see frames of one size each and take turns, and what was left out and why.
+
+    Raises:
+        BackendError: A backend or peer that was asked for by name is not there.
+        ConfigError: A size, batch, preset or backend that cannot be.
+    """
+    left_out: list[str] = []
+    backends = _installed(left_out) if bench.all_backends else _words(bench.backends)
+    sizes = [_size(word) for word in _words(bench.sizes)] or [bench.size]
+    if not bench.presets and (bench.sizes or bench.batches != "1" or bench.buckets):
+        raise ConfigError(
+            "--sizes, --batches and --buckets are for --presets; a model's size and batch are in its file"
+        )
+    groups = []
+    for size in sizes if bench.presets else [bench.size]:
+        ours = (
+            _presets(bench, args, backends, size, left_out)
+            if bench.presets
+            else _model(bench, args, backends, left_out)
+        )
+        groups.append([*ours, *_peers(bench, size, left_out)])
+    return groups, list(dict.fromkeys(left_out))
+
+
+def _model(bench: BenchConfig, args: argparse.Namespace, backends: list[str], left_out: list[str]) -> list[Contestant]:
+    given = settings_from_args(RuntimeConfig, args)
+    found = []
+    for name in backends:
+        config = settings_from_args(RuntimeConfig, args, {"backend": name, "threads": bench.threads})
+        if bench.all_backends and name not in _GRAPH_BACKENDS and Path(given.model).suffix != ".safetensors":
+            left_out.append(f"backend {name}: it reads weights (.safetensors), not {given.model}; see --presets")
+            continue
+        found.append(
+            Contestant(f"{Path(given.model).stem}, {name}", bench.size, bench.threads, config, 1, bench.persons)
+        )
+    return found
+
+
+def _presets(
+    bench: BenchConfig, args: argparse.Namespace, backends: list[str], size: Size, left_out: list[str]
+) -> list[Contestant]:
+    from orpose.bench_models import random_model
+    from orpose_models.runtime.models import REFERENCE_INPUT_SIZE
+
+    found = []
+    for preset in _words(bench.presets):
+        for backend in backends:
+            is_graph, is_flexible = backend in _GRAPH_BACKENDS, backend in _PROCESSOR_BACKENDS
+            for batch in [_batch(word) for word in _words(bench.batches)]:
+                if (batch > 1 and not is_flexible) or (size != REFERENCE_INPUT_SIZE and not is_graph):
+                    left_out.append(
+                        f"{preset}, {backend}, {size[0]}x{size[1]}, batch {batch}: not what this backend runs"
+                    )
+                    continue
+                path = random_model(preset, ".onnx" if is_graph else ".safetensors", size, batch)
+                config = _config(args, backend, bench.threads, path)
+                found.append(Contestant(f"{preset}, {backend}", size, bench.threads, config, batch, bench.persons))
+            if bench.buckets and is_flexible:
+                config = _config(args, backend, bench.threads, random_model(preset, ".onnx", size, buckets=True))
+                name = f"{preset}, {backend}, two graphs"
+                found.append(Contestant(name, size, bench.threads, config, 1, bench.persons))
+    return found
+
+
+def _config(args: argparse.Namespace, backend: str, threads: int, path: Path) -> RuntimeConfig:
+    config = settings_from_args(RuntimeConfig, args, {"backend": backend, "threads": threads})
+    return config.model_copy(update={"model": str(path)})
+
+
+def _peers(bench: BenchConfig, size: Size, left_out: list[str]) -> list[Contestant]:
+    import importlib.util
+
+    found = []
+    if bench.peer or (bench.peers and importlib.util.find_spec("torchvision")):
+        found.append(Contestant(TORCHVISION, size, bench.threads, persons=bench.persons))
+    elif bench.peers:
+        left_out.append("torchvision: not installed; pip install 'orpose[train]'")
+    if not (bench.peers or bench.yolo_onnx):
+        return found
+    from orpose.bench_models import cache_folder
+
+    try:
+        models = yolo_models([Path(word) for word in _words(bench.yolo_onnx)], size, cache_folder())
+    except BackendError as error:
+        left_out.append(f"{', '.join(YOLO_NAMES)}: {error}")
+        return found
+    return found + [Contestant(name, size, bench.threads, yolo=path) for name, path in models]
+
+
+def _installed(left_out: list[str]) -> list[str]:
+    """The backends whose library can be imported."""
+    import importlib.util
+
+    from orpose_models.runtime.backends import BACKEND_NAMES
+
+    found = []
+    for name in BACKEND_NAMES:
+        library = name.replace("-", "_")
+        if importlib.util.find_spec(library):
+            found.append(name)
+        else:
+            left_out.append(f"backend {name}: {library} is not installed; `orpose doctor` says how")
+    return found
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _batch(word: str) -> int:
+    if not word.isdigit() or int(word) < 1:
+        raise ConfigError(f"--batches: got {word!r}, expected whole numbers from 1, such as 1,4")
+    return int(word)
+
+
+def _size(word: str) -> Size:
+    try:
+        size: Size = parse_size(word)
+    except ValueError as error:
+        raise ConfigError(f"--sizes: got {word!r}, {error}") from None
+    return size

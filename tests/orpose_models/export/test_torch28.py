@@ -1,0 +1,71 @@
+"""The graph exports with torch 2.8, the last that Torch-TensorRT has for a Jetson Orin: in an environment of its own.
+
+`make test-torch28` makes that environment and runs this file; else `ORPOSE_TORCH28_PYTHON` names its Python.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from orpose_models.export.checks import OUTPUTS
+from orpose_models.network import Student, save_weights
+from orpose_models.network.static_student import StaticStudent
+
+ROOT = Path(__file__).resolve().parents[3]
+PYTHON = os.environ.get("ORPOSE_TORCH28_PYTHON", "")
+SIZE = (256, 192)
+
+pytestmark = pytest.mark.skipif(
+    not PYTHON, reason="ORPOSE_TORCH28_PYTHON names no Python with torch 2.8; run make test-torch28"
+)
+
+
+def export_there(weights: Path, out: Path, *options: str) -> None:
+    command = [PYTHON, "-m", "orpose", "export", "--model", str(weights), "--out", str(out), "--size", "256x192"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run([*command, *options], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+
+
+@pytest.fixture(scope="module")
+def weights(lively_lite: Student, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import copy
+
+    path = tmp_path_factory.mktemp("torch28") / "lite.safetensors"
+    save_weights(copy.deepcopy(lively_lite).float(), path)
+    return path
+
+
+def test_it_is_torch_28() -> None:
+    command = [PYTHON, "-c", "import torch; print(torch.__version__)"]
+    assert subprocess.run(command, capture_output=True, text=True).stdout.startswith("2.8.")
+
+
+def test_the_program_exports(weights: Path, tmp_path: Path) -> None:
+    export_there(weights, tmp_path / "lite.pt2", "--format", "torch-export", "--precision", "fp16")
+
+
+def test_the_onnx_graph_is_the_same(
+    lively_lite: Student,
+    weights: Path,
+    make_bgr_images: Callable[[int, tuple[int, int]], torch.Tensor],
+    tmp_path: Path,
+) -> None:
+    export_there(weights, tmp_path / "lite.onnx", "--weights", "float32")
+    image = make_bgr_images(1, SIZE)
+    with torch.no_grad():
+        expected = StaticStudent(lively_lite, SIZE).float()(image)
+    session = onnxruntime.InferenceSession(str(tmp_path / "lite.onnx"), providers=["CPUExecutionProvider"])
+    got = dict(zip(OUTPUTS, session.run(None, {"image": image.numpy()}), strict=True))
+    assert expected.valid.sum() >= 2
+    np.testing.assert_array_equal(got["valid"], expected.valid.numpy())
+    np.testing.assert_allclose(got["boxes"], expected.boxes.numpy(), atol=0.02)
+    np.testing.assert_allclose(got["keypoints"], expected.keypoints.numpy(), atol=0.02)
