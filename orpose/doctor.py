@@ -8,13 +8,16 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import shutil
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from orpose_models.errors import OrposeError
-from orpose_models.runtime.config import RuntimeConfig
+from orpose_models.runtime.config import BackendName, RuntimeConfig
+from orpose_models.settings import build_settings
 
 State = Literal["ok", "absent", "BROKEN"]
 
@@ -82,22 +85,40 @@ def check_package(module: str, distribution: str) -> Check:
 
 
 def check_backends() -> list[Check]:
-    """Each backend, tried with the shipped model; only the default one has to work."""
-    from orpose_models.runtime.backends import BACKEND_NAMES
+    """Each backend, tried with the shipped model; only the default one has to work.
 
+    Those that first build an engine, which takes minutes, are only asked whether library and GPU are there.
+    """
     default = RuntimeConfig()
-    return [check_backend(name, default.model, is_needed=name == default.backend) for name in BACKEND_NAMES]
+    return [
+        check_backend("backend onnxruntime", {}, is_needed=default.backend == "onnxruntime"),
+        check_backend("  provider cuda", {"provider": "cuda"}),
+        check_engine_backend("  provider tensorrt", lambda: _probe("onnxruntime", "tensorrt")),
+        check_backend("backend openvino", {"backend": "openvino"}),
+        check_backend("backend torch", {"backend": "torch"}),
+        check_backend("  on cuda", {"backend": "torch", "torch_device": "cuda"}),
+        check_compiler(),
+        check_engine_backend("backend torch-tensorrt", lambda: _probe("torch-tensorrt")),
+        check_engine_backend("backend tensorrt", lambda: _probe("tensorrt")),
+        check_gpu(),
+        check_engine_cache(),
+    ]
 
 
-def check_backend(name: str, model: str, is_needed: bool) -> Check:
-    """Loads a model into a backend and runs it on a black image."""
-    title = f"backend {name}"
+def check_backend(title: str, options: dict[str, str], is_needed: bool = False) -> Check:
+    """Loads a model into a backend and runs it on a black image.
+
+    Args:
+        title: Name of the line.
+        options: Of `RuntimeConfig`.
+        is_needed: Whether it is BROKEN where it cannot be loaded, rather than absent.
+    """
     try:
         import numpy as np
 
         from orpose_models.runtime import PoseEstimator
 
-        estimator = PoseEstimator(RuntimeConfig(backend=name, model=model))  # type: ignore[arg-type]
+        estimator = PoseEstimator(build_settings(RuntimeConfig, options, "doctor"))
         width, height = estimator.info.input_size
         black = np.zeros((height, width, 3), np.uint8)
         estimator.estimate(black)
@@ -107,7 +128,56 @@ def check_backend(name: str, model: str, is_needed: bool) -> Check:
         return Check(title, "BROKEN" if is_needed else "absent", str(error))
     except Exception as error:
         return Check(title, "BROKEN", f"{type(error).__name__}: {error}")
-    return Check(title, "ok", f"{estimator.info.model_id}: {(time.perf_counter() - started) * 1e3:.0f} ms a frame")
+    duration_ms = (time.perf_counter() - started) * 1e3
+    return Check(title, "ok", f"{estimator.info.model_id}, {estimator.info.precision}: {duration_ms:.0f} ms a frame")
+
+
+def check_engine_backend(title: str, probe: Callable[[], str]) -> Check:
+    """A backend that would build an engine first."""
+    try:
+        return Check(title, "ok", f"{probe()}; engines are built at the first start")
+    except OrposeError as error:
+        return Check(title, "absent", str(error))
+
+
+def _probe(name: BackendName, *arguments: str) -> str:
+    from orpose_models.runtime.backends import probe_backend
+
+    return probe_backend(name, *arguments)
+
+
+def check_compiler() -> Check:
+    """What torch_mode compile needs besides torch."""
+    compiler = os.environ.get("CXX", "g++")
+    title = "  mode compile"
+    if importlib.util.find_spec("torch") is None:
+        return Check(title, "absent", "torch is not installed: pip install 'orpose[train]'")
+    if found := shutil.which(compiler):
+        return Check(title, "ok", f"{found}; compiled at the first start")
+    return Check(title, "absent", f"no C++ compiler '{compiler}': apt install g++")
+
+
+def check_gpu() -> Check:
+    from orpose_models.runtime.cuda_runtime import CudaRuntime
+
+    try:
+        cuda = CudaRuntime()
+        text = f"{cuda.device_name()}, compute capability {cuda.compute_capability() / 10:.1f}"
+    except OrposeError as error:
+        return Check("GPU", "absent", str(error))
+    return Check("GPU", "ok", text)
+
+
+def check_engine_cache() -> Check:
+    """Where built engines are kept, and whether they can be."""
+    from orpose_models.runtime.engine_cache import EngineCache
+
+    folder = EngineCache(RuntimeConfig().engine_cache).folder
+    engines = list(folder.glob("*.engine"))
+    parent = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(parent, os.W_OK):
+        return Check("engine cache", "absent", f"{folder}: cannot be written, engines are built at every start")
+    return Check("engine cache", "ok", f"{folder}: {len(engines)} engines")
 
 
 def check_ros() -> list[Check]:

@@ -182,8 +182,9 @@ class PoseNode(LifecycleNode):
         info = self.estimator.info
         facts = {
             "model": info.model_id,
-            "backend": self._config.backend,
+            "backend": self.estimator.backend,
             "precision": info.precision,
+            **({"engine": info.engine} if info.engine else {}),
             "downsample": f"{self._config.downsample:g}",
             "enabled": str(self._enabled).lower(),
         }

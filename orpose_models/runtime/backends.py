@@ -3,29 +3,52 @@
 from __future__ import annotations
 
 import importlib
-from typing import Protocol, get_args
+from typing import NamedTuple, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orpose_models.errors import BackendError
-from orpose_models.runtime.config import BackendName
+from orpose_models.runtime.config import BackendName, RuntimeConfig
 from orpose_models.runtime.models import ModelInfo
 
 BACKEND_NAMES: tuple[str, ...] = get_args(BackendName)
 
-#: Backend -> (module with `load(model, threads)`, the library it needs, how to install that).
-_BACKENDS = {
-    "onnxruntime": ("orpose_models.runtime.backend_onnxruntime", "onnxruntime", "pip install onnxruntime"),
-    "openvino": ("orpose_models.runtime.backend_openvino", "openvino", "pip install 'orpose[openvino]'"),
-    "torch": ("orpose_models.runtime.backend_torch", "torch", "pip install 'orpose[train]'"),
+
+class _Source(NamedTuple):
+    """Module with `load(config)`, the library it needs, how to install that."""
+
+    module: str
+    library: str
+    install: str
+
+
+_BACKENDS: dict[str, _Source] = {
+    "onnxruntime": _Source("backend_onnxruntime", "onnxruntime", "pip install onnxruntime"),
+    "openvino": _Source("backend_openvino", "openvino", "pip install 'orpose[openvino]'"),
+    "torch": _Source("backend_torch", "torch", "pip install 'orpose[train]'"),
+    "torch-tensorrt": _Source(
+        "backend_torch_tensorrt",
+        "torch_tensorrt",
+        "pip install 'orpose[torch-tensorrt]' on a machine with an NVIDIA GPU",
+    ),
+    "tensorrt": _Source(
+        "backend_tensorrt",
+        "tensorrt",
+        "on a Jetson it comes with JetPack (apt install python3-libnvinfer), elsewhere pip install 'orpose[tensorrt]'",
+    ),
 }
 
 Outputs = dict[str, NDArray]
 
 
 class Backend(Protocol):
-    """A loaded network."""
+    """A loaded network.
+
+    Attributes:
+        name: Backend and what it computes with, `onnxruntime (cuda)`.
+        info: The model's own facts, and the precision and engine really used.
+    """
 
     name: str
     info: ModelInfo
@@ -44,24 +67,38 @@ class Backend(Protocol):
         ...
 
 
-def load_backend(name: str, model: str, threads: int) -> Backend:
-    """Loads a model into a backend.
-
-    Args:
-        name: One of `BACKEND_NAMES`.
-        model: A shipped model's name or a path.
-        threads: Processor threads, 0 = all cores.
+def load_backend(config: RuntimeConfig) -> Backend:
+    """Loads a model into a backend; where the backend works with built engines, builds one that is not there yet.
 
     Raises:
-        BackendError: An unknown backend, or one whose library is not installed.
+        BackendError: A backend, device or provider that is not installed or not there.
         ModelError: A model file that is missing, corrupt or not ours.
     """
-    if name not in _BACKENDS:
-        raise BackendError(f"unknown backend '{name}', expected one of {', '.join(BACKEND_NAMES)}")
-    module_name, library, install = _BACKENDS[name]
-    try:
-        importlib.import_module(library)
-    except ImportError as error:
-        raise BackendError(f"backend '{name}' needs {library}, which cannot be imported ({error}): {install}") from None
-    backend: Backend = importlib.import_module(module_name).load(model, threads)
+    backend: Backend = _module(config.backend).load(config)
     return backend
+
+
+def probe_backend(name: BackendName, *arguments: str) -> str:
+    """Which version and GPU a backend with built engines would use; builds and loads nothing.
+
+    Args:
+        name: The backend.
+        arguments: For onnxruntime, the provider.
+
+    Raises:
+        BackendError: Its library is not installed, or there is no GPU.
+    """
+    text: str = _module(name).probe(*arguments)
+    return text
+
+
+def _module(name: str):  # type: ignore[no-untyped-def]
+    source = _BACKENDS[name]
+    try:
+        importlib.import_module(source.library)
+    except Exception as error:  # also OSError and RuntimeError: a library or driver below it is missing
+        reason = " ".join(str(error).split())
+        raise BackendError(
+            f"backend '{name}' needs {source.library}, which cannot be imported ({reason}): {source.install}"
+        ) from None
+    return importlib.import_module(f"orpose_models.runtime.{source.module}")

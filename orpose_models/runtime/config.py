@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from orpose_models.settings import Settings
 
-BackendName = Literal["onnxruntime", "openvino", "torch"]
+BackendName = Literal["onnxruntime", "openvino", "torch", "torch-tensorrt", "tensorrt"]
+ProviderName = Literal["cpu", "cuda", "tensorrt"]
+TorchMode = Literal["eager", "compile", "cudagraphs"]
+DeviceName = Literal["cpu", "cuda"]
 
 
 def parse_size(value: Any) -> Any:
@@ -38,9 +41,22 @@ class RuntimeConfig(Settings):
     model: str = Field(
         default="lite",
         min_length=1,
-        description="name of a shipped model, or path of an exported .onnx file (backend torch: .safetensors)",
+        description="name of a shipped model, or path of an exported .onnx file (torch, torch-tensorrt: .safetensors)",
     )
     backend: BackendName = Field(default="onnxruntime", description="what runs the network")
+    provider: ProviderName = Field(
+        default="cpu",
+        description="what backend onnxruntime computes with; cuda, tensorrt: onnxruntime-gpu instead of onnxruntime",
+    )
+    torch_mode: TorchMode = Field(
+        default="eager",
+        description="how backend torch runs the network: as it is, compiled by a C++ compiler, or as CUDA graphs",
+    )
+    torch_device: DeviceName = Field(default="cpu", description="where backend torch computes")
+    engine_cache: str = Field(
+        default="",
+        description="folder for engines built on this machine, empty = $XDG_CACHE_HOME/orpose or ~/.cache/orpose",
+    )
     threads: int = Field(default=0, ge=0, le=1024, description="processor threads of the network, 0 = all cores")
     downsample: float = Field(
         default=1.0,
@@ -60,3 +76,14 @@ class RuntimeConfig(Settings):
     min_score: float = Field(
         default=0.05, ge=0.0, le=1.0, description="box score below which a candidate is not even kept for evaluation"
     )
+
+    @model_validator(mode="after")
+    def _options_fit_the_backend(self) -> RuntimeConfig:
+        """An option for another backend would do nothing, unnoticed."""
+        for name, backend in (("provider", "onnxruntime"), ("torch_mode", "torch"), ("torch_device", "torch")):
+            value = getattr(self, name)
+            if self.backend != backend and value != type(self).model_fields[name].default:
+                raise ValueError(f"{name} {value} is for backend {backend}; the backend is {self.backend}")
+        if self.torch_mode == "cudagraphs" and self.torch_device != "cuda":
+            raise ValueError("torch_mode cudagraphs needs torch_device cuda")
+        return self

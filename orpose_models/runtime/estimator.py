@@ -44,18 +44,23 @@ class PoseEstimator:
             print(person.score, person.keypoints)
 
     Raises:
-        BackendError: The backend's library is not installed.
+        BackendError: The backend, provider or device is not installed or not there.
         ModelError: The model file is missing, corrupt or not ours.
     """
 
     def __init__(self, config: RuntimeConfig | None = None) -> None:
         self.config = config or RuntimeConfig()
-        self._backend = load_backend(self.config.backend, self.config.model, self.config.threads)
+        self._backend = load_backend(self.config)
 
     @property
     def info(self) -> ModelInfo:
         """What the loaded model says about itself."""
         return self._backend.info
+
+    @property
+    def backend(self) -> str:
+        """What runs the network: `onnxruntime (cpu)`."""
+        return self._backend.name
 
     def estimate(self, image: NDArray) -> FrameResult:
         """The persons in one image.

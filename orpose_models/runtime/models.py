@@ -28,7 +28,8 @@ class ModelInfo:
         preset: The network's preset, `lite` or `r50`.
         input_size: Width and height of the network's input, px.
         max_persons: Number of person slots.
-        precision: Of the weights and computations, `fp32` for instance.
+        precision: Of the computations: as really built, where the backend tells, else what the file says.
+        engine: Where a built engine came from; empty for backends that build none.
     """
 
     model_id: str
@@ -36,6 +37,7 @@ class ModelInfo:
     input_size: tuple[int, int]
     max_persons: int
     precision: str
+    engine: str = ""
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], where: Path) -> ModelInfo:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import onnx
 import pytest
 
 from orpose.main import main
+from orpose_models.runtime import RuntimeConfig, backends
+from orpose_models.runtime.models import ModelInfo
 
 
 def test_weights_become_a_graph(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,3 +101,34 @@ def test_an_out_that_cannot_be_written(tmp_path: Path, weights: Path, capsys: py
 def test_more_slots_than_proposals(tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = refused(capsys, "--model", weights, "--out", tmp_path / "a.onnx", "--max-persons", 33)
     assert line == "orpose export: max_persons: expected 1-32, got 33"
+
+
+def test_a_graphs_engine_goes_into_the_cache(
+    fake_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def load(config: RuntimeConfig) -> SimpleNamespace:
+        asked.append(config)
+        info = ModelInfo("fake@00000000", "lite", (640, 480), 3, "fp16", "built (not built yet), stored as x.engine")
+        return SimpleNamespace(info=info)
+
+    monkeypatch.setattr(backends, "load_backend", load)
+    arguments = ["export", "--model", str(fake_model), "--format", "tensorrt", "--engine-cache", str(tmp_path)]
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == "fake@00000000: fp16, built (not built yet), stored as x.engine\n"
+    assert asked == [RuntimeConfig(backend="tensorrt", model=str(fake_model), engine_cache=str(tmp_path))]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--format", "tensorrt", "--out", "x.engine"], "--out: the engine of .* goes into --engine-cache"),
+        (["--format", "tensorrt", "--precision", "fp16"], "--precision: the engine of .* is as the graph is"),
+        (["--precision", "int8"], "--out: missing"),
+    ],
+)
+def test_what_a_graphs_engine_cannot_be(
+    options: list[str], message: str, fake_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert re.search(message, refused(capsys, "--model", fake_model, *options))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import dataclasses
 import math
 import threading
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool
 from visualization_msgs.msg import MarkerArray
 
+from orpose_models.runtime import PoseEstimator, RuntimeConfig
 from orpose_ros.node import PoseNode
 from orpose_ros.qos import LATCHED_QOS
 
@@ -328,6 +330,19 @@ def test_diagnostics_name_what_is_used(ros, active, camera):
     values = camera.values()
     assert (values["model"], values["backend"], values["precision"]) == ("fake@00000000", "onnxruntime", "fp32")
     assert (values["received"], values["dropped"]) == ("1", "0")
+    assert "engine" not in values
+
+
+def test_diagnostics_name_the_precision_and_engine_that_were_built(ros, active, camera, monkeypatch, fake_model):
+    built = dataclasses.replace(
+        PoseEstimator(RuntimeConfig(model=str(fake_model))).info, precision="fp16", engine="loaded from x.engine"
+    )
+    monkeypatch.setattr(PoseEstimator, "info", built)
+    monkeypatch.setattr(PoseEstimator, "backend", "tensorrt")
+    active()
+    ros.until(lambda: camera.diagnostics)
+    values = camera.values()
+    assert (values["backend"], values["precision"], values["engine"]) == ("tensorrt", "fp16", "loaded from x.engine")
 
 
 def test_watchdog_names_topic_qos_and_publishers(ros, active, camera, namespace):

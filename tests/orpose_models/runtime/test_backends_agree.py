@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from orpose_models.errors import BackendError, ModelError
 from orpose_models.runtime import FrameResult, PoseEstimator, RuntimeConfig
 
 torch = pytest.importorskip("torch")
@@ -70,23 +70,53 @@ def torch_results(model_files, images) -> list[FrameResult]:
     return [estimator.estimate(image) for image in images]
 
 
-@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
-def test_agrees_with_torch(model_files, images, torch_results, backend):
-    if not importlib.util.find_spec(backend):
-        pytest.skip(f"{backend} is not installed")
-    estimator = PoseEstimator(RuntimeConfig(model=str(model_files / "lite.onnx"), backend=backend, threads=1))
+CONTESTANTS = {
+    "onnxruntime": ("lite.onnx", {}),
+    "openvino": ("lite.onnx", {"backend": "openvino"}),
+    "torch compile": ("lite.safetensors", {"backend": "torch", "torch_mode": "compile"}),
+    "onnxruntime cuda": ("lite.onnx", {"provider": "cuda"}),
+    "onnxruntime tensorrt": ("lite.onnx", {"provider": "tensorrt"}),
+    "torch cuda": ("lite.safetensors", {"backend": "torch", "torch_device": "cuda"}),
+    "torch cuda compile": ("lite.safetensors", {"backend": "torch", "torch_device": "cuda", "torch_mode": "compile"}),
+    "torch cudagraphs": ("lite.safetensors", {"backend": "torch", "torch_device": "cuda", "torch_mode": "cudagraphs"}),
+    "torch-tensorrt": ("lite.safetensors", {"backend": "torch-tensorrt"}),
+    "tensorrt": ("lite.onnx", {"backend": "tensorrt"}),
+}
+
+
+@pytest.mark.timeout(900)  # compiling takes a minute of a quiet core
+@pytest.mark.parametrize("name", CONTESTANTS)
+def test_agrees_with_torch(model_files, images, torch_results, tmp_path, name):
+    file, options = CONTESTANTS[name]
+    config = RuntimeConfig(model=str(model_files / file), threads=1, engine_cache=str(tmp_path), **options)
+    try:
+        estimator = PoseEstimator(config)
+    except BackendError as error:
+        if name in ("onnxruntime", "torch compile"):
+            raise
+        pytest.skip(str(error))  # no such library or GPU here
     results = [estimator.estimate(image) for image in images]
     assert [len(r.candidates) for r in results] == [len(r.candidates) for r in torch_results]
     ours = [person for result in results for person in result.candidates]
     theirs = [person for result in torch_results for person in result.candidates]
     assert len(ours) >= 6
-    for name, unit, limit in (("bbox_xywh", "px", 0.05), ("keypoints", "px", 0.1), ("keypoints_3d", "mm", 1.0)):
-        difference = np.abs(np.stack([getattr(p, name) for p in ours]) - np.stack([getattr(p, name) for p in theirs]))
-        print(f"{backend} - torch: {name}: max {difference.max():.2g}, mean {difference.mean():.2g} {unit}")
+    for field, unit, limit in (("bbox_xywh", "px", 0.05), ("keypoints", "px", 0.1), ("keypoints_3d", "mm", 1.0)):
+        difference = np.abs(np.stack([getattr(p, field) for p in ours]) - np.stack([getattr(p, field) for p in theirs]))
+        print(f"{name} - torch: {field}: max {difference.max():.2g}, mean {difference.mean():.2g} {unit}")
         assert difference.max() < limit
-    score_difference = np.abs([a.score - b.score for a, b in zip(ours, theirs, strict=True)]).max()
-    print(f"{backend} - torch: score: max {score_difference:.2g}")
-    assert score_difference < 1e-3
+    score_difference = np.abs([a.score - b.score for a, b in zip(ours, theirs, strict=True)])
+    print(f"{name} - torch: score: max {score_difference.max():.2g}, mean {score_difference.mean():.2g}")
+    assert score_difference.max() < 1e-3
+    if name == "torch compile":
+        _check_compiled_load(config, images[0], results[0])
+
+
+def _check_compiled_load(config: RuntimeConfig, image: np.ndarray, expected: FrameResult) -> None:
+    """The second start takes the machine code of the first one from the cache."""
+    again = PoseEstimator(config)
+    assert again.info.engine.startswith("loaded from")
+    assert (again.backend, again.info.precision) == ("torch (compile, cpu)", "fp32")
+    assert again.estimate(image).candidates[0].score == expected.candidates[0].score
 
 
 def test_torch_takes_read_only_images(model_files, images):
@@ -96,10 +126,31 @@ def test_torch_takes_read_only_images(model_files, images):
     assert PoseEstimator(config).estimate(image).candidates
 
 
-def test_foreign_weights(tmp_path):
-    from orpose_models.errors import ModelError
-
+@pytest.mark.parametrize("content", [b"\x00" * 100, b"", b"version https://git-lfs.github.com/spec/v1\n"])
+def test_foreign_weights(tmp_path, content):
     path = tmp_path / "x.safetensors"
-    path.write_bytes(b"\x00" * 100)
-    with pytest.raises(ModelError, match=r"x\.safetensors"):
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"x\.safetensors") as caught:
         PoseEstimator(RuntimeConfig(model=str(path), backend="torch"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_gpu_that_is_not_there_is_an_error(model_files):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    model = str(model_files / "lite.safetensors")
+    for options in ({}, {"torch_mode": "compile"}, {"torch_mode": "cudagraphs"}):
+        with pytest.raises(BackendError, match="sees no CUDA GPU"):
+            PoseEstimator(RuntimeConfig(model=model, backend="torch", torch_device="cuda", **options))
+
+
+def test_no_compiler_is_an_error(model_files, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("no working C++ compiler found\nat all")
+
+    monkeypatch.setattr(torch.export, "export", fail)
+    config = RuntimeConfig(
+        model=str(model_files / "lite.safetensors"), backend="torch", torch_mode="compile", engine_cache=str(tmp_path)
+    )
+    with pytest.raises(BackendError, match=r"no working C\+\+ compiler found\); it needs a C\+\+ compiler: apt"):
+        PoseEstimator(config)

@@ -9,11 +9,12 @@ import sys
 import numpy as np
 import pytest
 
-from orpose_models.errors import BackendError, ImageError, ModelError
+from orpose_models.errors import BackendError, ConfigError, ImageError, ModelError
 from orpose_models.runtime import PoseEstimator, RuntimeConfig
 from orpose_models.runtime.backends import load_backend
 from orpose_models.runtime.estimator import persons_from_outputs
 from orpose_models.runtime.letterbox import Letterbox
+from orpose_models.settings import build_settings
 
 GRAPH_BACKENDS = [
     "onnxruntime",
@@ -202,7 +203,7 @@ def test_values_that_are_not_finite_are_an_error():
 def test_foreign_models(make_fake_model, backend, metadata, message):
     path = make_fake_model(**metadata)
     with pytest.raises(ModelError, match=message) as caught:
-        load_backend(backend, str(path), 1)
+        load_backend(RuntimeConfig(backend=backend, model=str(path), threads=1))
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -220,7 +221,7 @@ def test_damaged_models(fake_model, tmp_path, backend, damage):
     path = tmp_path / "damaged.onnx"
     path.write_bytes(damaged)
     with pytest.raises(ModelError, match=r"damaged\.onnx") as caught:
-        load_backend(backend, str(path), 1)
+        load_backend(RuntimeConfig(backend=backend, model=str(path), threads=1))
     assert "\n" not in str(caught.value)
 
 
@@ -230,22 +231,44 @@ def test_damaged_models(fake_model, tmp_path, backend, damage):
 )
 def test_missing_models(model, message):
     with pytest.raises(ModelError, match=message):
-        load_backend("onnxruntime", model, 1)
+        load_backend(RuntimeConfig(model=model))
 
 
 def test_unknown_backend_lists_the_known_ones():
-    with pytest.raises(BackendError, match="unknown backend 'tpu', expected one of onnxruntime, openvino, torch"):
-        load_backend("tpu", "lite", 1)
+    with pytest.raises(ConfigError, match=r"backend: got 'tpu'.*'onnxruntime', 'openvino', 'torch', 'torch-tensorrt'"):
+        build_settings(RuntimeConfig, {"backend": "tpu"}, "here")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"backend": "openvino", "provider": "cuda"},
+            "provider cuda is for backend onnxruntime; the backend is openvino",
+        ),
+        ({"torch_mode": "compile"}, "torch_mode compile is for backend torch"),
+        ({"backend": "tensorrt", "torch_device": "cuda"}, "torch_device cuda is for backend torch"),
+        ({"backend": "torch", "torch_mode": "cudagraphs"}, "cudagraphs needs torch_device cuda"),
+    ],
+)
+def test_options_of_another_backend_are_an_error(options, message):
+    with pytest.raises(ConfigError, match=message):
+        build_settings(RuntimeConfig, options, "here")
 
 
 @pytest.mark.parametrize(
     ("backend", "library", "install"),
-    [("openvino", "openvino", r"orpose\[openvino\]"), ("torch", "torch", r"orpose\[train\]")],
+    [
+        ("openvino", "openvino", r"pip install 'orpose\[openvino\]'"),
+        ("torch", "torch", r"pip install 'orpose\[train\]'"),
+        ("torch-tensorrt", "torch_tensorrt", r"pip install 'orpose\[torch-tensorrt\]'"),
+        ("tensorrt", "tensorrt", "JetPack"),
+    ],
 )
 def test_missing_library_names_the_extra(monkeypatch, backend, library, install):
     monkeypatch.setitem(sys.modules, library, None)  # makes `import library` fail
-    with pytest.raises(BackendError, match=rf"backend '{backend}' needs {library}.*pip install '{install}'"):
-        load_backend(backend, "lite", 1)
+    with pytest.raises(BackendError, match=rf"backend '{backend}' needs {library}.*{install}"):
+        load_backend(RuntimeConfig(backend=backend))
 
 
 @pytest.mark.parametrize("backend", GRAPH_BACKENDS)

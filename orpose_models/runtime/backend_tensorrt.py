@@ -1,0 +1,168 @@
+"""A TensorRT engine, built on this machine from an exported .onnx file and kept in the engine cache. Needs no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import math
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orpose_models.errors import BackendError, ModelError
+from orpose_models.runtime.backends import Outputs
+from orpose_models.runtime.config import RuntimeConfig
+from orpose_models.runtime.cuda_runtime import CudaRuntime
+from orpose_models.runtime.engine_cache import EngineCache, EngineKey, UnusableEngineError, file_sha256
+from orpose_models.runtime.models import INPUT_NAME, OUTPUT_NAMES, ModelInfo, check_interface, find_model
+from orpose_models.runtime.onnx_file import read_metadata
+from orpose_models.runtime.person_buckets import PARTS_KEY
+from orpose_models.runtime.tensorrt_build import build_engine, make_log
+
+_DTYPES = {
+    "FLOAT": np.float32,
+    "HALF": np.float16,
+    "INT32": np.int32,
+    "INT64": np.int64,
+    "INT8": np.int8,
+    "UINT8": np.uint8,
+    "BOOL": np.bool_,
+}
+
+
+@dataclass(frozen=True)
+class IoTensor:
+    """An input or output of an engine.
+
+    Attributes:
+        address: Of its memory on the GPU.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    is_input: bool
+    address: int = 0
+
+    @property
+    def size_bytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+class TensorRtBackend:
+    """See `Backend`. One frame at a time, on one stream; memory on the GPU is taken once, and given back at the end."""
+
+    name = "tensorrt"
+
+    def __init__(self, engine: Any, tensors: Mapping[str, IoTensor], info: ModelInfo, cuda: CudaRuntime) -> None:
+        self._engine = engine  # its context needs it
+        self._context = engine.create_execution_context()
+        if self._context is None:
+            raise BackendError("TensorRT: no execution context; is the GPU's memory full?")
+        self._cuda = cuda
+        self._stream = cuda.create_stream()
+        self._tensors = {
+            name: dataclasses.replace(tensor, address=cuda.allocate(tensor.size_bytes))
+            for name, tensor in tensors.items()
+        }
+        for name, tensor in self._tensors.items():
+            if not self._context.set_tensor_address(name, tensor.address):
+                raise BackendError(f"TensorRT: the engine has no tensor '{name}'")
+        self.info = info
+        addresses = [tensor.address for tensor in self._tensors.values()]
+        self._release = weakref.finalize(self, _release, cuda, addresses, self._stream)
+
+    def infer(self, images: NDArray[np.uint8]) -> Outputs:
+        images = np.ascontiguousarray(images)
+        self._cuda.copy_to_device(self._tensors[INPUT_NAME].address, images, self._stream)
+        if not self._context.execute_async_v3(self._stream):
+            raise BackendError("TensorRT: the engine did not run; its log has the reason")
+        outputs = {}
+        for name in OUTPUT_NAMES:
+            tensor = self._tensors[name]
+            outputs[name] = np.empty(tensor.shape, tensor.dtype)
+            self._cuda.copy_to_host(outputs[name], tensor.address, self._stream)
+        self._cuda.synchronize(self._stream)
+        return outputs
+
+
+def load(config: RuntimeConfig) -> TensorRtBackend:
+    """Loads the engine of an .onnx file, or builds it first.
+
+    Raises:
+        BackendError: No GPU, or TensorRT cannot build for it.
+        ModelError: The file is missing, corrupt or not ours.
+    """
+    path = find_model(config.model, ".onnx")
+    metadata = read_metadata(path)
+    info = ModelInfo.from_metadata(metadata, path)
+    if PARTS_KEY in metadata:
+        raise ModelError(f"{path}: a model of two graphs is for onnxruntime and openvino; export without --buckets")
+    trt, cuda = importlib.import_module("tensorrt"), CudaRuntime()
+    runtime = trt.Runtime(log := make_log(trt))
+
+    def deserialize(content: bytes) -> Any:
+        engine = runtime.deserialize_cuda_engine(content)
+        if engine is None:
+            raise UnusableEngineError(f"TensorRT refuses it ({log.reason()})")
+        return engine
+
+    cached = EngineCache(config.engine_cache).get(
+        engine_key(trt, path, info, f"sm{cuda.compute_capability()} {cuda.device_name()}"),
+        lambda: build_engine(trt, path),
+        deserialize,
+    )
+    tensors = io_tensors(cached.loaded)
+    inputs = {name: tensor.shape for name, tensor in tensors.items() if tensor.is_input}
+    check_interface(inputs, {name: tensor for name, tensor in tensors.items() if not tensor.is_input}, info, path)
+    built = dataclasses.replace(info, precision=cached.precision, engine=cached.origin)
+    return TensorRtBackend(cached.loaded, tensors, built, cuda)
+
+
+def probe() -> str:
+    """What would be used, without building anything.
+
+    Raises:
+        BackendError: No GPU.
+    """
+    cuda, trt = CudaRuntime(), importlib.import_module("tensorrt")
+    return f"TensorRT {trt.__version__}, {cuda.device_name()} (compute capability {cuda.compute_capability() / 10:.1f})"
+
+
+def engine_key(trt: ModuleType, path: Path, info: ModelInfo, device: str) -> EngineKey:
+    """What an engine of this file is built for.
+
+    Args:
+        trt: `tensorrt` or `tensorrt_rtx_bindings`.
+        path: The .onnx file.
+        info: Its metadata.
+        device: Compute capability and name of the GPU.
+    """
+    width, height = info.input_size
+    name = trt.__name__.split(".")[0].removesuffix("_bindings").replace("_", "-")
+    return EngineKey(name, trt.__version__, device, file_sha256(path), info.precision, (1, height, width, 3))
+
+
+def io_tensors(engine: Any) -> dict[str, IoTensor]:
+    """Name -> what the engine reads or writes under it."""
+    tensors = {}
+    for index in range(engine.num_io_tensors):
+        name = engine.get_tensor_name(index)
+        dtype = engine.get_tensor_dtype(name).name
+        if dtype not in _DTYPES:
+            raise BackendError(f"TensorRT: '{name}' is of type {dtype}, which no array has; export the model again")
+        shape = tuple(int(side) for side in engine.get_tensor_shape(name))
+        is_input = engine.get_tensor_mode(name).name == "INPUT"
+        tensors[name] = IoTensor(shape, np.dtype(_DTYPES[dtype]), is_input)
+    return tensors
+
+
+def _release(cuda: CudaRuntime, addresses: list[int], stream: int) -> None:
+    for address in addresses:
+        cuda.free(address)
+    cuda.destroy_stream(stream)
