@@ -21,6 +21,7 @@ sys.modules["tensorrt_rtx"] = trt  # the package of that name holds nothing else
 
 import torch_tensorrt  # noqa: E402
 from torch_tensorrt.dynamo import CompilationSettings  # noqa: E402
+from torch_tensorrt.dynamo.conversion._conversion import infer_module_output_dtypes  # noqa: E402
 from torch_tensorrt.dynamo.conversion._TRTInterpreter import TRTInterpreter  # noqa: E402
 from torch_tensorrt.dynamo.lowering import get_decompositions, post_lowering, pre_export_lowering  # noqa: E402
 
@@ -32,7 +33,8 @@ def convert(path: str) -> dict[str, object]:
     module = post_lowering(program.module(), settings)
     images = [node.meta["val"] for node in module.graph.nodes if node.op == "placeholder"]
     inputs = [torch_tensorrt.Input(shape=tuple(image.shape), dtype=image.dtype) for image in images]
-    interpreter = TRTInterpreter(module, inputs, compilation_settings=settings)
+    types = infer_module_output_dtypes(module)
+    interpreter = TRTInterpreter(module, inputs, output_dtypes=types, compilation_settings=settings)
     missing = sorted(interpreter.validate_conversion())
     interpreter._construct_trt_network_def()
     config = interpreter._populate_trt_builder_config()
