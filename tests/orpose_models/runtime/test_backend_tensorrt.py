@@ -204,6 +204,12 @@ def test_a_damaged_model(trt, config, fake_model, tmp_path, damage):
     assert "build" not in trt.calls
 
 
+def test_a_model_of_two_graphs(trt, config, make_fake_model):
+    model = str(make_fake_model(parts="people, poses"))
+    with pytest.raises(ModelError, match="a model of two graphs is for onnxruntime and openvino"):
+        PoseEstimator(config.model_copy(update={"model": model}))
+
+
 def test_a_model_of_another_size(trt, config, make_fake_model):
     model = str(make_fake_model(input_size="320x240"))
     with pytest.raises(ModelError, match="inputs"):
