@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from orpose.options import add_options, settings_from_args
-from orpose_models.errors import InputError
+from orpose_models.errors import BackendError, InputError
 from orpose_models.files import write_atomically
 from orpose_models.runtime.config import RuntimeConfig, Size
 from orpose_models.settings import Settings
 
 if TYPE_CHECKING:
+    from orpose.bench_power import PowerMeter
     from orpose.bench_worker import Contestant, Timings, Worker
 
 #: Pause between processes, so that idle threads of the one before stop spinning, s.
@@ -57,8 +58,10 @@ class BenchConfig(Settings):
     persons: int = Field(
         default=8, ge=1, le=100, description="people in view: slots that torchvision and two-graph models run"
     )
-    peer_frames: int = Field(default=15, ge=1, description="calls measured of peers and of what takes over 100 ms")
-    peer_warmup: int = Field(default=2, ge=0, description="their calls before that which are not counted")
+    peer_frames: int = Field(
+        default=15, ge=1, description="calls measured of torchvision's, and at most of what takes over 100 ms"
+    )
+    peer_warmup: int = Field(default=2, ge=0, description="of these, the calls before that which are not counted")
     roofline: bool = Field(default=False, description="compare with the machine's measured ceilings")
 
 
@@ -72,19 +75,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from orpose.bench_contestants import all_contestants
     from orpose.bench_power import PowerMeter
-    from orpose.bench_table import table, write_plot
-    from orpose.machine import describe_machine
+    from orpose.bench_table import require_matplotlib, table, write_plot
+    from orpose_models.machine import describe_machine
 
     bench = settings_from_args(BenchConfig, args)
     outputs = {name: Path(getattr(args, name)) for name in ("json", "plot") if hasattr(args, name)}
     for path in outputs.values():
         if not path.absolute().parent.is_dir():
             raise InputError(f"{path}: its folder does not exist")
+    if "plot" in outputs:
+        require_matplotlib()
     machine = describe_machine()
     groups, left_out = all_contestants(bench, args)
     ceilings = _ceilings(bench)
     meter = PowerMeter()
-    contestants = [item for group in groups for item in _measure(bench, group, meter)]
+    contestants = [item for group in groups for item in _measure(bench, group, meter, left_out)]
     report: dict[str, Any] = {
         "format": "orpose-bench-2",
         "command": " ".join(["orpose", *sys.argv[1:]]),
@@ -93,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         "power": meter.source,
         "contestants": contestants,
         "ratios": all_ratios(contestants),
-        "notes": _notes(contestants),
+        "notes": _notes(contestants, bench),
         "roofline": _roofline(ceilings, contestants),
         "left_out": left_out,
     }
@@ -105,8 +110,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _measure(bench: BenchConfig, contestants: Sequence[Contestant], meter: Any) -> list[dict[str, Any]]:
-    """Loads and warms up each, then lets them take turns; the figures of each."""
+def _measure(
+    bench: BenchConfig, contestants: Sequence[Contestant], meter: PowerMeter, left_out: list[str]
+) -> list[dict[str, Any]]:
+    """Loads and warms up each, then lets them take turns; the figures of each.
+
+    Raises:
+        BackendError: A backend that was asked for by name does not start; with --all-backends it is left out.
+    """
     from tqdm import tqdm
 
     from orpose.bench_worker import Worker
@@ -115,11 +126,19 @@ def _measure(bench: BenchConfig, contestants: Sequence[Contestant], meter: Any) 
     with ExitStack() as stack:
         workers: list[Worker] = []
         frames: list[int] = []
+        running: list[Contestant] = []
         for contestant in contestants:
             worker = stack.enter_context(Worker(contestant))
-            worker.load()
+            try:
+                worker.load()
+            except BackendError as error:
+                if not (bench.all_backends and contestant.config):
+                    raise
+                left_out.append(f"{contestant.name}: {error}")
+                continue
             frames.append(_warm_up(worker, contestant, bench))
             workers.append(worker)
+            running.append(contestant)
         measured: list[list[list[Timings]]] = [[] for _ in workers]
         watts: list[list[float]] = [[] for _ in workers]
         for number in tqdm(range(rounds), unit="round", disable=None):
@@ -128,16 +147,18 @@ def _measure(bench: BenchConfig, contestants: Sequence[Contestant], meter: Any) 
                 meter.start()
                 samples.append(worker.run(total // rounds + (number < total % rounds)))
                 power += [value for value in (meter.stop(),) if value is not None]
-        each = zip(contestants, workers, measured, watts, strict=True)
+        each = zip(running, workers, measured, watts, strict=True)
         return [_item(contestant, worker, samples, power) for contestant, worker, samples, power in each]
 
 
 def _warm_up(worker: Worker, contestant: Contestant, bench: BenchConfig) -> int:
     """Runs a few calls; how many are to be measured."""
+    if contestant.config is None and contestant.yolo is None:
+        worker.run(bench.peer_warmup)
+        return bench.peer_frames
     is_slow = worker.run(1)[0]["total"] > _SLOW_MS and worker.run(1)[0]["total"] > _SLOW_MS
-    is_short = is_slow or (contestant.config is None and contestant.yolo is None)
-    worker.run(bench.peer_warmup if is_short else bench.warmup)
-    return bench.peer_frames if is_short else bench.frames
+    worker.run(min(bench.warmup, bench.peer_warmup) if is_slow else bench.warmup)
+    return min(bench.frames, bench.peer_frames) if is_slow else bench.frames
 
 
 def _item(
@@ -195,14 +216,14 @@ def ratios(peer: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _notes(items: Sequence[dict[str, Any]]) -> list[str]:
+def _notes(items: Sequence[dict[str, Any]], bench: BenchConfig) -> list[str]:
     """What the figures do not say by themselves."""
-    notes = []
+    notes = ["presets: random weights, which take as long as trained ones"] if bench.presets else []
     if any(item["is_peer"] and not item["is_torchvision"] for item in items):
         notes.append("YOLO: letterbox, scaling and decoding with NMS are counted; random weights find nobody; 2D only")
     if any(item["name"].startswith("torchvision") for item in items):
         notes.append("torchvision: random weights, so its slots are filled by taking that many boxes; 2D only")
-    if any("two graphs" in item["name"] for item in items):
+    if any(item.get("graphs") == 2 for item in items):
         notes.append("two graphs: people in view are put in by force, which changes no time; slots are the bucket run")
     return notes
 

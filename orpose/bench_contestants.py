@@ -15,8 +15,9 @@ from orpose_models.runtime.config import RuntimeConfig, Size, parse_size
 if TYPE_CHECKING:
     from orpose.bench import BenchConfig
 
-#: Backends that run a graph, whose batch and size are in the file.
-_GRAPH_BACKENDS = ("onnxruntime", "openvino")
+#: Backends that read a graph, whose size is in the file; and those of them that the bench runs in batches and parts.
+_GRAPH_BACKENDS = ("onnxruntime", "openvino", "tensorrt")
+_PROCESSOR_BACKENDS = ("onnxruntime", "openvino")
 
 
 def all_contestants(bench: BenchConfig, args: argparse.Namespace) -> tuple[list[list[Contestant]], list[str]]:
@@ -67,17 +68,17 @@ def _presets(
     found = []
     for preset in _words(bench.presets):
         for backend in backends:
-            is_graph = backend in _GRAPH_BACKENDS
+            is_graph, is_flexible = backend in _GRAPH_BACKENDS, backend in _PROCESSOR_BACKENDS
             for batch in [_batch(word) for word in _words(bench.batches)]:
-                if not is_graph and (batch > 1 or size != REFERENCE_INPUT_SIZE):
+                if (batch > 1 and not is_flexible) or (size != REFERENCE_INPUT_SIZE and not is_graph):
                     left_out.append(
-                        f"backend {backend}: it runs weights at {REFERENCE_INPUT_SIZE[0]}x480, batch 1 only"
+                        f"{preset}, {backend}, {size[0]}x{size[1]}, batch {batch}: not what this backend runs"
                     )
                     continue
                 path = random_model(preset, ".onnx" if is_graph else ".safetensors", size, batch)
                 config = _config(args, backend, bench.threads, path)
                 found.append(Contestant(f"{preset}, {backend}", size, bench.threads, config, batch, bench.persons))
-            if bench.buckets and is_graph:
+            if bench.buckets and is_flexible:
                 config = _config(args, backend, bench.threads, random_model(preset, ".onnx", size, buckets=True))
                 name = f"{preset}, {backend}, two graphs"
                 found.append(Contestant(name, size, bench.threads, config, 1, bench.persons))

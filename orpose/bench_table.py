@@ -18,7 +18,7 @@ def table(report: Item) -> str:
 
 
 def _head(report: Item) -> list[str]:
-    from orpose.machine import machine_line
+    from orpose_models.machine import machine_line
 
     machine, settings = report["machine"], report["settings"]
     return [
@@ -41,8 +41,12 @@ def _row(item: Item) -> str:
     watts = "-" if item["watts"] is None else f"{item['watts']:.1f}"
     return (
         f"{shortened(item['name'], 33):<34}{f'{width}x{height}':>9}{item['batch']:>6}{item['persons'] or '-':>6}"
-        f"{total['median']:>8.2f}{total['p95']:>8.2f}{item['frames_per_second']:>9.1f}{item['peak_memory_mib']:>6.0f}{watts:>6}"
+        f"{_ms(total['median']):>8}{_ms(total['p95']):>8}{item['frames_per_second']:>9.1f}{item['peak_memory_mib']:>6.0f}{watts:>6}"
     )
+
+
+def _ms(value: float) -> str:
+    return f"{value:.2f}" if value < 1000 else f"{value:.0f}"
 
 
 def shortened(text: str, length: int) -> str:
@@ -84,24 +88,26 @@ def _roofline(roofline: Item | None) -> list[str]:
     lines = [f"roofline: measured ceilings {gflops:.0f} GFLOP/s (matrix product), {gbytes:.1f} GB/s (copy)"]
     for entry in roofline["models"]:
         lines.append(
-            f"  {shortened(entry['name'], 44):<45}{entry['gflop']:>7.2f} GFLOP{entry['mbytes']:>7.0f} MB, at best "
+            f"  {shortened(entry['name'], 33):<34}{entry['gflop']:>7.2f} GFLOP{entry['mbytes']:>7.0f} MB, at best "
             f"{entry['bound_ms']:>7.2f} ms ({entry['bound_by']}), {entry['share']:.0%}"
         )
     return lines
 
 
-def write_plot(report: Item, path: Path) -> None:
-    """Horizontal bars of the median latencies, p95 as a line, peers in another colour.
-
-    Raises:
-        BackendError: matplotlib is not installed.
-    """
+def require_matplotlib() -> None:
+    """Raises BackendError where nothing can be plotted."""
     from orpose_models.errors import BackendError
 
     try:
-        from matplotlib.figure import Figure
+        import matplotlib  # noqa: F401
     except ImportError as error:
         raise BackendError(f"--plot needs matplotlib ({error}): pip install 'orpose[evaluate]'") from None
+
+
+def write_plot(report: Item, path: Path) -> None:
+    """Horizontal bars of the median latencies, p95 as a line, peers in another colour."""
+    from matplotlib.figure import Figure
+
     items = list(reversed(report["contestants"]))
     figure = Figure(figsize=(9, 1 + 0.35 * len(items)), layout="constrained")
     axes = figure.subplots()
@@ -116,6 +122,8 @@ def write_plot(report: Item, path: Path) -> None:
     ]
     axes.set_yticks(range(len(items)), labels, fontsize=8)
     axes.set_xlabel("median latency of a call, ms (line: to p95)")
-    axes.set_xscale("log")
+    for place, total in enumerate(totals):
+        axes.annotate(f" {total['median']:.1f}", (total["p95"], place), va="center", fontsize=8)
+    axes.margins(x=0.08)
     axes.set_title(f"{report['machine']['processor']}, {report['settings']['threads'] or 'all'} threads", fontsize=9)
     figure.savefig(path, dpi=120)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orpose.machine import peak_memory_mib
 from orpose_models.errors import BackendError, OrposeError
+from orpose_models.machine import peak_memory_mib
 from orpose_models.runtime.config import RuntimeConfig
 from orpose_models.runtime.person_buckets import Arrays, BucketBackend, smallest_bucket
 
@@ -154,7 +154,11 @@ def _our_step(contestant: Contestant, frame: NDArray[np.uint8]) -> tuple[Step, d
         total_ms = (time.perf_counter() - decoded) * 1e3
         return {"decode": (decoded - started) * 1e3, **result.timings_ms, "total": total_ms}
 
-    return step, {**_facts(estimator.info), "persons": persons}
+    return step, {
+        **_facts(estimator.info),
+        "persons": persons,
+        "graphs": 1 + isinstance(estimator._backend, BucketBackend),
+    }
 
 
 def _facts(info: ModelInfo) -> dict[str, Any]:

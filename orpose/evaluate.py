@@ -101,17 +101,11 @@ def _named(texts: Sequence[str]) -> dict[str, Path]:
 
 
 def _read(path: Path, annotations: AnnotationSet, args: argparse.Namespace) -> list[Result]:
-    from orpose_models.evaluate.results import read_results
+    from orpose_models.evaluate.results import check_images, read_results
 
     need = {*PROTOCOLS[args.protocol].need, *(("keypoints_3d",) if args.per_bone else ())}
     results = read_results(path, need=sorted(need))
-    known = {image.image_id for image in annotations.images}
-    for index, result in enumerate(results):
-        if result["image_id"] not in known:
-            raise InputError(
-                f"{path}: result {index}: image_id {result['image_id']} is not in {args.annotations};"
-                " give `orpose run` the same --annotations, so that it writes the label file's ids"
-            )
+    check_images(results, annotations, str(path), args.annotations)
     return results
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import select
@@ -78,6 +79,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141
     except OrposeError as error:
         print(f"orpose {args.command}: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # wherever the disk is full
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        advice = "free the disk and run the same command again"
+        print(f"orpose {args.command}: {error.filename or 'output'}: {error.strerror}; {advice}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -138,7 +138,7 @@ def _replay(bag: BagImages, name: str, config: ReplayConfig, logs: Path, results
 
 
 def _facts(bag: BagImages, name: str, config: ReplayConfig) -> dict[str, str]:
-    from orpose.machine import describe_machine, machine_line
+    from orpose_models.machine import describe_machine, machine_line
 
     machine = describe_machine()
     versions = ", ".join(f"{package} {version}" for package, version in machine["packages"].items())

@@ -18,7 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orpose_models.errors import AnnotationError
-from orpose_models.json_values import array_of, kind_of, list_of, scalars_of, value_of
+from orpose_models.json_values import (
+    array_of,
+    kind_of,
+    list_of,
+    mapping_of,
+    numbers_of,
+    scalars_of,
+    value_of,
+)
 from orpose_models.lens import COEFFICIENTS, Lens
 from orpose_models.other_labels import as_coco17
 from orpose_models.skeleton import COCO17, MVOR10, Skeleton
@@ -179,16 +187,20 @@ def annotations_from_dict(root: Mapping[str, Any], *, source: str) -> Annotation
     return AnnotationSet(
         images=images,
         persons=persons,
-        cameras={str(name): _camera(str(name), entry, source) for name, entry in root.get("cameras", {}).items()},
+        cameras={name: _camera(name, entry, source) for name, entry in mapping_of(root, "cameras", source).items()},
         skeleton=skeleton,
-        info=root.get("info", {}),
+        info=mapping_of(root, "info", source),
         extra={key: value for key, value in root.items() if key not in known},
     )
 
 
 def _skeleton_of(root: Mapping[str, Any], source: str) -> Skeleton:
     categories = root.get("categories") or [{}]
+    if not (isinstance(categories, list) and isinstance(categories[0], dict)):
+        raise AnnotationError(f"{source}: categories: expected a list of objects, got {str(categories)[:80]}")
     names = categories[0].get("keypoints")
+    if not isinstance(names, list | None):
+        raise AnnotationError(f"{source}: categories[0].keypoints: expected a list, got {kind_of(names)}")
     if names is None or len(names) == COCO17.num_joints:
         return COCO17
     if len(names) == MVOR10.num_joints:
@@ -279,7 +291,7 @@ def _camera(name: str, entry: Any, source: str) -> Camera:
         model=model,
         image_size=(int(width), int(height)),
         **{key: value_of(entry, key, float, where) for key in ("fx", "fy", "cx", "cy")},
-        distortion=tuple(float(value) for value in entry.get("distortion", ())),
+        distortion=tuple(numbers_of(entry, "distortion", where).tolist()) if "distortion" in entry else (),
         room_from_camera=None if pose is None else array_of(entry, "room_from_camera", (4, 4), where),
         extra={key: value for key, value in entry.items() if key not in known},
     )

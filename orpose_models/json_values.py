@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +19,14 @@ def list_of(root: Mapping[str, Any], key: str, source: str) -> list[Any]:
     return root[key]
 
 
+def mapping_of(root: Mapping[str, Any], key: str, source: str) -> dict[str, Any]:
+    """The object under `key`; an empty one where there is none."""
+    value = root.get(key) or {}
+    if not isinstance(value, dict):
+        raise AnnotationError(f"{source}: {key}: expected an object, got {kind_of(value)}")
+    return value
+
+
 def value_of(entry: Any, key: str, convert: Callable[[Any], Any], where: str) -> Any:
     """The value under `key`, converted."""
     if not isinstance(entry, dict):
@@ -25,9 +34,12 @@ def value_of(entry: Any, key: str, convert: Callable[[Any], Any], where: str) ->
     if entry.get(key) is None:
         raise AnnotationError(f"{where}: {key}: missing")
     try:
-        return convert(entry[key])
-    except (TypeError, ValueError):
-        raise AnnotationError(f"{where}: {key}: unexpected value {entry[key]!r}") from None
+        value = convert(entry[key])
+    except (TypeError, ValueError, OverflowError):
+        value = math.nan
+    if isinstance(value, float) and not math.isfinite(value):
+        raise AnnotationError(f"{where}: {key}: unexpected value {repr(entry[key])[:80]}")
+    return value
 
 
 def scalars_of(
@@ -43,18 +55,24 @@ def scalars_of(
 
 def array_of(entry: Any, key: str, shape: tuple[int, ...], where: str) -> NDArray[np.float64]:
     """The numbers under `key`, all finite, as a read-only array of `shape`."""
-    values = value_of(entry, key, list, where)
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise AnnotationError(f"{where}: {key}: expected numbers, got {str(values)[:80]}") from None
+    array = numbers_of(entry, key, where)
     size = int(np.prod(shape))
     if array.size != size:
         raise AnnotationError(f"{where}: {key}: expected {size} numbers, got {array.size}")
-    if not np.isfinite(array).all():
-        raise AnnotationError(f"{where}: {key}: holds a value that is not finite")
     array = array.reshape(shape)
     array.flags.writeable = False
+    return array
+
+
+def numbers_of(entry: Any, key: str, where: str) -> NDArray[np.float64]:
+    """The numbers under `key`, all finite, however many there are."""
+    values = value_of(entry, key, list, where)
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise AnnotationError(f"{where}: {key}: expected numbers, got {str(values)[:80]}") from None
+    if not np.isfinite(array).all():
+        raise AnnotationError(f"{where}: {key}: holds a value that is not finite")
     return array
 
 

@@ -25,7 +25,7 @@ def write_values(path: Path, values: Mapping[str, float | Interval], label: str)
     are_scales = all(scale is not None for scale in scales)
     places = [float(s) for s in scales if s is not None] if are_scales else [float(i) for i in range(len(scales))]
     heights = _known([v.value if isinstance(v, Interval) else v for v in values.values()])
-    with _figure(path, (6, 4)) as axes:
+    with figure(path, (6, 4)) as axes:
         axes.plot(places, heights, marker="o")
         for place, value in zip(places, values.values(), strict=True):
             if isinstance(value, Interval):
@@ -47,7 +47,7 @@ def write_bars(path: Path, tables: Mapping[str, Table], column: str, label: str,
     """
     rows = list(next(iter(tables.values())))
     width = 0.8 / len(tables)
-    with _figure(path, (max(6.0, 0.6 * len(rows)), 4.5)) as axes:
+    with figure(path, (max(6.0, 0.6 * len(rows)), 4.5)) as axes:
         for number, (name, table) in enumerate(tables.items()):
             heights = _known([table[row][column] for row in rows])
             errors = None if spread is None else _known([table[row][spread] for row in rows])
@@ -60,7 +60,7 @@ def write_bars(path: Path, tables: Mapping[str, Table], column: str, label: str,
 
 def write_precision_recall(path: Path, curves: Mapping[str, NDArray[np.float64]], kind: str) -> None:
     """Interpolated precision `(T, 101)` of each result at overlaps of 0.50 (solid) and 0.75 (dashed)."""
-    with _figure(path, (6, 4.5)) as axes:
+    with figure(path, (6, 4.5)) as axes:
         for number, (name, precision) in enumerate(curves.items()):
             for overlap, (row, style) in CURVES.items():
                 axes.plot(RECALLS, precision[row], style, color=f"C{number % 10}", label=f"{name}, {kind} {overlap}")
@@ -86,7 +86,7 @@ def _known(values: Sequence[float]) -> NDArray[np.float64]:
 
 
 @contextlib.contextmanager
-def _figure(path: Path, size: tuple[float, float]) -> Iterator[Any]:
+def figure(path: Path, size: tuple[float, float]) -> Iterator[Any]:
     """Axes; the file is written at the end."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg

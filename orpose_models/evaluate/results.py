@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from orpose_models.annotations import AnnotationSet
 from orpose_models.errors import InputError
 
 #: One detected person: image_id, bbox [x, y, w, h] px, score, keypoints (51), keypoints_3d (68), ...
@@ -39,6 +40,17 @@ def read_results(path: str | Path, *, need: Sequence[str]) -> list[Result]:
     if not isinstance(results, list):
         raise InputError(f"{path}: expected a COCO results list, got {type(results).__name__}")
     return [_checked(result, need, f"{path}: result {index}") for index, result in enumerate(results)]
+
+
+def check_images(results: Sequence[Result], annotations: AnnotationSet, where: str, labels: Path) -> None:
+    """Raises InputError for the first result of an image that is not labelled."""
+    known = {image.image_id for image in annotations.images}
+    for index, result in enumerate(results):
+        if result["image_id"] not in known:
+            raise InputError(
+                f"{where}: result {index}: image_id {result['image_id']} is not in {labels};"
+                " give `orpose run` the same --annotations, so that it writes the label file's ids"
+            )
 
 
 def _checked(result: Any, need: Sequence[str], where: str) -> Result:

@@ -7,20 +7,32 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 
 from orpose_models.errors import ModelError
 from orpose_models.export.checks import FORBIDDEN
 from orpose_models.export.config import ExportConfig
 from orpose_models.export.half_weights import store_weights_as_float16
 from orpose_models.export.metadata import ModelMetadata
-from orpose_models.export.static_graph import build_static, describe
+from orpose_models.export.static_graph import build_static, describe, grey_image
 from orpose_models.network.heads import KEYPOINT_CELLS
 from orpose_models.network.static_parts import FindPeople, FindPoses
 from orpose_models.network.student import Student
+from orpose_models.runtime.backend_onnxruntime import load
+from orpose_models.runtime.config import RuntimeConfig
 from orpose_models.runtime.models import INPUT_NAME
-from orpose_models.runtime.person_buckets import FOUND_NAMES, PARTS, PARTS_KEY, POSE_INPUT_NAMES, POSE_NAMES, poses_file
+from orpose_models.runtime.person_buckets import (
+    FOUND_NAMES,
+    PARTS,
+    PARTS_KEY,
+    POSE_INPUT_NAMES,
+    POSE_NAMES,
+    BucketBackend,
+    poses_file,
+)
 
 
 def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> ModelMetadata:
@@ -38,11 +50,25 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
     inputs = (pooled, torch.zeros(2, 4))
     graph = _to_onnx(FindPoses(static), inputs, POSE_INPUT_NAMES, POSE_NAMES, ({0: people}, {0: people}))
     _save(graph, poses, metadata.as_properties(), config)
-    width, height = static.image_size
-    image = torch.zeros(1, height, width, 3, dtype=torch.uint8)
-    graph = _to_onnx(FindPeople(static), (image,), (INPUT_NAME,), FOUND_NAMES, None)
+    graph = _to_onnx(FindPeople(static), (grey_image(static),), (INPUT_NAME,), FOUND_NAMES, None)
     _save(graph, path, {**metadata.as_properties(), PARTS_KEY: PARTS}, config)
+    _run_once(path, grey_image(static).numpy())
     return metadata
+
+
+def _run_once(path: Path, image: NDArray[np.uint8]) -> None:
+    """Runs both graphs in ONNX Runtime, the second for one person, whoever that is.
+
+    Raises:
+        ModelError: One does not load, or gives values that are not finite.
+    """
+    backend = load(RuntimeConfig(model=str(path)))
+    assert isinstance(backend, BucketBackend)
+    found = backend.detect({INPUT_NAME: image})
+    poses = backend.pose({"roi_features": found["roi_features"][:1], "person_boxes": found["boxes"][0, :1]})
+    for name, values in {**found, **poses}.items():
+        if not np.isfinite(values).all():
+            raise ModelError(f"{path}: output {name!r} is not finite; were the weights trained?")
 
 
 def _to_onnx(

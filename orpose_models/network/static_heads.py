@@ -30,8 +30,6 @@ class StaticKeypointHead(nn.Module):
     follows is a matrix product along each axis, so the rows of its matrix are put in the order of (parity, place).
     """
 
-    matrix: Tensor
-
     def __init__(self, head: KeypointHead) -> None:
         super().__init__()
         self.convs, self.branches = head.convs, head.branches
@@ -43,12 +41,25 @@ class StaticKeypointHead(nn.Module):
         self.scores = nn.Conv2d(weight.shape[0], 4 * weight.shape[1], 2, padding=1)
         self.scores.weight = nn.Parameter(four.flatten(0, 2).contiguous(), requires_grad=False)
         self.scores.bias = nn.Parameter(bias.repeat_interleave(4), requires_grad=False)
-        self.register_buffer("matrix", _upsampling(KEYPOINT_CELLS + 1).to(weight), persistent=False)
+        self.upsample = _UpsampleParities(KEYPOINT_CELLS + 1)
 
     def forward(self, roi_features: Tensor) -> Tensor:
-        maps = self.scores(self.convs(roi_features)).unflatten(1, (-1, 2, 2))  # N, C, a, b, places, places
-        maps = maps.permute(0, 1, 2, 4, 3, 5).flatten(4).flatten(2, 3) @ self.matrix  # N, C, (a, places), 56
-        return (self.matrix.T @ maps).unflatten(1, (self.branches, NUM_KEYPOINTS))
+        return self.upsample(self.scores(self.convs(roi_features))).unflatten(1, (self.branches, NUM_KEYPOINTS))
+
+
+class _UpsampleParities(nn.Module):
+    """Bilinear x2 of maps kept as (parity, place): `(N, 4 C, S, S)` -> `(N, C, 4 (S - 1), 4 (S - 1))`."""
+
+    matrix: Tensor
+
+    def __init__(self, places: int) -> None:
+        super().__init__()
+        self.register_buffer("matrix", _upsampling(places), persistent=False)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        matrix = self.matrix.to(maps.dtype)
+        maps = maps.unflatten(1, (-1, 2, 2)).permute(0, 1, 2, 4, 3, 5)  # N, C, a, places, b, places
+        return matrix.T @ (maps.flatten(4).flatten(2, 3) @ matrix)
 
 
 def _upsampling(places: int) -> Tensor:

@@ -93,11 +93,11 @@ class StaticStudent(nn.Module):
         if not 1 <= self.max_persons <= self.preset.proposals:
             raise ValueError(f"max_persons: expected 1-{self.preset.proposals}, got {self.max_persons}")
         self.letterbox = StaticLetterbox(frame_size, input_size) if frame_size else None
+        use_static_heads(self.student.heads)
+        fold_batch_norms(self.student)
         use_static_excitation(self.student.pyramid)
         self._read_interleaved_bgr()
         self.candidates = CandidateHead(self.student.rpn.head)
-        use_static_heads(self.student.heads)
-        fold_batch_norms(self.student)
         if float16:
             compute_in_float16(self)
         self.float16 = float16

@@ -9,9 +9,10 @@ from typing import Any
 
 import yaml
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from orpose_models.errors import ConfigError, ModelError
+from orpose_models.files import cannot_be_written, write_atomically
 from orpose_models.network.student import Student, build_student
 
 #: Key and value that mark a safetensors file as ours.
@@ -22,16 +23,26 @@ PRESET_KEY = "orpose.preset"
 def save_weights(student: Student, path: str | Path, card: Mapping[str, Any] | None = None) -> Path:
     """Writes the state dict and, beside it, the card `<name>.yaml` with preset, sha256 and size added.
 
+    The weights come last and by rename: where they are, they are whole and have their card.
+
     Returns:
         The card's path.
+
+    Raises:
+        InputError: A file cannot be written.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {key: value.detach().cpu().contiguous() for key, value in student.state_dict().items()}
-    save_file(tensors, str(path), metadata={FORMAT_KEY: FORMAT, PRESET_KEY: student.preset.name})
-    facts = {"preset": student.preset.name, "sha256": file_sha256(path), "bytes": path.stat().st_size}
+    content = save(tensors, metadata={FORMAT_KEY: FORMAT, PRESET_KEY: student.preset.name})
+    facts = {"preset": student.preset.name, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    text = yaml.safe_dump({**(card or {}), **facts}, sort_keys=False, allow_unicode=True)
     card_path = path.with_suffix(".yaml")
-    card_path.write_text(yaml.safe_dump({**(card or {}), **facts}, sort_keys=False, allow_unicode=True))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_be_written(path, error) from None
+    write_atomically(card_path, text.encode())
+    write_atomically(path, content)
     return card_path
 
 

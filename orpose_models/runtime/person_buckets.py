@@ -16,6 +16,7 @@ from orpose_models.errors import ModelError
 from orpose_models.runtime.models import INPUT_NAME, ModelInfo
 
 #: Marks the first graph in its metadata. Both carry the same model id.
+_POSES_SUFFIX = ".poses.onnx"
 PARTS_KEY, PARTS = "orpose.parts", "people, poses"
 #: What the first graph returns, in order, and the second takes and returns.
 FOUND_NAMES = ("boxes", "scores", "valid", "nms_converged", "roi_features")
@@ -75,7 +76,7 @@ def smallest_bucket(people: int, max_persons: int) -> int:
 
 def poses_file(path: Path) -> Path:
     """The second graph's file: `NAME.poses.onnx` for `NAME.onnx`."""
-    return path.with_suffix(".poses.onnx")
+    return path.with_suffix(_POSES_SUFFIX)
 
 
 def second_graph(metadata: Mapping[str, str], path: Path) -> Path | None:

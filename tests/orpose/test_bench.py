@@ -13,9 +13,9 @@ from orpose.bench import BenchConfig, _figures, all_ratios, ratios
 from orpose.bench_peers import torchvision_step
 from orpose.bench_table import shortened, table
 from orpose.bench_worker import Contestant, Worker
-from orpose.machine import describe_machine, machine_line, peak_memory_mib
 from orpose.main import main
 from orpose_models.errors import BackendError, ModelError
+from orpose_models.machine import describe_machine, machine_line, peak_memory_mib
 from orpose_models.runtime import RuntimeConfig
 
 
@@ -131,6 +131,24 @@ def test_peer_takes_turns(fake_model, tmp_path, capsys):
     assert len(ratio["rounds"]) == 2
     assert ratio["median"] == pytest.approx(peer["stages_ms"]["total"]["median"] / ours["stages_ms"]["total"]["median"])
     assert "torchvision keypointrcnn_resnet50_fpn takes" in capsys.readouterr().out
+
+
+def test_presets_are_exported_and_measured_in_batches_and_parts(tmp_path, monkeypatch, capsys):
+    """With random weights, kept for the next run. The graph of poses is run for 3 people, which takes 4 slots."""
+    pytest.importorskip("onnxscript")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    out = tmp_path / "bench.json"
+    words = ["--presets", "lite", "--sizes", "96x64", "--batches", "2", "--buckets", "--persons", "3", "--roofline"]
+    words += ["--frames", "2", "--warmup", "0", "--rounds", "1", "--json", str(out)]
+    assert main(["bench", *words]) == 0
+    report = json.loads(out.read_text())
+    two, parts = report["contestants"]
+    assert (two["name"], two["batch"], two["persons"], two["input_size"]) == ("lite, onnxruntime", 2, 8, [96, 64])
+    assert (parts["name"], parts["batch"], parts["persons"]) == ("lite, onnxruntime, two graphs", 1, 4)
+    whole, divided = report["roofline"]["models"]
+    assert 2 * divided["gflop"] < whole["gflop"] < 4 * divided["gflop"]  # 2 images with 8 slots, and one with 4
+    assert len(list(tmp_path.rglob("lite_96x64_*.onnx"))) == 3
+    assert "people in view are put in by force" in capsys.readouterr().out
 
 
 def test_absent_peers_are_left_out_by_name(fake_model, monkeypatch, capsys):

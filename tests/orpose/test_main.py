@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import re
 import subprocess
@@ -54,6 +55,26 @@ def fake_command(monkeypatch):
 def test_the_subcommands_return_value_is_the_exit_code(fake_command, returned, code):
     fake_command(lambda args: returned)
     assert command.main(["doctor"]) == code
+
+
+@pytest.mark.parametrize("name", [None, "out/log.jsonl"])
+def test_a_full_disk_is_a_user_error(fake_command, capsys, name):
+    def run(args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+
+    fake_command(run)
+    assert command.main(["doctor"]) == 2
+    advice = "No space left on device; free the disk and run the same command again"
+    assert capsys.readouterr().err == f"orpose doctor: {name or 'output'}: {advice}\n"
+
+
+def test_other_trouble_of_the_system_is_a_defect(fake_command):
+    def run(args):
+        raise OSError(errno.EIO, "Input/output error")
+
+    fake_command(run)
+    with pytest.raises(OSError, match="Input/output error"):
+        command.main(["doctor"])
 
 
 @pytest.mark.parametrize(

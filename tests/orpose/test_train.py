@@ -57,11 +57,12 @@ def test_errors_are_one_line_and_exit_2(config: Path, tmp_path: Path, capsys: py
     out = str(tmp_path / "out")
     assert main(["train", str(tmp_path / "none.yaml"), "--out", out]) == 2
     assert main(["train", str(config), "--out", out, "--resume"]) == 2
+    assert main(["train", str(config), "--out", str(config)]) == 2
     config.write_text(config.read_text().replace("iterations", "iterationz"))
     assert main(["train", str(config), "--out", out]) == 2
     errors = capsys.readouterr().err.splitlines()
-    assert ["none.yaml" in errors[0], "no checkpoint" in errors[1], "iterationz" in errors[2]] == [True] * 3
-    assert len(errors) == 3
+    expected = ("none.yaml", "no checkpoint", "cannot be used (File exists); choose another --out", "iterationz")
+    assert [text in error for text, error in zip(expected, errors, strict=True)] == [True] * 4
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,13 @@ def _broken(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         ),
         (lambda r: r["cameras"]["cam1"].update(fx=-1), "camera cam1: fx, fy: expected focal lengths above 0"),
         (lambda r: r["categories"][0]["keypoints"].pop(), r"categories\[0\].keypoints: expected 17 .* got 16"),
+        (lambda r: r["categories"][0].update(keypoints=17), r"categories\[0\].keypoints: expected a list, got int"),
+        (lambda r: r.update(categories={"1": "person"}), "categories: expected a list of objects, got {'1': 'person'}"),
+        (lambda r: r.update(cameras=[1]), "cameras: expected an object, got list"),
+        (lambda r: r["cameras"]["cam1"].update(cx=float("nan")), "camera cam1: cx: unexpected value nan"),
+        (lambda r: r["cameras"]["cam1"].update(distortion="no"), "camera cam1: distortion: expected numbers"),
+        (lambda r: r["images"][0].update(width=float("inf")), "image 7: width: unexpected value inf"),
+        (lambda r: r["annotations"][0].update(area=float("nan")), "annotation 3: area: unexpected value nan"),
     ],
 )
 def test_errors_name_file_id_and_key(tmp_path: Path, change: Callable, message: str) -> None:

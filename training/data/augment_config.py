@@ -7,6 +7,21 @@ from pydantic import Field, model_validator
 from orpose_models.settings import Settings
 
 Range = tuple[float, float]
+#: Ranges (smallest, largest), and what the smallest may be.
+_LEAST = {
+    "zoom": 0.05,
+    "exposure_stops": -8,
+    "contrast": 0,
+    "saturation": 0,
+    "gamma": 0.05,
+    "blur_sigma": 0,
+    "motion_length": 0,
+    "noise_sd": 0,
+    "jpeg_quality": 1,
+    "cutout_count": 0,
+    "cutout_size": 0,
+    "cut_occlude_half_px": 1,
+}
 
 
 class ScaleChoice(Settings):
@@ -84,10 +99,11 @@ class AugmentConfig(Settings):
         return self
 
     @model_validator(mode="after")
-    def _patch_sizes_rise(self) -> AugmentConfig:
-        low, high = self.cut_occlude_half_px
-        if not 0 < low <= high:
-            raise ValueError(f"cut_occlude_half_px: expected 0 < smallest <= largest, got {[low, high]}")
+    def _ranges_rise(self) -> AugmentConfig:
+        for name, value in self:
+            if name in _LEAST and not _LEAST[name] <= value[0] <= value[1]:
+                expected = f"expected {_LEAST[name]:g} <= smallest <= largest"
+                raise ValueError(f"{name}: {expected}, got {list(value)}")
         return self
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
 
+from orpose_models.errors import ImageError
 from training.data.dataset import Draw, Size, TrainingItem, TrainingSet
 
 
@@ -98,6 +99,11 @@ def make_loader(
         worker_init_fn=_start_worker,
         generator=torch.Generator(),  # its own: the default would take a number from training's generator
     )
+
+
+def of_worker(error: ImageError) -> ImageError:
+    """The error as it was before a worker process put its traceback around it."""
+    return ImageError(str(error).strip().splitlines()[-1].removeprefix(f"{ImageError.__module__}.ImageError: "))
 
 
 def _start_worker(_: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from orpose_models.errors import InputError
+from orpose_models.files import remove_if_possible
 
 #: What a checkpoint tells about its run, and what a run that goes on from it must have in common with it.
 _MUST_MATCH = {
@@ -20,13 +21,22 @@ _MUST_MATCH = {
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Saves tensors, numbers and strings by temporary name and rename: a kill leaves the old file or the new one."""
+    """Saves tensors, numbers and strings by temporary name and rename: a kill leaves the old file or the new one.
+
+    Raises:
+        InputError: it cannot be written; an older checkpoint is still there.
+    """
     temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with temporary.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
+        remove_if_possible(temporary)
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise InputError(f"{path}: cannot be written ({reason}); free the disk, then go on with --resume") from None
 
 
 def read_checkpoint(path: Path, **facts: Any) -> dict[str, Any]:

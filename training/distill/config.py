@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,12 +15,19 @@ from training.data.augment_config import AugmentConfig
 from training.data.dataset import LabelConfig, SourceConfig
 from training.teacher.sspcm import Correction
 
+Pixels = Annotated[int, Field(ge=32)]
+Share = Annotated[float, Field(gt=0, le=1)]
+LossName = Literal[
+    "loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg",
+    "loss_2d_hard", "loss_2d_soft", "loss_3d_hard", "loss_3d_soft",
+]  # fmt: skip
+
 
 class StageConfig(Settings):
     """A part of the run with its own image size: train small first, finish large."""
 
     until: float = Field(gt=0, le=1, description="the stage ends at this share of the run's budget")
-    size: tuple[int, int] = Field(description="width and height of the network's input, px")
+    size: tuple[Pixels, Pixels] = Field(description="width and height of the network's input, px")
     batch_size: int = Field(ge=1, description="images an iteration, of all processes together")
 
 
@@ -31,7 +38,7 @@ class OptimizerConfig(Settings):
     lr: float = Field(1e-3, gt=0, description="peak learning rate")
     schedule: Literal["cosine", "step"] = Field("cosine", description="cosine to zero, or x0.1 at each milestone")
     warmup: float = Field(0.03, ge=0, lt=1, description="share over which the rate rises linearly from 1 % of the peak")
-    milestones: tuple[float, ...] = Field((0.7, 0.8, 0.9), description="shares at which `step` multiplies by 0.1")
+    milestones: tuple[Share, ...] = Field((0.7, 0.8, 0.9), description="shares at which `step` multiplies by 0.1")
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
     weight_decay: float = Field(1e-2, ge=0, description="on convolution and linear weights only")
     clip_norm: float = Field(10.0, gt=0, description="largest gradient norm; larger ones are scaled down")
@@ -42,7 +49,9 @@ class ValidationConfig(Settings):
 
     sources: tuple[SourceConfig, ...] = Field((), description="label files; other recordings than the training ones")
     every_minutes: float = Field(20.0, gt=0, description="minutes between validations")
-    downsample: tuple[float, ...] = Field((1.0, 12.0), description="privacy downsampling factors to validate at")
+    downsample: tuple[Annotated[float, Field(ge=1, le=12)], ...] = Field(
+        (1.0, 12.0), description="privacy downsampling factors to validate at"
+    )
 
 
 class InteractiveConfig(Settings):
@@ -90,7 +99,9 @@ class TrainConfig(Settings):
     lifter_iterations: int = Field(
         0, ge=0, description="after training, fit the lifters alone for so many batches of 256 people; 0: not"
     )
-    loss_weights: dict[str, float] = Field({}, description="factors of single losses; 1 where not named (the paper's)")
+    loss_weights: dict[LossName, Annotated[float, Field(ge=0)]] = Field(
+        {}, description="factors of single losses; 1 where not named (the paper's)"
+    )
     validation: ValidationConfig = ValidationConfig()
     num_workers: int = Field(1, ge=0, description="processes that prepare batches, for each training process")
     threads: int = Field(2, ge=1, description="threads of torch in each process")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ class RunLog:
         self.events = _open_events(out / "tensorboard", first_iteration) if tensorboard and active else None
         if active:
             lines = self.path.read_text().splitlines() if self.path.is_file() else []
-            kept = [line for line in lines if json.loads(line)["iteration"] <= first_iteration]
+            kept = [line for line in lines if _iteration_of(line) <= first_iteration]
             self.path.write_text("".join(line + "\n" for line in kept))
 
     def state(self) -> dict[str, Any]:
@@ -56,6 +57,14 @@ class RunLog:
                 if isinstance(value, int | float) and name != "iteration":
                     self.events.add_scalar(name, value, line["iteration"])
             self.events.flush()
+
+
+def _iteration_of(line: str) -> float:
+    """Infinity for the rest of a line that was being written when the disk was full or the power failed."""
+    try:
+        return json.loads(line)["iteration"]
+    except (ValueError, KeyError, TypeError):
+        return math.inf
 
 
 def _open_events(folder: Path, first_iteration: int) -> Any:

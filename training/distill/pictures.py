@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from orpose_models.files import write_atomically
 from orpose_models.skeleton import COCO17
 from training.data.sample import Sample
 
@@ -40,7 +42,8 @@ def write_sheet(path: Path, images: Sequence[NDArray[np.uint8]], columns: int = 
     blank = np.zeros_like(images[0])
     rows = [list(images[i : i + columns]) for i in range(0, len(images), columns)]
     rows[-1] += [blank] * (columns - len(rows[-1]))
-    cv2.imwrite(str(path), np.vstack([np.hstack(row) for row in rows]))
+    _, encoded = cv2.imencode(".png", np.vstack([np.hstack(row) for row in rows]))
+    write_atomically(path, encoded.tobytes())
 
 
 def write_curves(path: Path, log: Path) -> None:
@@ -48,7 +51,7 @@ def write_curves(path: Path, log: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     steps = [line for line in lines if "loss" in line]
     validations = [line for line in lines if "validation" in line]
     figure = Figure(figsize=(15, 4.5))
@@ -74,4 +77,6 @@ def write_curves(path: Path, log: Path) -> None:
         if axes.get_legend_handles_labels()[0]:
             axes.legend(fontsize=7)
     figure.tight_layout()
-    figure.savefig(path, dpi=80)
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=80)
+    write_atomically(path, picture.getvalue())

@@ -22,10 +22,10 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from orpose_models.errors import ConfigError, OrposeError
+from orpose_models.errors import ConfigError, ImageError, InputError, OrposeError
 from orpose_models.network.student import Student
 from training.data.dataset import Item, TrainingSet, read_items, readable
-from training.data.loader import Batch, BatchShape, EndlessBatches, make_loader
+from training.data.loader import Batch, BatchShape, EndlessBatches, make_loader, of_worker
 from training.distill import processes
 from training.distill.checkpoint import read_checkpoint, source_commit, write_checkpoint
 from training.distill.config import TrainConfig
@@ -52,7 +52,7 @@ class Trainer:
         self.rank, self.world_size = processes.rank(), processes.world_size()
         _check_processes(config, self.world_size)
         self.device = processes.choose_device(config.device)
-        out.mkdir(parents=True, exist_ok=True)
+        _make_folder(out)
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed + self.rank)
         self.dataset = self._training_set()
@@ -182,6 +182,8 @@ class Trainer:
                 if self.stop_signal is None:
                     raise
                 return
+            except ImageError as error:
+                raise of_worker(error) from None
             yield batch, time.monotonic() - started
 
     def _shape_of(self, batch_index: int) -> BatchShape:
@@ -282,6 +284,13 @@ class Trainer:
 
 
 _BAR = "{l_bar}{bar}| {elapsed} {postfix}"
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be used ({error.strerror}); choose another --out") from None
 
 
 def _check_processes(config: TrainConfig, world_size: int) -> None:

@@ -1,4 +1,4 @@
-"""`python -m training.reproduce CONFIG.yaml`: runs the steps that are not done, then writes the tables.
+"""`python -m training.reproduce CONFIG.yaml`: runs the steps that are not done, then writes tables.md and plots.
 
 Progress is each command's own; a step that fails ends the run with that command's exit code.
 """
@@ -15,13 +15,13 @@ from orpose_models.files import write_atomically
 from orpose_models.settings import build_settings, read_yaml_mapping
 from training.reproduce.config import ReproduceConfig
 from training.reproduce.steps import Step, all_steps
-from training.reproduce.tables import markdown
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m training.reproduce", description=__doc__)
     parser.add_argument("config", type=Path, help="YAML file (training/configs/reproduce.yaml)")
     parser.add_argument("--plan", action="store_true", help="only print the commands that are left")
+    parser.add_argument("--tables", action="store_true", help="only write the tables and plots of what is finished")
     args = parser.parse_args()
     try:
         config = build_settings(ReproduceConfig, read_yaml_mapping(args.config), str(args.config))
@@ -30,16 +30,14 @@ def main() -> int:
             for step in left:
                 print("orpose", *step.command)
             return 0
-        for number, step in enumerate(left, 1):
+        for number, step in enumerate([] if args.tables else left, 1):
             code = _run(step, f"[{number}/{len(left)}]")
             if code != 0:
                 return code
-        tables = config.runs / "tables.md"
-        write_atomically(tables, markdown(config).encode())
+        _write_tables(config, args.config)
     except OrposeError as error:
         print(f"reproduce: error: {error}", file=sys.stderr)
         return 2
-    print(f"written to {tables}")
     return 0
 
 
@@ -47,6 +45,19 @@ def _run(step: Step, place: str) -> int:
     print(place, "orpose", *step.command, flush=True)
     step.product.parent.mkdir(parents=True, exist_ok=True)
     return subprocess.run([sys.executable, "-m", "orpose", *step.command]).returncode
+
+
+def _write_tables(config: ReproduceConfig, path: Path) -> None:
+    from training.reproduce.page import page
+    from training.reproduce.plots import write_plots
+
+    config.runs.mkdir(parents=True, exist_ok=True)
+    pictures = write_plots(config, config.runs)
+    tables = config.runs / "tables.md"
+    command = ["python", "-m", "training.reproduce", str(path)]
+    write_atomically(tables, page(config, command, pictures).encode())
+    for written in (tables, *pictures):
+        print(f"wrote {written}")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from orpose_models.evaluate.resample import ResampleSettings
 from orpose_models.settings import Settings
+
+#: Folder of each split of SynthOR, as the training configs name them.
+FOLDERS = {
+    "everyday_train": "everyday",
+    "everyday_validation": "everyday_val",
+    "or_unlabelled": "or_unlabelled",
+    "or_test": "or_test",
+}
+#: Intervals of tables and claims: whole scenes are drawn, for a scene's views show the same people.
+RESAMPLING = ResampleSettings(resample="sequence")
 
 
 class ReproduceConfig(Settings):
@@ -33,3 +44,13 @@ class ReproduceConfig(Settings):
     distilled: tuple[str, ...] = Field(description="training configs of the distilled students")
     ablation: tuple[str, ...] = Field((), description="those of them in the table of branches and labels, at 1x")
     sspcm: tuple[str, ...] = Field((), description="those of them in the table of SSPCM's filter and Cut-Occlude")
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> ReproduceConfig:
+        if set(self.images) != set(FOLDERS):
+            raise ValueError(f"images: expected {', '.join(FOLDERS)}, got {', '.join(self.images)}")
+        networks = (self.undistilled, self.teacher, *self.distilled)
+        for name in (*self.ablation, *self.sspcm):
+            if name not in networks:
+                raise ValueError(f"ablation, sspcm: {name} is not one of: {', '.join(networks)}")
+        return self

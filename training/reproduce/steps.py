@@ -8,15 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.reproduce.config import ReproduceConfig
+from orpose_models.runtime.config import RuntimeConfig
+from training.reproduce.config import FOLDERS, RESAMPLING, ReproduceConfig
 
-#: Folder of each split of SynthOR, as the training configs name them.
-FOLDERS = {
-    "everyday_train": "everyday",
-    "everyday_validation": "everyday_val",
-    "or_unlabelled": "or_unlabelled",
-    "or_test": "or_test",
-}
 PROTOCOLS = ("coco-bbox", "coco-keypoints", "mpjpe")
 
 
@@ -57,6 +51,16 @@ def metrics_path(config: ReproduceConfig, name: str, protocol: str) -> Path:
     return config.runs / name / f"{protocol}.json"
 
 
+def results_path(config: ReproduceConfig, name: str, scale: float) -> Path:
+    """Where the results of a network at a downsampling factor are."""
+    return config.runs / name / scale_name(scale) / "results.json"
+
+
+def labels_path(config: ReproduceConfig) -> Path:
+    """The labels that all networks are tested on."""
+    return config.data / FOLDERS["or_test"] / "annotations.json"
+
+
 def _synth(config: ReproduceConfig, split: str) -> Step:
     out = config.data / FOLDERS[split]
     images = str(config.images[split])
@@ -68,10 +72,6 @@ def _train(config: ReproduceConfig, name: str) -> Step:
     out = config.runs / name
     arguments = ("train", str(config.configs / f"{name}.yaml"), "--out", str(out))
     return Step(arguments, out / "weights.safetensors", out / "checkpoint.pt")
-
-
-def _test_set(config: ReproduceConfig) -> Path:
-    return config.data / FOLDERS["or_test"] / "annotations.json"
 
 
 def _pseudo_label(config: ReproduceConfig, folder: str) -> Step:
@@ -87,37 +87,33 @@ def _test_student(config: ReproduceConfig, name: str) -> list[Step]:
     model = folder / f"{name}.onnx"
     weights = str(folder / "weights.safetensors")
     steps = [Step(("export", "--model", weights, "--size", config.input_size, "--out", str(model)), model)]
-    test_set = _test_set(config)
+    test_set = labels_path(config)
     for scale in config.scales:
-        out = folder / scale_name(scale)
-        options = ("--model", str(model), "--downsample", f"{scale:g}", "--out", str(out))
+        results = results_path(config, name, scale)
+        options = ("--model", str(model), "--downsample", f"{scale:g}", "--out", str(results.parent))
         arguments = ("run", str(test_set.parent / "images"), "--annotations", str(test_set), *options)
-        steps.append(Step(arguments, out / "results.json"))
+        steps.append(Step(arguments, results))
     return steps + _evaluate(config, name)
 
 
 def _test_teacher(config: ReproduceConfig) -> list[Step]:
     steps = []
     for scale in config.scales:
-        out = config.runs / config.teacher / scale_name(scale)
-        options = (
-            "--teacher",
-            str(config.teacher_stages),
-            "--downsample",
-            f"{scale:g}",
-            "--results",
-            "--out",
-            str(out),
-        )
-        steps.append(Step(("pseudo-label", str(_test_set(config)), *options), out / "results.json"))
+        results = results_path(config, config.teacher, scale)
+        # average precision also counts people of whom a network is not sure: the teacher's as a student's
+        least = f"{RuntimeConfig().min_score:g}"
+        options = ("--downsample", f"{scale:g}", "--box-threshold", least, "--results", "--out", str(results.parent))
+        arguments = ("pseudo-label", str(labels_path(config)), "--teacher", str(config.teacher_stages), *options)
+        steps.append(Step(arguments, results))
     return steps + _evaluate(config, config.teacher)
 
 
 def _evaluate(config: ReproduceConfig, name: str) -> list[Step]:
-    results = [f"{scale_name(s)}={config.runs / name / scale_name(s) / 'results.json'}" for s in config.scales]
+    results = [f"{scale_name(s)}={results_path(config, name, s)}" for s in config.scales]
     steps = []
     for protocol in PROTOCOLS:
         out = metrics_path(config, name, protocol)
-        arguments = ("evaluate", "--protocol", protocol, "--annotations", str(_test_set(config)), "--results", *results)
-        steps.append(Step((*arguments, "--intervals", "--json", str(out)), out))
+        files = ("--annotations", str(labels_path(config)), "--results", *results, "--json", str(out))
+        options = ("--intervals", "--resample", RESAMPLING.resample)
+        steps.append(Step(("evaluate", "--protocol", protocol, *files, *options), out))
     return steps

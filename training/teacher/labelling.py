@@ -22,7 +22,7 @@ from tqdm import tqdm
 from orpose_models.annotations import AnnotationSet, LabelledImage, PersonLabel, annotations_to_dict
 from orpose_models.bulk import map_items, usable_cpus
 from orpose_models.errors import ConfigError, ImageError, InputError
-from orpose_models.files import remove_temporaries, write_atomically
+from orpose_models.files import cannot_be_written, remove_if_possible, remove_temporaries, write_atomically
 from orpose_models.network.weights import file_sha256
 from orpose_models.runtime.images import decode_image, to_bgr8
 from training.data.privacy import down_and_up
@@ -213,9 +213,11 @@ class _Counts:
 
 
 def merge(out: Path, batches: int, listing: Listing, header: AnnotationSet, aside: set[str]) -> Summary:
-    """Joins the shards into `annotations.json` and, of the recordings `aside`, `validation.json`."""
+    """Joins the shards into `annotations.json` and, of the recordings `aside`, `validation.json`.
+
+    `annotations.json` comes last: where it is, the run is whole.
+    """
     counts = _Counts()
-    _write_joined(out, TRAINING, batches, header, lambda sequence: sequence not in aside, counts)
     if aside:
         _write_joined(out, VALIDATION, batches, header, lambda sequence: sequence in aside, counts)
     else:
@@ -225,6 +227,7 @@ def merge(out: Path, batches: int, listing: Listing, header: AnnotationSet, asid
         unreadable += [(name, reason) for name, reason in shard["unreadable"]]
     lines = "".join(f"{name}: {reason}\n" for name, reason in unreadable)
     write_atomically(out / UNREADABLE, lines.encode())
+    _write_joined(out, TRAINING, batches, header, lambda sequence: sequence not in aside, counts)
     images, people = counts.images, counts.people
     if not sum(images.values()):
         raise InputError(f"{out}: none of {len(unreadable)} images is readable; {lines.splitlines()[0]}")
@@ -247,14 +250,20 @@ def _write_joined(
     """One label file, read from the shards twice: for its images and for its people."""
     top = {k: v for k, v in annotations_to_dict(header).items() if k not in ("images", "annotations")}
     temporary = out / f".{name}.part"
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(top, separators=(",", ":"))[:-1] + ',"images":[')
-        images = (image for shard in _shards(out, batches) for image in shard["images"] if wanted(image["sequence"]))
-        counts.images[name] = _write_list(file, images)
-        file.write('],"annotations":[')
-        _write_list(file, _counted(_people(out, batches, wanted), counts))
-        file.write("]}")
-    os.replace(temporary, out / name)
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(top, separators=(",", ":"))[:-1] + ',"images":[')
+            images = (
+                image for shard in _shards(out, batches) for image in shard["images"] if wanted(image["sequence"])
+            )
+            counts.images[name] = _write_list(file, images)
+            file.write('],"annotations":[')
+            _write_list(file, _counted(_people(out, batches, wanted), counts))
+            file.write("]}")
+        os.replace(temporary, out / name)
+    except OSError as error:
+        remove_if_possible(temporary)
+        raise cannot_be_written(out / name, error) from None
 
 
 def _people(out: Path, batches: int, wanted: Callable[[str], bool]) -> Iterator[dict[str, Any]]:

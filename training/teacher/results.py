@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orpose_models.annotations import LabelledImage, PersonLabel, annotations_from_dict
-from orpose_models.files import temporary_path
+from orpose_models.files import cannot_be_written, remove_if_possible, temporary_path
 from orpose_models.runtime.results import entries_from_persons
 from orpose_models.runtime.types import Person
 from orpose_models.skeleton import h36m17_scores_from_coco17
@@ -25,12 +25,16 @@ def write_teacher_results(run: Path, batches: int) -> Path:
     """
     path = run / RESULTS
     temporary = temporary_path(path)
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write("[\n")
-        for number, entry in enumerate(_entries(run, batches)):
-            file.write((",\n" if number else "") + json.dumps(entry, separators=(",", ":"), allow_nan=False))
-        file.write("\n]\n")
-    os.replace(temporary, path)
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write("[\n")
+            for number, entry in enumerate(_entries(run, batches)):
+                file.write((",\n" if number else "") + json.dumps(entry, separators=(",", ":"), allow_nan=False))
+            file.write("\n]\n")
+        os.replace(temporary, path)
+    except OSError as error:
+        remove_if_possible(temporary)
+        raise cannot_be_written(path, error) from None
     return path
 
 

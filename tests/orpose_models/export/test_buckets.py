@@ -70,7 +70,7 @@ def load(backend: str, path: Path) -> BucketBackend:
     return loaded
 
 
-@pytest.mark.parametrize("values", [{"batch": 2}, {"precision": "fp16"}])
+@pytest.mark.parametrize("values", [{"batch": 2}, {"precision": "fp16"}, {"frame_size": "320x240"}])
 def test_other_forms_are_refused(values: dict) -> None:
-    with pytest.raises(ConfigError, match="--buckets is for --format onnx in fp32 with --batch 1"):
+    with pytest.raises(ConfigError, match="--buckets is for --format onnx in fp32 with --batch 1 and"):
         build_settings(ExportConfig, {"buckets": True, **values}, "export")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 from torchvision.models.detection.rpn import RPNHead
+from torchvision.models.mobilenetv3 import InvertedResidual, InvertedResidualConfig
 from torchvision.ops.misc import SqueezeExcitation
 
 from orpose_models.network.heads import BoxHead, KeypointHead
@@ -15,6 +16,7 @@ from orpose_models.network.lifter import Lifter
 from orpose_models.network.presets import LITE
 from orpose_models.network.static_excitation import use_static_excitation
 from orpose_models.network.static_heads import StaticKeypointHead, StaticLifter, _read_channels_last
+from orpose_models.network.static_layers import fold_batch_norms
 from orpose_models.network.static_proposals import CandidateHead, best_of_levels, rows_of
 
 SMALL = LITE.model_copy(update={"fpn_channels": 8, "keypoint_head_width": 8, "keypoint_head_layers": 1})
@@ -59,11 +61,15 @@ def test_box_head_reads_channels_last(norm: bool) -> None:
 
 @pytest.mark.parametrize("channels", [24, 32])  # 32 is whole blocks of 16
 def test_excitation(channels: int) -> None:
-    layers = lively(nn.Sequential(nn.Sequential(SqueezeExcitation(channels, 8, scale_activation=nn.Hardsigmoid))))
-    maps = torch.randn(2, channels, 6, 9, dtype=torch.float64)
+    """An inverted residual of MobileNetV3 whose BatchNorms are folded."""
+    config = InvertedResidualConfig(8, 3, channels, 16, True, "HS", 1, 1, 1.0)
+    layers = nn.Sequential(lively(InvertedResidual(config, nn.BatchNorm2d)))
+    maps = torch.randn(2, 8, 6, 9, dtype=torch.float64)
     expected = layers(maps)
+    fold_batch_norms(layers)
     use_static_excitation(layers)
     assert not any(isinstance(module, SqueezeExcitation) for module in layers.modules())
+    assert layers[0].block[1][0].out_channels == 32
     torch.testing.assert_close(layers(maps), expected, rtol=0, atol=1e-12)
 
 

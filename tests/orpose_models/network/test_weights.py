@@ -7,7 +7,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from orpose_models.errors import ModelError
+from orpose_models.errors import InputError, ModelError
 from orpose_models.network import Student, build_student, load_student, save_weights
 from orpose_models.network.weights import FORMAT_KEY, PRESET_KEY, file_sha256
 
@@ -103,3 +103,23 @@ def test_files_that_do_not_fit_are_refused_in_one_line(saved: Path, tmp_path: Pa
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"gone\.safetensors: no such weight file"):
         load_student(tmp_path / "gone.safetensors")
+
+
+def test_weights_that_are_there_are_whole_and_have_their_card(
+    tmp_path: Path, student: Student, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(path: Path, content: bytes) -> None:
+        if path.suffix == ".safetensors":
+            raise KeyboardInterrupt
+        path.write_bytes(content)
+
+    monkeypatch.setattr("orpose_models.network.weights.write_atomically", killed)
+    with pytest.raises(KeyboardInterrupt):
+        save_weights(student, tmp_path / "a.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.yaml"]
+
+
+def test_weights_that_cannot_be_written(tmp_path: Path, student: Student) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be written"):
+        save_weights(student, tmp_path / "file/a.safetensors")

@@ -142,5 +142,5 @@ def test_rotation_by_a_deviation() -> None:
 
 
 def test_patch_sizes_must_rise() -> None:
-    with pytest.raises(ConfigError, match="cut_occlude_half_px: expected 0 < smallest <= largest, got \\[19, 10\\]"):
+    with pytest.raises(ConfigError, match="cut_occlude_half_px: expected 1 <= smallest <= largest, got \\[19, 10\\]"):
         build_settings(AugmentConfig, {"cut_occlude_half_px": (19, 10)}, "a.yaml")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from torch._utils import ExceptionWrapper
 
-from training.data.loader import BatchShape, EndlessBatches
+from orpose_models.errors import ImageError
+from training.data.loader import BatchShape, EndlessBatches, of_worker
 
 SMALL, LARGE = BatchShape((32, 24), 3), BatchShape((64, 48), 2)
 
@@ -41,3 +43,14 @@ def test_two_processes_share_what_one_would_see() -> None:
 def test_seeds_differ() -> None:
     first, second = (next(iter(EndlessBatches(50, seed, lambda _: SMALL, 0, 0))) for seed in (0, 1))
     assert [d.index for d in first] != [d.index for d in second]
+
+
+def test_an_error_of_a_worker_process_is_one_line() -> None:
+    error = ImageError("20 images in a row cannot be read, the last one: a.png: missing")
+    try:
+        raise error
+    except ImageError:
+        wrapped = ExceptionWrapper(where="in DataLoader worker process 0")
+    with pytest.raises(ImageError, match="Caught ImageError in DataLoader worker process 0") as caught:
+        wrapped.reraise()
+    assert str(of_worker(caught.value)) == str(of_worker(error)) == str(error)

@@ -134,13 +134,15 @@ def test_overrides(tmp_path: Path) -> None:
 
 def test_a_base_is_merged_and_its_lists_replaced(tmp_path: Path) -> None:
     (tmp_path / "base").mkdir()
-    (tmp_path / "base/root.yaml").write_text(GOOD + "optimizer: {lr: 0.5, momentum: 0.5}\nloss_weights: {a: 1}\n")
+    (tmp_path / "base/root.yaml").write_text(
+        GOOD + "optimizer: {lr: 0.5, momentum: 0.5}\nloss_weights: {loss_2d_hard: 2}\n"
+    )
     (tmp_path / "middle.yaml").write_text("base: base/root.yaml\noptimizer: {lr: 0.25}\nseed: 3\n")
     (tmp_path / "run.yaml").write_text("base: middle.yaml\nname: b\nsources: [{annotations: other.json}]\n")
     config = read_config(tmp_path / "run.yaml")
     assert (config.name, config.seed, config.optimizer.lr, config.optimizer.momentum) == ("b", 3, 0.25, 0.5)
     assert [str(source.annotations) for source in config.sources] == ["other.json"]
-    assert config.loss_weights == {"a": 1}
+    assert config.loss_weights == {"loss_2d_hard": 2}
 
 
 def test_a_base_that_leads_back_or_is_missing(tmp_path: Path) -> None:
@@ -165,6 +167,16 @@ def test_a_base_that_leads_back_or_is_missing(tmp_path: Path) -> None:
         ("name: a", "name: a\ntrained_labels: soft", "preset lite has two branches; lite_single has one"),
         ("name: a", "name: a\nprecision: fp16", "fp16 is for device cuda"),
         ("name: a", "name: a\ndevice: tpu", "device"),
+        ("name: a", "name: a\nloss_weights: {loss_2d_hart: 2}", "loss_weights.loss_2d_hart"),
+        ("name: a", "name: a\nvalidation: {downsample: [0.5]}", r"validation.downsample.0: got 0.5"),
+        ("name: a", "name: a\noptimizer: {milestones: [7000]}", r"optimizer.milestones.0: got 7000"),
+        (
+            "name: a",
+            "name: a\naugment: {zoom: [0, 2]}",
+            r"zoom: expected 0.05 <= smallest <= largest, got \[0.0, 2.0\]",
+        ),
+        ("name: a", "name: a\naugment: {noise_sd: [5, 1]}", "noise_sd: expected 0 <= smallest <= largest"),
+        ("size: [320, 240]", "size: [0, 240]", r"stages.0.size.0: got 0"),
     ],
 )
 def test_errors(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import pickle
 import sys
@@ -103,6 +104,25 @@ def test_a_foreign_checkpoint_is_refused_and_not_executed(
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("failed writing\n x")]
+)
+def test_a_full_disk_leaves_the_older_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    write_checkpoint(tmp_path / "c.pt", STATE)
+
+    def fail(_: object, file: Any) -> None:
+        file.write(b"half")
+        raise error
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(InputError, match=r"c\.pt: cannot be written \((No space|failed writing).*go on with --resume$"):
+        write_checkpoint(tmp_path / "c.pt", STATE)
+    assert [path.name for path in tmp_path.iterdir()] == ["c.pt"]
+    assert read_checkpoint(tmp_path / "c.pt").keys() == STATE.keys()
+
+
 def test_missing_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no checkpoint to resume from"):
         read_checkpoint(tmp_path / "c.pt")
@@ -117,6 +137,12 @@ def test_log_averages_and_forgets_what_will_be_done_again(tmp_path: Path) -> Non
     assert [json.loads(line)["loss"] for line in log.path.read_text().splitlines()] == [2.0, 6.0]
     RunLog(tmp_path, 3)
     assert [json.loads(line)["iteration"] for line in log.path.read_text().splitlines()] == [2]
+
+
+def test_a_line_that_was_cut_off_is_forgotten(tmp_path: Path) -> None:
+    whole = json.dumps({"iteration": 1, "loss": 2.0})
+    (tmp_path / "log.jsonl").write_text(f'{whole}\n{{"iteration": 2, "lo')
+    assert RunLog(tmp_path, 2).path.read_text() == f"{whole}\n"
 
 
 def test_a_log_that_is_not_active_writes_nothing(tmp_path: Path) -> None:
@@ -159,7 +185,7 @@ def test_float16_scales_gradients_and_skips_what_overflows(scale: float, finite:
 
     config = TrainConfig.model_validate({
         "name": "a", "sources": [{"annotations": "a"}], "iterations": 1, "channels_last": False,
-        "stages": [{"until": 1, "size": (8, 8), "batch_size": 1}], "optimizer": {"name": "sgd", "weight_decay": 0},
+        "stages": [{"until": 1, "size": (32, 32), "batch_size": 1}], "optimizer": {"name": "sgd", "weight_decay": 0},
     }).model_copy(update={"precision": "fp16"})  # fmt: skip
     network, batch = Network(), Batch(torch.zeros(1, 3, 8, 8, dtype=torch.uint8), [{}], [])
     scaler, optimizer = make_scaler(config), make_optimizer(network, config.optimizer)

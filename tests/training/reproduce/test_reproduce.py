@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from orpose.main import build_parser
-from orpose_models.errors import InputError
+from orpose_models.errors import ConfigError
+from orpose_models.runtime.config import RuntimeConfig
 from orpose_models.settings import build_settings, read_yaml_mapping
 from training.reproduce import __main__ as command
 from training.reproduce.config import ReproduceConfig
-from training.reproduce.steps import PROTOCOLS, all_steps, metrics_path
-from training.reproduce.tables import markdown
+from training.reproduce.steps import all_steps
 
 ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = ROOT / "training/configs/reproduce.yaml"
@@ -25,20 +25,9 @@ SMALL = {
 }
 
 
-def small(folder: Path) -> ReproduceConfig:
-    values = {**SMALL, "data": str(folder / "data"), "runs": str(folder / "runs")}
+def small(folder: Path, **changes: object) -> ReproduceConfig:
+    values = {**SMALL, "data": str(folder / "data"), "runs": str(folder / "runs"), **changes}
     return build_settings(ReproduceConfig, values, "small.yaml")
-
-
-def write_metrics(config: ReproduceConfig, name: str, ap: float) -> None:
-    for protocol in PROTOCOLS:
-        metric = "mpjpe_mm" if protocol == "mpjpe" else "AP"
-        value = 100 * ap if protocol == "mpjpe" else ap
-        interval = {"value": value, "low": value * 0.9, "high": value * 1.1}
-        run = {"metrics": {metric: value}, "intervals": {metric: interval}}
-        path = metrics_path(config, name, protocol)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"runs": {"1x": run, "12x": run}}))
 
 
 def test_every_command_of_the_shipped_reproduction_is_one_that_orpose_takes_and_names_files_that_are_there():
@@ -94,22 +83,22 @@ def test_done_steps_are_left_out_and_a_failure_ends_the_run(tmp_path, monkeypatc
     assert " ".join(second.arguments) in plan
 
 
-def test_tables_show_each_network_by_scale(tmp_path):
-    config = small(tmp_path)
-    for ap, name in (
-        (0.1, config.teacher),
-        (0.2, config.undistilled),
-        (0.3, "orpose_all"),
-        (0.4, "orpose_single_soft"),
-    ):
-        write_metrics(config, name, ap)
-    text = markdown(config)
-    assert "| undistilled | 20.0 / 20.0 (18.0 to 22.0) / 20 | 20.0 / 20.0 (18.0 to 22.0) / 20 |" in text
-    assert "| orpose_single_soft | 40.0 / 40.0 (36.0 to 44.0) / 40 |" in text
-    assert text.count("| orpose_all |") == 1
+def test_the_teacher_is_tested_with_all_the_people_that_a_student_is(tmp_path):
+    """Average precision also counts people of whom a network is not sure."""
+    labelling = [step.arguments for step in all_steps(small(tmp_path)) if "--results" in step.arguments]
+    labelling = [arguments for arguments in labelling if arguments[0] == "pseudo-label"]
+    least = {arguments[arguments.index("--box-threshold") + 1] for arguments in labelling}
+    assert (len(labelling), least) == (2, {f"{RuntimeConfig().min_score:g}"})
 
 
-def test_missing_metrics_are_named(tmp_path):
-    config = small(tmp_path)
-    with pytest.raises(InputError, match=r"coco-bbox.json: no metrics"):
-        markdown(config)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ablation": ["orpose_fixed_1x"]}, "ablation, sspcm: orpose_fixed_1x is not one of: undistilled, "),
+        ({"sspcm": ["orpose_all", "none"]}, "ablation, sspcm: none is not one of"),
+        ({"images": {"or_test": 3}}, "images: expected everyday_train, everyday_validation, or_unlabelled, or_test"),
+    ],
+)
+def test_names_that_are_not_there_are_told_before_anything_runs(tmp_path, change, message):
+    with pytest.raises(ConfigError, match=message):
+        small(tmp_path, **change)

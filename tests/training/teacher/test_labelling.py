@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import shutil
 import threading
 import time
 import warnings
@@ -15,7 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
-from orpose_models.annotations import read_annotations
+from orpose_models.annotations import AnnotationSet, read_annotations
 from orpose_models.bulk import map_items
 from orpose_models.errors import ConfigError, InputError
 from training.data.augment_config import NO_AUGMENTATION
@@ -23,6 +25,7 @@ from training.data.dataset import Draw, LabelConfig, SourceConfig, TrainingSet, 
 from training.teacher import labelling
 from training.teacher.config import LabellingConfig
 from training.teacher.contact_sheet import write_contact_sheet
+from training.teacher.frames import read_listing
 from training.teacher.labelling import label_images
 
 BATCH = LabellingConfig(batch=2)
@@ -198,6 +201,35 @@ def test_a_damaged_shard_is_named(pictures, teacher, run, tmp_path):
     (out / "shards/0000001.json").write_text('{"images": [')
     with pytest.raises(InputError, match=r"0000001.json: not a readable shard .*remove it"):
         label_images([pictures / "b"], teacher, BATCH, out)
+
+
+def test_the_label_file_comes_last(run, monkeypatch):
+    """Whoever finds it finds a whole run: validation.json and the list of unreadable images are there."""
+    out, write, order = run.parent / "again", labelling._write_joined, []
+    shutil.copytree(run, out)
+
+    def note(folder: Path, name: str, *rest: Any) -> None:
+        order.append((name, (folder / labelling.UNREADABLE).exists()))
+        write(folder, name, *rest)
+
+    (out / labelling.UNREADABLE).unlink()
+    monkeypatch.setattr(labelling, "_write_joined", note)
+    labelling.merge(out, 4, read_listing(out), AnnotationSet((), ()), {"or/b"})
+    assert order == [("validation.json", False), ("annotations.json", True)]
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing_half(run, monkeypatch):
+    out = run.parent / "full"
+    shutil.copytree(run, out)
+    before = sorted(path.name for path in out.iterdir())
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(labelling.os, "replace", full)
+    with pytest.raises(InputError, match=r"cannot be written \(No space left on device\); free the disk"):
+        labelling._write_joined(out, "annotations.json", 4, AnnotationSet((), ()), lambda _: True, labelling._Counts())
+    assert sorted(path.name for path in out.iterdir()) == before
 
 
 @contextlib.contextmanager
