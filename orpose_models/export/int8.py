@@ -2,12 +2,12 @@
 
 Which layers: every convolution and linear layer with constant weights, except
 
-- the first convolution (its input is the image minus its mean) and the squeeze-and-excitation layers, which work on
-  single values: 8 bits there cost accuracy and save no time;
-- the last layers of proposals and boxes, whose outputs are ranked and decoded: 256 steps would make ties;
-- the lifters, which take a hundredth of the time.
+- the first convolution (its input is the image minus its mean): 8 bits cost accuracy there, and time;
+- the last layers of proposals and boxes, whose outputs are ranked and decoded: 256 steps make ties;
+- the squeeze-and-excitation layers, which work on single values, and the lifters, whose output would move in steps of
+  millimetres: there is no time to save in them.
 
-Everything else (anchors, boxes, suppression, sampling coordinates, soft-arg-max) stays float32. Weights have one
+Everything else (heatmaps, anchors, boxes, suppression, sampling coordinates, decoding) stays float32. Weights have one
 scale a channel and are symmetric; biases stay float32, since TensorRT takes no 32-bit DequantizeLinear.
 """
 
@@ -39,7 +39,7 @@ def read_exact(path: Path) -> onnx.ModelProto:
     """A float32 graph whose weights are constants: casts and concatenations of constants are computed.
 
     Raises:
-        ModelError: Not ONNX, or quantised already.
+        ModelError: Not ONNX, quantised already, or computing in float16.
     """
     try:
         model = onnx.load(str(path))
@@ -48,6 +48,9 @@ def read_exact(path: Path) -> onnx.ModelProto:
     if any(node.op_type in ("QuantizeLinear", "QLinearConv", "QGemm") for node in model.graph.node):
         raise ModelError(f"{path}: is quantised already; start from the float32 export")
     fold_constants(model)
+    half = {tensor.name for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16}
+    if any(node.op_type in CHANNEL_AXIS and node.input[1] in half for node in model.graph.node):
+        raise ModelError(f"{path}: computes in float16; int8 starts from a float32 export (--precision fp32)")
     return model
 
 

@@ -22,6 +22,7 @@ from orpose_models.errors import AnnotationError, InputError, ModelError
 from orpose_models.export import accuracy_gate
 from orpose_models.export.accuracy_gate import Comparison, Row, ValidationSet, check_accepted, movement
 from orpose_models.export.calibration import BINS, CalibrationImages, histogram, open_images, percentile_range
+from orpose_models.export.checks import check_graph
 from orpose_models.export.int8 import (
     activation_scale,
     insert_pairs,
@@ -31,6 +32,7 @@ from orpose_models.export.int8 import (
     tensors_to_quantise,
 )
 from orpose_models.export.int8_config import Int8Config
+from orpose_models.network import Student
 from orpose_models.runtime.bags import BagImages
 from orpose_models.runtime.frames import Frame
 from orpose_models.runtime.models import WEIGHTS_DIR
@@ -154,6 +156,23 @@ def test_signed_graphs_have_zero_points_of_0_and_float_biases(lite: onnx.ModelPr
         assert values[layer.input[2]].dtype == np.float32
 
 
+def test_signed_graphs_build_with_tensorrt_rtx(lively_lite: Student, tmp_path: Path) -> None:
+    trt = pytest.importorskip("tensorrt_rtx_bindings", reason="pip install 'orpose[tensorrt-rtx]'")
+    from orpose_models.export.onnx_export import export_onnx
+    from orpose_models.runtime.tensorrt_build import build_engine
+
+    path = tmp_path / "lite.onnx"
+    export_onnx(lively_lite, path, (256, 192))
+    model = read_exact(path)
+    layers = layers_to_quantise(model)
+    insert_pairs(model, layers, dict.fromkeys(tensors_to_quantise(model, layers), (-1.0, 3.0)), "signed")
+    check_graph(model)
+    onnx.save(model, str(path))
+    engine = build_engine(trt, path, 86)
+    assert engine.precision.startswith("int8 (")
+    assert len(engine.content) > 5e6
+
+
 # ---------------------------------------------------------------------------------------------------------- layers
 
 
@@ -184,6 +203,14 @@ def test_what_is_quantised_or_not_ours_is_refused(accepted: Path, fake_model: Pa
         read_exact(accepted)
     with pytest.raises(ModelError, match=r"no layer to quantise; was it written by `orpose export`\?"):
         layers_to_quantise(read_exact(fake_model))
+    half = onnx.load(str(LITE))
+    for node in half.graph.node:
+        for name in node.input:
+            if name + "_float16" in {tensor.name for tensor in half.graph.initializer} and node.op_type == "Conv":
+                node.input[1] = name + "_float16"
+    onnx.save(half, str(tmp_path / "half.onnx"))
+    with pytest.raises(ModelError, match="computes in float16; int8 starts from a float32 export"):
+        read_exact(tmp_path / "half.onnx")
     (tmp_path / "text.onnx").write_bytes(b"no graph")
     with pytest.raises(ModelError, match="not an ONNX file"):
         read_exact(tmp_path / "text.onnx")
