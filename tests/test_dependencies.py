@@ -40,8 +40,8 @@ DISTRIBUTIONS = {
     "PIL": "pillow",
     "tensorrt_rtx_bindings": "tensorrt-rtx-cu13-bindings",
 }
-#: Used where they are installed, but no dependency: on no package index; under a licence (AGPL) that is not ours.
-NOT_DECLARED = {"detectron2", "ultralytics"}
+#: Used where it is installed, but on no package index.
+NOT_ON_PYPI = {"detectron2"}
 
 
 def python_files(folder: str) -> list[Path]:
@@ -138,7 +138,7 @@ def test_third_party_imports_are_declared_in_pyproject(package):
 
     def is_undeclared(module: str) -> bool:
         name = root_of(module)
-        if name in sys.stdlib_module_names | NOT_DECLARED or name in PACKAGES or ROS_MODULES.fullmatch(name):
+        if name in sys.stdlib_module_names | NOT_ON_PYPI or name in PACKAGES or ROS_MODULES.fullmatch(name):
             return False
         return _normalised(DISTRIBUTIONS.get(name, name)) not in declared
 
