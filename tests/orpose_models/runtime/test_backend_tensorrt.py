@@ -184,6 +184,8 @@ def test_no_memory_on_the_gpu(trt, config, fake_cudart):
     ctypes.c_int.in_dll(fake_cudart, "fails_with").value = 2
     with pytest.raises(BackendError, match="cudaMalloc: out of memory"):
         PoseEstimator(config)
+    gc.collect()
+    assert fake_cudart.fake_live() == 0
     ctypes.c_int.in_dll(fake_cudart, "fails_with").value = 0
     assert PoseEstimator(config).info.engine.startswith("loaded")
 
