@@ -34,7 +34,12 @@ HEAVY_MODULES = {"torch", "torchvision", "onnx", "onnxscript", "safetensors", "t
 LIGHT_PACKAGES = ("orpose_models", "orpose_ros", "launch")
 TORCH_PARTS = ("orpose_models/network/", "orpose_models/export/", "orpose_models/runtime/backend_torch")
 #: Import name -> distribution name, where they differ.
-DISTRIBUTIONS = {"cv2": "opencv-python-headless", "yaml": "pyyaml", "PIL": "pillow"}
+DISTRIBUTIONS = {
+    "cv2": "opencv-python-headless",
+    "yaml": "pyyaml",
+    "PIL": "pillow",
+    "tensorrt_rtx_bindings": "tensorrt-rtx-cu13-bindings",
+}
 #: Used where it is installed, but on no package index.
 NOT_ON_PYPI = {"detectron2"}
 
