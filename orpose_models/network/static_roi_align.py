@@ -1,4 +1,4 @@
-"""RoIAlign as tensor operations of fixed shape, equal to torchvision's aligned one, on all pyramid levels at once.
+"""RoIAlign as tensor operations of fixed shape, equal to torchvision's, on all pyramid levels at once.
 
 The levels are laid one after the other into a table of cells; every sample gathers its four neighbours as rows of that
 table. ONNX Runtime's gather of rows is a plain copy, where its GridSample goes sample by sample.
@@ -45,8 +45,9 @@ def static_pool_rois(atlas: Atlas, boxes: Tensor, cells: int, preset: Preset) ->
     facts = [[first, *grid, stride] for first, grid, stride in zip(*atlas_facts, strict=True)]
     first, rows, columns, stride = F.embedding(level, torch.tensor(facts, device=boxes.device)).unbind(-1)
     samples = cells * preset.sampling_ratio
-    y = _axis(boxes[..., 1], boxes[..., 3], stride, rows, samples)
-    x = _axis(boxes[..., 0], boxes[..., 2], stride, columns, samples)
+    aligned = preset.conventions.aligned_rois
+    y = _axis(boxes[..., 1], boxes[..., 3], stride, rows, samples, aligned)
+    x = _axis(boxes[..., 0], boxes[..., 2], stride, columns, samples, aligned)
     first = first + torch.arange(batch, device=boxes.device)[:, None] * atlas.rows_per_image
     pooled = _gather(atlas.cells, first, columns, y, x)  # B, P, S, S, C
     pooled = pooled.permute(0, 1, 4, 2, 3).reshape(batch * count, -1, samples, samples)
@@ -65,11 +66,12 @@ class _Axis:
     weight_high: Tensor
 
 
-def _axis(start: Tensor, end: Tensor, stride: Tensor, length: Tensor, samples: int) -> _Axis:
+def _axis(start: Tensor, end: Tensor, stride: Tensor, length: Tensor, samples: int, aligned: bool) -> _Axis:
     """Samples of RoIs from `start` to `end` (px) on axes of `length` cells: the rules of torchvision's kernel."""
     share = (torch.arange(samples, dtype=start.dtype, device=start.device) + 0.5) / samples
-    first = start / stride - 0.5
-    position = first[..., None] + ((end - start) / stride)[..., None] * share
+    first, side = start / stride, (end - start) / stride
+    first, side = (first - 0.5, side) if aligned else (first, side.clamp(min=1))
+    position = first[..., None] + side[..., None] * share
     last = (length - 1).to(position.dtype)[..., None]
     inside = ((position >= -1) & (position <= last + 1)).to(position.dtype)
     clamped = torch.minimum(position.clamp(min=0), last)

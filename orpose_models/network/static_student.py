@@ -71,7 +71,9 @@ class StaticStudent(nn.Module):
             (-(-input_size[1] // 2**level), -(-input_size[0] // 2**level)) for level in self.preset.fpn_levels
         ]
         for i, grid in enumerate(self.grids):
-            self.register_buffer(f"anchors{i}", level_anchors(self.preset, i, grid).float(), persistent=False)
+            self.register_buffer(
+                f"anchors{i}", level_anchors(self.preset, i, grid, input_size).float(), persistent=False
+            )
 
     def _read_interleaved_bgr(self) -> None:
         """Makes the first convolution read rows of interleaved BGR values, as the camera delivers them.
