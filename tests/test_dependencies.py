@@ -32,7 +32,12 @@ ROS_MODULES = re.compile(r"rclpy|launch(_ros)?|ament_\w+|cv_bridge|tf2_\w+|rosba
 #: What the light installation does not have, and the only parts of the light packages that are torch by nature.
 HEAVY_MODULES = {"torch", "torchvision", "onnx", "onnxscript", "safetensors", "training"}
 LIGHT_PACKAGES = ("orpose_models", "orpose_ros", "launch")
-TORCH_PARTS = ("orpose_models/network/", "orpose_models/export/", "orpose_models/runtime/backend_torch")
+TORCH_PARTS = (
+    "orpose_models/network/",
+    "orpose_models/export/",
+    "orpose_models/checkpoints/",
+    "orpose_models/runtime/backend_torch",
+)
 #: Import name -> distribution name, where they differ.
 DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",

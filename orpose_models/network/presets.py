@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from orpose_models.errors import ConfigError
+from orpose_models.network.conventions import Conventions
 
 
 class Preset(BaseModel):
@@ -43,6 +44,7 @@ class Preset(BaseModel):
     proposals: int = Field(ge=1, description="proposals after NMS that reach the box head, inference")
     max_persons: int = Field(ge=1, description="people per image, the best ones")
     box_samples: int = Field(ge=4, description="proposals per image in the box loss, a quarter of them people at most")
+    conventions: Conventions = Field(Conventions(), description="of the network that the weights come from")
 
     @model_validator(mode="after")
     def _one_anchor_size_per_level(self) -> Preset:
@@ -54,6 +56,10 @@ class Preset(BaseModel):
     def roi_levels(self) -> tuple[int, ...]:
         """Pyramid levels that RoIs are read from: all but the pooled last one."""
         return self.fpn_levels[:-1]
+
+    def with_conventions(self, conventions: Conventions) -> Preset:
+        """The same sizes for weights of other `conventions`."""
+        return self.model_copy(update={"conventions": conventions})
 
     @property
     def anchors_per_cell(self) -> int:

@@ -21,6 +21,7 @@ from orpose_models.network.losses import Hard3dTarget, TrainedLabels, box_loss, 
 from orpose_models.network.presets import Preset
 from orpose_models.network.roi_align import pool_rois
 from orpose_models.network.sampling import ProposalSampler, Sampled, keypoint_rois
+from orpose_models.skeleton import H36M17_SOURCES
 
 #: Detections that overlap a better one by more are dropped.
 NMS_IOU = 0.5
@@ -155,7 +156,7 @@ class RoIHeads(nn.Module):
             decoding: "subcell" or "bicubic" (decode.py).
 
         Returns:
-            `(N, 17, 3)` x, y px, score; `(N, 17, 4)` x, y, z mm, score.
+            `(N, 17, 3)` x, y px, score; `(N, 17, 4)` x, y, z mm, score, all 0 where the lifters are not trained.
         """
         mean = (maps[:, 0] + maps[:, 1]) / 2 if self.preset.branches == 2 else maps[:, 0]
         profiles = torch.cat([profiles_of(mean).unsqueeze(1), profiles_of(maps)], dim=1)
@@ -164,10 +165,13 @@ class RoIHeads(nn.Module):
             shares = torch.stack([decode_bicubic(m, boxes)[0] for m in (mean, *maps.unbind(1))], dim=1)
         points, *own = place_in_boxes(shares, boxes).unbind(1)
         scores = self.calibration(softmax_peak(mean, peaks[:, 0]))
+        joints = torch.cat([points, scores[..., None]], dim=-1)
+        if not self.preset.conventions.has_lifters:
+            return joints, joints.new_zeros(len(joints), len(H36M17_SOURCES), 4)
         of_branch = [self._lift(lifter, points, frame_scale) for lifter, points in zip(self.lifters, own, strict=True)]
         lifted = (of_branch[0] + of_branch[1]) / 2 if self.preset.branches == 2 else of_branch[0]
         joints_3d = torch.cat([with_pelvis(lifted), score_3d(scores)[..., None]], dim=-1)
-        return torch.cat([points, scores[..., None]], dim=-1), joints_3d
+        return joints, joints_3d
 
     def _lift(self, lifter: Lifter, points: Tensor, frame_scale: float | Tensor) -> Tensor:
         standard = self.lifter_stats.standardise_2d(lifter_input(points, frame_scale))

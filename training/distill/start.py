@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from orpose_models.errors import ConfigError
+from orpose_models.network.presets import get_preset
 from orpose_models.network.student import Student, build_student
 from orpose_models.network.weights import load_student
 from training.data.dataset import Item
@@ -16,22 +17,26 @@ from training.distill.statistics import set_lifter_statistics
 
 
 def initial_student(config: TrainConfig, items: Sequence[Item]) -> Student:
-    """The student of `initial_weights`, else a random one whose lifter statistics are those of the labels.
+    """The student of `initial_weights`, else a random one; without trained lifters their statistics are the labels'.
 
     Raises:
         ModelError: the weight file is missing, truncated or not ours.
         ConfigError: it is of another preset.
     """
+    source = None if config.initial_weights is None else load_student(config.initial_weights)
+    preset = get_preset(config.preset)
+    if source is not None:  # weights work with their own conventions alone; the run trains the lifters
+        preset = preset.with_conventions(source.preset.conventions.model_copy(update={"has_lifters": True}))
     student = build_student(
-        config.preset,
+        preset,
         keypoint_rois_per_image=config.keypoint_rois_per_image,
         hard_3d_target=config.hard_3d_target,
         trained_labels=config.trained_labels,
     )
-    if config.initial_weights is None:
+    if source is not None and config.initial_weights is not None:
+        _copy_weights(source, student, config.initial_weights)
+    if source is None or not source.preset.conventions.has_lifters:
         set_lifter_statistics(student, items, config.labels)
-    else:
-        _copy_weights(load_student(config.initial_weights), student, config.initial_weights)
     student.heads.keypoint.train_in_bf16 = config.precision == "bf16" and config.device == "cpu"
     return student
 
@@ -53,7 +58,7 @@ def _copy_weights(source: Student, student: Student, path: Path) -> None:
 
 
 def _alike(first: Student, second: Student) -> bool:
-    free = {"name": "", "branches": 1}
+    free = {"name": "", "branches": 1, "conventions": first.preset.conventions}
     return first.preset.model_copy(update=free) == second.preset.model_copy(update=free)
 
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from orpose_models.errors import ModelError
 from orpose_models.network.backbone import normalise
 from orpose_models.network.decode import decode_subcell, place_in_boxes, softmax_peak
 from orpose_models.network.heads import KEYPOINT_CELLS
@@ -105,7 +106,12 @@ class NetworkLiftStage:
     """The mean of one of our networks' lifters."""
 
     def __init__(self, weights: Path, device: torch.device) -> None:
-        self._heads = load_student(weights).heads.to(device)
+        student = load_student(weights)
+        if not student.preset.conventions.has_lifters:
+            raise ModelError(
+                f"{weights}: its lifters are not trained; give weights with lifters, or a published lifter"
+            )
+        self._heads = student.heads.to(device)
 
     def lift(self, joints: NDArray, known: NDArray[np.bool_]) -> NDArray[np.float32]:
         return lift_joints(self._heads, joints, known)
