@@ -12,6 +12,9 @@ import time
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
 
 from orpose_ros.counts import NEWER_FRAME
 
@@ -56,24 +59,30 @@ def find_problem(seen: list[tuple[int, int]]) -> str:
 
 
 def listen(node: str, window_s: float) -> list[tuple[int, int]]:
+    """Listens for a while; returns what `Listener.seen` holds then."""
     listener = Listener(node)
-    rclpy.init()
+    context = Context()
+    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
+    executor = SingleThreadedExecutor(context=context)
+    # With SROS 2, whatever a node offers needs a permission: this one offers nothing.
+    own = rclpy.create_node("orpose_health", context=context, enable_rosout=False, start_parameter_services=False)
     try:
-        own = rclpy.create_node("orpose_health")
         own.create_subscription(DiagnosticArray, "/diagnostics", listener.receive, 10)
+        executor.add_node(own)
         deadline_s = time.monotonic() + window_s
         while time.monotonic() < deadline_s:
-            rclpy.spin_once(own, timeout_sec=0.2)
-        own.destroy_node()
+            executor.spin_once(timeout_sec=0.2)
     finally:
-        rclpy.try_shutdown()
+        executor.shutdown()
+        own.destroy_node()
+        rclpy.try_shutdown(context=context)
     return listener.seen
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns 0 or 1, what Docker understands."""
     parser = argparse.ArgumentParser(prog="python3 -m orpose_ros.health", description=__doc__)
-    parser.add_argument("--node", default="orpose", help="name of the node, with namespace: or1/orpose (default: orpose)")
+    parser.add_argument("--node", default="orpose", help="the node, with namespace where several have the same name")
     parser.add_argument("--window", type=float, default=5.0, help="time to listen, s (default: 5)")
     args = parser.parse_args(arguments)
     problem = find_problem(listen(args.node, args.window))

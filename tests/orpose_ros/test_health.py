@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 
 import numpy as np
@@ -51,23 +49,23 @@ def node(ros, namespace, fake_model) -> PoseNode:
     return node
 
 
-def check(ros, name: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "orpose_ros.health", "--node", name, "--window", "3.5"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    ros.until(lambda: process.poll() is not None)
-    output, errors = process.communicate()
-    return subprocess.CompletedProcess(command, process.returncode, output, errors)
+def check(ros, name: str) -> int:
+    """Runs the check in a thread of its own, while the node spins in this one."""
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(health.main(["--node", name, "--window", "3"])))
+    thread.start()
+    ros.until(lambda: not thread.is_alive())
+    return codes[0]
 
 
-def test_a_configured_node_is_alive_and_another_is_not(ros, node, namespace):
-    ended = check(ros, f"{namespace}/orpose")
-    assert (ended.returncode, ended.stdout) == (0, f"{namespace}/orpose: alive\n"), ended.stderr
-    ended = check(ros, f"{namespace}/other")
-    assert ended.returncode == 1
-    assert "no diagnostics" in ended.stdout
+def test_a_configured_node_is_alive_and_another_is_not(ros, node, namespace, capsys):
+    assert check(ros, f"{namespace}/orpose") == 0
+    assert capsys.readouterr().out == f"{namespace}/orpose: alive\n"
+    assert check(ros, f"{namespace}/other") == 1
+    assert "no diagnostics" in capsys.readouterr().out
 
 
-def test_a_worker_that_hangs(ros, node, namespace, monkeypatch):
+def test_a_worker_that_hangs(ros, node, namespace, monkeypatch, capsys):
     assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS, node.failure
     release = threading.Event()
     monkeypatch.setattr(node.estimator, "prepare", lambda *args, **kwargs: release.wait(60))
@@ -82,9 +80,8 @@ def test_a_worker_that_hangs(ros, node, namespace, monkeypatch):
     driver.create_timer(0.1, send)
     ros.until(lambda: node.cameras["camera"].counts.totals().received > 3)
     try:
-        ended = check(ros, f"{namespace}/orpose")
+        assert check(ros, f"{namespace}/orpose") == 1
     finally:
         release.set()
         node.trigger_deactivate()  # joins the worker
-    assert ended.returncode == 1
-    assert "worker hangs" in ended.stdout
+    assert "worker hangs" in capsys.readouterr().out
