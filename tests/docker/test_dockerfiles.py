@@ -1,4 +1,4 @@
-"""The Dockerfiles, as far as they can be checked without an engine: lint, files they copy, pins, users, health checks."""
+"""The Dockerfiles, as far as that goes without an engine: lint, files they copy, pins, users, health checks."""
 
 from __future__ import annotations
 
@@ -82,7 +82,11 @@ def is_ignored(path: str, patterns: list[str]) -> bool:
     ignored = False
     for pattern in patterns:
         name = pattern.lstrip("!").removeprefix("**/")
-        if fnmatch.fnmatch(path, name) or path.startswith(name + "/") or (pattern[:2] == "**" and name in path.split("/")):
+        if (
+            fnmatch.fnmatch(path, name)
+            or path.startswith(name + "/")
+            or (pattern[:2] == "**" and name in path.split("/"))
+        ):
             ignored = not pattern.startswith("!")
     return ignored
 
@@ -91,7 +95,9 @@ def test_what_is_copied_is_in_the_repository_and_in_the_build_context(dockerfile
     patterns = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
     assert copied(dockerfile)
     for source in copied(dockerfile):
-        listing = subprocess.run(["git", "ls-files", "--", source], cwd=ROOT, capture_output=True, text=True, check=True)
+        listing = subprocess.run(
+            ["git", "ls-files", "--", source], cwd=ROOT, capture_output=True, text=True, check=True
+        )
         tracked = listing.stdout.split()
         assert tracked, f"{source} is not in the repository"
         assert [path for path in tracked if is_ignored(path, patterns)] == []
@@ -99,7 +105,15 @@ def test_what_is_copied_is_in_the_repository_and_in_the_build_context(dockerfile
 
 def test_the_build_context_holds_nothing_else():
     patterns = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
-    outside = [".git/config", ".venv/bin/python", "../shared/data", "data/x.png", "out/x", "runs/x", "tests/conftest.py"]
+    outside = [
+        ".git/config",
+        ".venv/bin/python",
+        "../shared/data",
+        "data/x.png",
+        "out/x",
+        "runs/x",
+        "tests/conftest.py",
+    ]
     assert [path for path in (*outside, "orpose/__pycache__/x.pyc") if not is_ignored(path, patterns)] == []
 
 
@@ -121,10 +135,19 @@ def test_the_copied_files_are_a_workspace_that_builds(all_dockerfiles, tmp_path)
             target = source / to / Path(path).name if to.endswith("/") else source / to
             target.parent.mkdir(parents=True, exist_ok=True)
             ignore = shutil.ignore_patterns("__pycache__")
-            (shutil.copytree(ROOT / path, target, ignore=ignore) if (ROOT / path).is_dir() else shutil.copy(path, target))
+            (
+                shutil.copytree(ROOT / path, target, ignore=ignore)
+                if (ROOT / path).is_dir()
+                else shutil.copy(path, target)
+            )
     (command,) = re.findall(r"colcon build .*", x86.of("workspace", "RUN")[-1])
     words = command.replace("/opt/orpose", str(prefix)).split()
-    environment = {**os.environ, "AMENT_PREFIX_PATH": sys.prefix, "CMAKE_PREFIX_PATH": sys.prefix, "PYTHONWARNINGS": "ignore"}
+    environment = {
+        **os.environ,
+        "AMENT_PREFIX_PATH": sys.prefix,
+        "CMAKE_PREFIX_PATH": sys.prefix,
+        "PYTHONWARNINGS": "ignore",
+    }
     environment.pop("PYTHONPATH", None)
     ended = subprocess.run(
         [COLCON, *words[1:], "--packages-select", "orpose"], cwd=source, env=environment, capture_output=True, text=True

@@ -33,7 +33,17 @@ def pins(path: Path) -> dict[str, str]:
 
 
 def pip(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--retries", "1", "--timeout", "10", *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "--retries",
+        "1",
+        "--timeout",
+        "10",
+        *arguments,
+    ]
     return subprocess.run(command, capture_output=True, text=True)
 
 
