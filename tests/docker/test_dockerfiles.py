@@ -77,49 +77,48 @@ def copied(dockerfile) -> list[str]:
     return found
 
 
-def is_ignored(path: str, patterns: list[str]) -> bool:
-    """As Docker reads .dockerignore, the last match counts; a pattern for a folder holds for all below it."""
+def patterns() -> list[str]:
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and line[0] != "#"]
+
+
+def is_ignored(path: str) -> bool:
+    """As Docker reads .dockerignore: the last match counts, and a pattern for a folder holds for all below it."""
     ignored = False
-    for pattern in patterns:
+    for pattern in patterns():
         name = pattern.lstrip("!").removeprefix("**/")
-        if (
-            fnmatch.fnmatch(path, name)
-            or path.startswith(name + "/")
-            or (pattern[:2] == "**" and name in path.split("/"))
-        ):
+        anywhere = pattern.startswith("**/") and name in path.split("/")
+        if anywhere or fnmatch.fnmatch(path, name) or path.startswith(name + "/"):
             ignored = not pattern.startswith("!")
     return ignored
 
 
 def test_what_is_copied_is_in_the_repository_and_in_the_build_context(dockerfile):
-    patterns = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
     assert copied(dockerfile)
     for source in copied(dockerfile):
-        listing = subprocess.run(
-            ["git", "ls-files", "--", source], cwd=ROOT, capture_output=True, text=True, check=True
-        )
+        listing = subprocess.run(["git", "ls-files", "--", source], cwd=ROOT, capture_output=True, text=True)
         tracked = listing.stdout.split()
         assert tracked, f"{source} is not in the repository"
-        assert [path for path in tracked if is_ignored(path, patterns)] == []
+        assert [path for path in tracked if is_ignored(path)] == []
 
 
 def test_the_build_context_holds_nothing_else():
-    patterns = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
-    outside = [
-        ".git/config",
-        ".venv/bin/python",
-        "../shared/data",
-        "data/x.png",
-        "out/x",
-        "runs/x",
-        "tests/conftest.py",
-    ]
-    assert [path for path in (*outside, "orpose/__pycache__/x.pyc") if not is_ignored(path, patterns)] == []
+    outside = [".git/config", ".venv/bin/python", "../shared/data", "data/x.png", "out/x", "tests/conftest.py"]
+    assert [path for path in (*outside, "orpose/__pycache__/x.pyc") if not is_ignored(path)] == []
+    assert not is_ignored("orpose/main.py")
 
 
 def test_copies_between_stages_name_stages(dockerfile):
     sources = [match for item in dockerfile.instructions for match in re.findall(r"--from=(\S+)", item.text)]
     assert set(sources) <= set(dockerfile.bases)
+
+
+def copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        shutil.copy(source, target)
 
 
 @pytest.mark.skipif(not COLCON.exists(), reason="colcon is not installed in this environment")
@@ -132,23 +131,11 @@ def test_the_copied_files_are_a_workspace_that_builds(all_dockerfiles, tmp_path)
     for text in x86.of("workspace", "COPY"):
         *froms, to = text.split()
         for path in froms:
-            target = source / to / Path(path).name if to.endswith("/") else source / to
-            target.parent.mkdir(parents=True, exist_ok=True)
-            ignore = shutil.ignore_patterns("__pycache__")
-            (
-                shutil.copytree(ROOT / path, target, ignore=ignore)
-                if (ROOT / path).is_dir()
-                else shutil.copy(path, target)
-            )
+            copy(ROOT / path, source / to / Path(path).name if to.endswith("/") else source / to)
     (command,) = re.findall(r"colcon build .*", x86.of("workspace", "RUN")[-1])
     words = command.replace("/opt/orpose", str(prefix)).split()
-    environment = {
-        **os.environ,
-        "AMENT_PREFIX_PATH": sys.prefix,
-        "CMAKE_PREFIX_PATH": sys.prefix,
-        "PYTHONWARNINGS": "ignore",
-    }
-    environment.pop("PYTHONPATH", None)
+    prefixes = {"AMENT_PREFIX_PATH": sys.prefix, "CMAKE_PREFIX_PATH": sys.prefix}
+    environment = {**os.environ, **prefixes, "PYTHONPATH": "", "PYTHONWARNINGS": "ignore"}
     ended = subprocess.run(
         [COLCON, *words[1:], "--packages-select", "orpose"], cwd=source, env=environment, capture_output=True, text=True
     )
