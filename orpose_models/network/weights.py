@@ -37,9 +37,7 @@ def save_weights(student: Student, path: str | Path, card: Mapping[str, Any] | N
     path = Path(path)
     tensors = {key: value.detach().cpu().contiguous() for key, value in student.state_dict().items()}
     preset = student.preset
-    content = save(
-        tensors, metadata={FORMAT_KEY: FORMAT, PRESET_KEY: preset.name, LIFTER_KEY: preset.lifter_input}
-    )
+    content = save(tensors, metadata={FORMAT_KEY: FORMAT, PRESET_KEY: preset.name, LIFTER_KEY: preset.lifter_input})
     facts = {
         "preset": preset.name,
         "lifter_input": preset.lifter_input,

@@ -23,7 +23,7 @@ from orpose_models.network.weights import load_student, save_weights
 from orpose_models.settings import read_yaml_mapping
 from training.data.dataset import read_items
 from training.distill.checkpoint import source_commit
-from training.distill.config import read_config
+from training.distill.config import TrainConfig, read_config
 from training.distill.lifters import fit_lifters
 from training.distill.start import copy_weights
 
@@ -65,7 +65,7 @@ def _card_of(weights: Path) -> dict[str, Any]:
     return read_yaml_mapping(card) if card.is_file() else {}
 
 
-def _facts(config: Any, people: int) -> dict[str, Any]:
+def _facts(config: TrainConfig, people: int) -> dict[str, Any]:
     sources = [str(source.annotations) for source in config.sources]
     return {
         "fitted_on": sources,
