@@ -24,6 +24,8 @@ FORMAT_KEY, FORMAT = "orpose.format", "1"
 PRESET_KEY = "orpose.preset"
 #: Conventions that differ from ours, as JSON; absent where none does.
 CONVENTIONS_KEY = "orpose.conventions"
+#: What the lifters read; files without it are the paper's.
+LIFTER_KEY = "orpose.lifter_input"
 
 
 def save_weights(student: Student, path: str | Path, card: Mapping[str, Any] | None = None) -> Path:
@@ -39,11 +41,17 @@ def save_weights(student: Student, path: str | Path, card: Mapping[str, Any] | N
     """
     path = Path(path)
     tensors = {key: value.detach().cpu().contiguous() for key, value in student.state_dict().items()}
-    metadata = {FORMAT_KEY: FORMAT, PRESET_KEY: student.preset.name}
-    if own := student.preset.conventions.model_dump_json(exclude_defaults=True).removeprefix("{}"):
+    preset = student.preset
+    metadata = {FORMAT_KEY: FORMAT, PRESET_KEY: preset.name, LIFTER_KEY: preset.lifter_input}
+    if own := preset.conventions.model_dump_json(exclude_defaults=True).removeprefix("{}"):
         metadata[CONVENTIONS_KEY] = own
     content = save(tensors, metadata=metadata)
-    facts = {"preset": student.preset.name, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    facts = {
+        "preset": preset.name,
+        "lifter_input": preset.lifter_input,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+    }
     text = yaml.safe_dump({**(card or {}), **facts}, sort_keys=False, allow_unicode=True)
     card_path = path.with_suffix(".yaml")
     try:
@@ -75,7 +83,8 @@ def load_student(path: str | Path) -> Student:
         raise ModelError(f"{path}: not an orpose model: {FORMAT_KEY} is {found}, expected {FORMAT}")
     try:
         conventions = Conventions.model_validate_json(metadata.get(CONVENTIONS_KEY, "{}"))
-        student = build_student(get_preset(metadata.get(PRESET_KEY, "")).with_conventions(conventions))
+        preset = get_preset(metadata.get(PRESET_KEY, "")).with_conventions(conventions)
+        student = build_student(preset.with_lifter_input(metadata.get(LIFTER_KEY, "paper")))
         student.load_state_dict(tensors)
     except ConfigError as error:
         raise ModelError(f"{path}: {error}") from None

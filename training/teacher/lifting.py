@@ -24,8 +24,8 @@ class PublishedLiftStage:
         self._device = device
 
     @torch.no_grad()
-    def lift(self, joints: NDArray, known: NDArray[np.bool_]) -> NDArray[np.float32]:
-        points = torch.from_numpy(self.entering_joints(joints, known)).to(self._device)
+    def lift(self, joints: NDArray, confidence: NDArray) -> NDArray[np.float32]:
+        points = torch.from_numpy(self.entering_joints(joints, np.asarray(confidence) > 0)).to(self._device)
         lifted = self._lifter(self._statistics.standardise_2d(points))
         return with_pelvis(self._statistics.restore_3d(lifted)).cpu().numpy()
 

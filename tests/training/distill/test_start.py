@@ -46,6 +46,15 @@ def test_settings_reach_the_student(weights: dict[str, Path]) -> None:
     assert heads.keypoint.train_in_bf16
 
 
+def test_lifters_that_read_something_else_are_new(weights: dict[str, Path]) -> None:
+    student = initial_student(config_of("lite", weights["lite"], lifter_input="confidence"), [])
+    start = initial_student(config_of("lite", weights["lite"]), []).state_dict()
+    assert student.heads.lifter_hard.w1.in_features == 51
+    same = {key for key, value in student.state_dict().items() if torch.equal(value, start[key])}
+    assert {key for key in start if ".lifter_" not in key} <= same
+    assert "heads.lifter_soft.w2.weight" not in same and "heads.lifter_stats.mean3d" in same
+
+
 def test_weights_of_another_preset(weights: dict[str, Path]) -> None:
     with pytest.raises(ConfigError, match=r"lite\.safetensors is of preset 'lite', the run's is 'r50'"):
         initial_student(config_of("r50", weights["lite"]), [])
