@@ -63,3 +63,9 @@ def test_lifting_by_hand(weights):
 )
 def test_sizes_of_scales_are_multiples_of_32(scale, expected):
     assert scaled_size((640, 480), scale) == expected
+
+
+def test_a_network_sees_the_size_that_it_was_trained_at():
+    """320x240 made a multiple of 32 is 320x256: a tenth of it padding."""
+    assert scaled_size((320, 240), 1.0) == (320, 240)
+    assert scaled_size((320, 240), 2.0) == (640, 480)
