@@ -99,12 +99,17 @@ def _shape(value: onnx.ValueInfoProto) -> tuple[int, ...]:
     return tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
 
 
-def tensors_to_quantise(model: onnx.ModelProto, layers: Collection[onnx.NodeProto]) -> list[str]:
-    """What gets a pair: inputs and outputs of the layers, and sums of two such.
+def tensors_to_quantise(
+    model: onnx.ModelProto, layers: Collection[onnx.NodeProto], activations: Activations
+) -> list[str]:
+    """What gets a pair: inputs of the layers and, unsigned, their outputs and sums of two such.
 
-    A layer's output is rounded after its ReLU: an unsigned range then begins at 0, and the runtimes drop the ReLU. The
-    heatmaps are not rounded.
+    The processors' runtimes need rounded outputs for an 8-bit layer; TensorRT, for which signed graphs are, does not,
+    and each rounding saved there makes up for the coarser steps. An output is rounded after its ReLU: an unsigned range
+    then begins at 0, and the runtimes drop the ReLU. Heatmaps are not rounded.
     """
+    if activations == "signed":
+        return list(dict.fromkeys(layer.input[0] for layer in layers))
     consumers: dict[str, list[onnx.NodeProto]] = {}
     for node in model.graph.node:
         for name in node.input:

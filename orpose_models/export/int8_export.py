@@ -49,7 +49,7 @@ def quantise(
     info = ModelInfo.from_metadata(properties, exact)
     layers = layers_to_quantise(model)
     images = CalibrationImages(source, info.input_size, config.calibration_images)
-    ranges = find_ranges(model, tensors_to_quantise(model, layers), images, config.calibration_method)
+    ranges = find_ranges(model, tensors_to_quantise(model, layers, activations), images, config.calibration_method)
     for line in _skipped(images):
         report(line)
     insert_pairs(model, layers, ranges, activations)
