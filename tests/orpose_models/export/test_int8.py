@@ -142,6 +142,26 @@ def test_a_graph_that_lost_its_accuracy_is_refused(
     assert list(out.parent.iterdir()) == []
 
 
+def test_from_weights_an_untrained_network_is_refused(
+    lively_lite: Student, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accuracy_gate, "BACKENDS", ("onnxruntime",))
+    from orpose_models.export.config import ExportConfig
+    from orpose_models.export.formats import export_model
+
+    config = ExportConfig(
+        precision="int8",
+        size=(128, 96),
+        calibration=str(clip),
+        calibration_images=8,
+        validation=str(clip / "labels.json"),
+        validation_downsample=(1.0,),
+    )
+    with pytest.raises(ModelError, match=r"labels\.json: the float graph's own .* too low to tell what int8 costs"):
+        export_model(lively_lite, tmp_path / "lite.onnx", config, "lite@12345678")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_signed_graphs_have_zero_points_of_0_and_float_biases(lite: onnx.ModelProto) -> None:
     model = onnx.ModelProto()
     model.CopyFrom(lite)
