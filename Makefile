@@ -23,8 +23,10 @@ PIP_INSTALL := -m pip install --disable-pip-version-check --quiet --editable
 help:
 	@head -n 5 Makefile | sed 's/^# //'
 
-# Torch-TensorRT for TensorRT-RTX, for the tests that convert without a GPU; most of what it asks for is for other things.
-WITHOUT_DEPENDENCIES := -m pip install --disable-pip-version-check --quiet --no-deps torch-tensorrt-rtx==2.12.1 dllist==2.0.0
+# For the tests that convert without a GPU. In a folder of its own: without a GPU its import fails unless it is told of one.
+# Most of what it depends on is for other things.
+TORCH_TENSORRT := -m pip install --disable-pip-version-check --quiet --no-deps --upgrade \
+	--target .venv-dev/torch-tensorrt-rtx torch-tensorrt-rtx==2.12.1 dllist==2.0.0
 
 # The stamps make a second run do nothing, without asking any package index.
 .venv: .venv/.messages
@@ -41,7 +43,7 @@ msgs: .venv/.messages
 	@$(or $(PYTHON),python3) ros_ws/check_python.py
 	$(PYTHON) -m venv .venv-dev
 	.venv-dev/bin/python $(PIP_INSTALL) '.[dev]'
-	.venv-dev/bin/python $(WITHOUT_DEPENDENCIES)
+	.venv-dev/bin/python $(TORCH_TENSORRT)
 	@touch $@
 
 %/.messages: %/.installed $(MESSAGES)

@@ -60,9 +60,10 @@ def export_model(student: Student, out: Path, config: ExportConfig, model_id: st
         raise ConfigError(f"--out {out}: expected a name that ends in {wanted.suffix} for --format {config.format}")
     try:
         importlib.import_module(wanted.library)
-    except ImportError as error:
+    except (ImportError, OSError, RuntimeError, AssertionError) as error:  # the latter where there is no GPU
+        reason = " ".join(str(error).split())[:200]
         raise BackendError(
-            f"--format {config.format} needs {wanted.library}, which cannot be imported ({error}): {wanted.install}"
+            f"--format {config.format} needs {wanted.library}, which cannot be imported ({reason}): {wanted.install}"
         ) from None
     module = importlib.import_module(f"orpose_models.export.{wanted.module}")
     with staged(out) as path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -19,8 +18,8 @@ from orpose_models.network import Student
 #: A small input: the number of layers, which is what takes time and what may fail, is the same.
 SIZE = (256, 192)
 CONVERSION = Path(__file__).with_name("torch_tensorrt_conversion.py")
-#: A Python that has torch-tensorrt-rtx, if this one has not.
-CONVERTER = os.environ.get("ORPOSE_TORCH_TENSORRT_PYTHON", sys.executable)
+#: Where `make test` puts torch-tensorrt-rtx: outside the other packages, see the Makefile.
+TORCH_TENSORRT = Path(sys.prefix) / "torch-tensorrt-rtx"
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +53,15 @@ def test_builds_for_sm86(students: Callable[[str], Student], tmp_path: Path, pre
 def test_goes_through_torch_tensorrt(
     students: Callable[[str], Student], tmp_path: Path, preset: str, precision: str
 ) -> None:
-    if sys.executable == CONVERTER and not importlib.util.find_spec("torch_tensorrt"):
-        pytest.skip("torch-tensorrt-rtx is not installed; ORPOSE_TORCH_TENSORRT_PYTHON may name a Python that has it")
+    pytest.importorskip("tensorrt_rtx_bindings", reason="pip install 'orpose[tensorrt-rtx]'")
+    if not TORCH_TENSORRT.is_dir():
+        pytest.skip(f"no {TORCH_TENSORRT}; make test puts torch-tensorrt-rtx there")
     path = tmp_path / "a.pt2"
     config = ExportConfig(format="torch-export", precision=precision, size=SIZE)
     export_model(students(preset), path, config, f"{preset}@12345678")
-    command = [CONVERTER, str(CONVERSION), str(path)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    command = [sys.executable, str(CONVERSION), str(path)]
+    environment = {**os.environ, "PYTHONPATH": str(TORCH_TENSORRT)}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280)
     assert ended.returncode == 0, ended.stderr[-3000:]
     found = json.loads(ended.stdout.splitlines()[-1])
     assert found["missing"] == []
