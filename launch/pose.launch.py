@@ -19,7 +19,8 @@ PARAMETERS = ("cameras", "model", "backend", "downsample", "frame_size", "compre
 OTHERS = {
     "namespace": "put before all relative names",
     "params_file": "parameter file, such as config/x86_cpu.yaml; arguments that are given win over it",
-    "camera_topics": "file of a camera driver's topic names, or the name of one in config/cameras: realsense, usb_cam",
+    "camera_topics": "file of a camera driver's topic names, or the name of one in config/cameras: azure_kinect, "
+    "realsense, rtsp, usb_cam, zed",
     "use_sim_time": "true: take the time from /clock",
 }
 

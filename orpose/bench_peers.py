@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orpose_models.errors import BackendError, InputError
+from orpose_models.files import write_atomically
 
 Timings = dict[str, float]
 Step = Callable[[], Timings]
@@ -152,28 +153,33 @@ def yolo_models(given: list[Path], frame_size: tuple[int, int], cache: Path) -> 
 
 def _export_yolo(name: str, size: tuple[int, int], path: Path) -> None:
     """Lets ultralytics (AGPL: only used where somebody installed it) write a graph of one class."""
+    import importlib
     import os
     import re
     import tempfile
 
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
     try:
-        import ultralytics
-        from ultralytics import YOLO
+        ultralytics = importlib.import_module("ultralytics")
     except ImportError as error:
         raise BackendError(
             f"YOLO needs ultralytics ({error}): pip install ultralytics (AGPL) or --yolo-onnx with exported files"
         ) from None
     generation = re.sub(r"[nslmx]-pose$", "-pose", name)
-    described = Path(ultralytics.__file__).parent / "cfg" / "models" / "11" / f"{generation}.yaml"
+    described = Path(str(ultralytics.__file__)).parent / "cfg" / "models" / "11" / f"{generation}.yaml"
+    path, before = path.absolute(), Path.cwd()
+    path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         one_class = re.sub(r"(?m)^nc: *\d+", "nc: 1", described.read_text())
         (Path(folder) / f"{generation}.yaml").write_text(one_class)
-        written = YOLO(f"{folder}/{name}.yaml").export(format="onnx", imgsz=(size[1], size[0]), simplify=False)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".part")
-        temporary.write_bytes(Path(written).read_bytes())
-        os.replace(temporary, path)
+        os.chdir(folder)  # it writes into the working folder, and takes digits of a longer path for its own
+        try:
+            exported = ultralytics.YOLO(f"./{name}.yaml").export(
+                format="onnx", imgsz=(size[1], size[0]), simplify=False
+            )
+            write_atomically(path, Path(exported).read_bytes())
+        finally:
+            os.chdir(before)
 
 
 def _timings(started: float, prepared: float, inferred: float, done: float) -> Timings:

@@ -179,7 +179,8 @@ def _copy_step(threads: int) -> Callable[[], object]:
 
 def _fastest_s(step: Callable[[], object]) -> float:
     step()
-    durations, started = [], time.perf_counter()
+    durations: list[float] = []
+    started = time.perf_counter()
     while not durations or time.perf_counter() - started < _MEASURE_S:
         before = time.perf_counter()
         step()

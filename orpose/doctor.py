@@ -219,8 +219,8 @@ def check_cv_bridge() -> Check:
 def check_transport() -> Check:
     transports = os.environ.get("FASTDDS_BUILTIN_TRANSPORTS", "default")
     advice = (
-        "large raw images need a camera driver that publishes reliably, or FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA "
-        "where the driver runs; /diagnostics counts what is lost"
+        "large raw images need a camera driver that publishes reliably, or config/fastdds.xml as its "
+        "FASTDDS_DEFAULT_PROFILES_FILE (LARGE_DATA only finds others with LARGE_DATA); /diagnostics counts what is lost"
     )
     return Check("image transport", "ok", f"Fast DDS transports: {transports}; {advice}")
 

@@ -64,8 +64,7 @@ class CameraHealth:
             problems.append(f"no image for {source.silent_s():.0f} s on {source.describe()}")
         if lost > 0:
             problems.append(
-                f"{lost} images did not arrive; offer them reliably or set FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA "
-                "where the camera driver runs"
+                f"{lost} images did not arrive; offer them reliably, or start the camera driver with config/fastdds.xml"
             )
         for reason in (BAD_IMAGE, FAILED):
             new = totals.dropped_by_reason.get(reason, 0) - self._previous.dropped_by_reason.get(reason, 0)

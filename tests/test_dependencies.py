@@ -32,9 +32,19 @@ ROS_MODULES = re.compile(r"rclpy|launch(_ros)?|ament_\w+|cv_bridge|tf2_\w+|rosba
 #: What the light installation does not have, and the only parts of the light packages that are torch by nature.
 HEAVY_MODULES = {"torch", "torchvision", "onnx", "onnxscript", "safetensors", "training"}
 LIGHT_PACKAGES = ("orpose_models", "orpose_ros", "launch")
-TORCH_PARTS = ("orpose_models/network/", "orpose_models/export/", "orpose_models/runtime/backend_torch")
+TORCH_PARTS = (
+    "orpose_models/network/",
+    "orpose_models/export/",
+    "orpose_models/checkpoints/",
+    "orpose_models/runtime/backend_torch",
+)
 #: Import name -> distribution name, where they differ.
-DISTRIBUTIONS = {"cv2": "opencv-python-headless", "yaml": "pyyaml", "PIL": "pillow"}
+DISTRIBUTIONS = {
+    "cv2": "opencv-python-headless",
+    "yaml": "pyyaml",
+    "PIL": "pillow",
+    "tensorrt_rtx_bindings": "tensorrt-rtx-cu13-bindings",
+}
 #: Used where it is installed, but on no package index.
 NOT_ON_PYPI = {"detectron2"}
 

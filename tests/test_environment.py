@@ -19,5 +19,6 @@ def test_the_package_is_installed(module):
     assert importlib.util.find_spec(module) is not None
 
 
-def test_colcon_is_installed():
-    assert (Path(sys.executable).parent / "colcon").exists()
+@pytest.mark.parametrize("command", ["colcon", "hadolint"])
+def test_the_command_is_installed(command):
+    assert (Path(sys.executable).parent / command).exists()

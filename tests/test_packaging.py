@@ -25,7 +25,7 @@ MACHINE_TRACES = {
     "a home or work folder": re.compile(r"(?<![\w.])/(?:root|home/\w+|work|Users/\w+)/\w"),
     "a folder with packages": re.compile(r"/opt/(?:pypi|wheels)"),
     "a package index": re.compile(r"--(?:extra-)?index[-]url|--find[-]links|\bPIP_(?:INDEX_URL|FIND_LINKS)\b"),
-    "a private address": re.compile(r"\b(?:10\.\d+|192\.168|172\.(?:1[6-9]|2\d|3[01]))\.\d+\.\d+\b"),
+    "a private address": re.compile(r"(?<!==)\b(?:10\.\d+|192\.168|172\.(?:1[6-9]|2\d|3[01]))\.\d+\.\d+\b"),
 }
 
 

@@ -1,6 +1,6 @@
 """Anchor boxes of the proposal network.
 
-The centre of cell (i, j) of level L is (j, i) * 2**L px, as in torchvision and detectron2.
+The centre of cell (i, j) of level L is (j, i) * 2**L px, as in detectron2 (and in torchvision, but for its last level).
 """
 
 from __future__ import annotations
@@ -12,24 +12,29 @@ from torchvision.models.detection.image_list import ImageList
 from orpose_models.network.presets import Preset
 
 
-def level_anchors(preset: Preset, level_index: int, grid: tuple[int, int]) -> Tensor:
+def level_anchors(preset: Preset, level_index: int, grid: tuple[int, int], size: tuple[int, int]) -> Tensor:
     """Anchors of one level.
 
     Args:
         level_index: Index into `preset.fpn_levels`.
         grid: Rows and columns of that level's feature map.
+        size: Width and height of the network's input, px.
 
     Returns:
         `(rows * columns * A, 4)` float64, x1 y1 x2 y2 in input px, in the order (row, column, ratio). Strides are exact
-        powers of two at every image size, where torchvision divides the image size by the grid.
+        powers of two at every image size, unless the preset's conventions are to divide the image size by the grid.
     """
-    stride = 2 ** preset.fpn_levels[level_index]
-    size = preset.anchor_sizes[level_index]
+    across = down = 2 ** preset.fpn_levels[level_index]
+    if preset.conventions.divided_strides:
+        across, down = size[0] // grid[1], size[1] // grid[0]
+    side = preset.anchor_sizes[level_index]
     ratios = torch.tensor(preset.anchor_ratios, dtype=torch.float64)
-    widths, heights = size / ratios.sqrt(), size * ratios.sqrt()
-    cell = (torch.stack([-widths, -heights, widths, heights], dim=1) / 2).round()
-    rows = torch.arange(grid[0], dtype=torch.float64) * stride
-    columns = torch.arange(grid[1], dtype=torch.float64) * stride
+    widths, heights = side / ratios.sqrt(), side * ratios.sqrt()
+    cell = torch.stack([-widths, -heights, widths, heights], dim=1) / 2
+    if preset.conventions.rounded_anchors:
+        cell = cell.round()
+    rows = torch.arange(grid[0], dtype=torch.float64) * down
+    columns = torch.arange(grid[1], dtype=torch.float64) * across
     y, x = torch.meshgrid(rows, columns, indexing="ij")
     centres = torch.stack([x, y, x, y], dim=-1).reshape(-1, 1, 4)
     return (centres + cell).reshape(-1, 4)
@@ -46,8 +51,10 @@ class PyramidAnchors(nn.Module):
 
     def forward(self, image_list: ImageList, features: list[Tensor]) -> list[Tensor]:
         grids = tuple((int(f.shape[-2]), int(f.shape[-1])) for f in features)
-        key = (grids, features[0].dtype, features[0].device)
+        height, width = (int(side) for side in image_list.tensors.shape[-2:])
+        key = (grids, width, height, features[0].dtype, features[0].device)
         if key != self._cached_for:
-            anchors = torch.cat([level_anchors(self.preset, i, grid) for i, grid in enumerate(grids)])
+            levels = [level_anchors(self.preset, i, grid, (width, height)) for i, grid in enumerate(grids)]
+            anchors = torch.cat(levels)
             self._cached, self._cached_for = anchors.to(features[0]), key
         return [self._cached] * len(image_list.image_sizes)

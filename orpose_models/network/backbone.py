@@ -32,15 +32,18 @@ class Trunk(nn.Module):
         return outputs
 
 
-def _mobilenet_v3_large_trunk() -> Trunk:
+def _mobilenet_v3_large_trunk(_: Preset) -> Trunk:
     layers = mobilenet_v3_large(weights=None).features
     # layers[16], the 960-channel convolution, is left out: the pyramid reads the 160 channels before it.
     stages = [nn.Sequential(*layers[a:b]) for a, b in ((0, 4), (4, 7), (7, 13), (13, 16))]
     return Trunk(stages, (24, 40, 112, 160))
 
 
-def _resnet50_trunk() -> Trunk:
+def _resnet50_trunk(preset: Preset) -> Trunk:
     net = resnet50(weights=None)
+    if preset.conventions.stride_in_1x1:
+        for stage in (net.layer2, net.layer3, net.layer4):
+            stage[0].conv1.stride, stage[0].conv2.stride = stage[0].conv2.stride, stage[0].conv1.stride
     stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool, net.layer1)
     return Trunk([stem, net.layer2, net.layer3, net.layer4], (256, 512, 1024, 2048))
 
@@ -67,7 +70,7 @@ class Pyramid(nn.Module):
 
     def __init__(self, preset: Preset) -> None:
         super().__init__()
-        self.trunk = _TRUNKS[preset.backbone]()
+        self.trunk = _TRUNKS[preset.backbone](preset)
         levels = preset.roi_levels
         self.first = levels[0] - 2
         width, norm = preset.fpn_channels, preset.batch_norm_heads

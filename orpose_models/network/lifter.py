@@ -1,6 +1,13 @@
-"""2D to 3D: the residual fully connected lifter (Martinez 2017), and the statistics it works with."""
+"""2D to 3D: the residual fully connected lifter (Martinez 2017), what enters it, and the statistics it works with.
+
+Two inputs (a preset's `lifter_input`): "paper", 16 joints standardised as absolute px (paper.md); "confidence", the
+same joints relative to their own centre and spread, each with its confidence, and where the centre is and how large the
+spread. Joints of confidence 0 enter as nothing, wherever they are said to be.
+"""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,14 +22,21 @@ OUTPUT_JOINTS = tuple(range(1, 17))
 #: Lines of the frame whose pixels the lifter's 2D input counts in (640x480).
 FRAME_LINES = 480
 _DROPOUT = 0.5
+LifterInput = Literal["paper", "confidence"]
+#: Numbers that enter: x, y; or x, y and confidence of 16 joints, and x, y and log of the spread.
+INPUT_WIDTHS: dict[LifterInput, int] = {"paper": 32, "confidence": 51}
+#: Places count from the centre (px) of a 640x480 frame in units (px); in units, the usual and the smallest spread.
+_FRAME_CENTRE, _FRAME_UNIT, _USUAL_SPREAD, _MIN_SPREAD = (320.0, 240.0), 160.0, 0.4, 0.005
+#: A joint is no farther from the centre than so many spreads.
+_FARTHEST = 6.0
 
 
 class Lifter(nn.Module):
-    """`(N, 16, 2)` standardised 2D joints -> `(N, 16, 3)` standardised 3D joints. Names of the layers as in ORPose."""
+    """What enters (`LifterStatistics.entering`) -> `(N, 16, 3)` standardised 3D joints. Layers have ORPose's names."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, kind: LifterInput = "paper") -> None:
         super().__init__()
-        self.w1 = _linear(len(INPUT_JOINTS) * 2, width)
+        self.w1 = _linear(INPUT_WIDTHS[kind], width)
         self.batch_norm1 = nn.BatchNorm1d(width)
         self.linear_stages = nn.ModuleList(_ResidualStage(width) for _ in range(2))
         self.w2 = _linear(width, len(OUTPUT_JOINTS) * 3)
@@ -70,8 +84,9 @@ class LifterStatistics(nn.Module):
     mean3d: Tensor
     std3d: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, kind: LifterInput = "paper") -> None:
         super().__init__()
+        self.kind = kind
         self.register_buffer("mean2d", torch.tensor([320.0, 240.0]).repeat(16, 1))
         self.register_buffer("std2d", torch.full((16, 2), 120.0))
         self.register_buffer("mean3d", torch.zeros(16, 3))
@@ -94,6 +109,15 @@ class LifterStatistics(nn.Module):
                 raise ValueError(f"{name}: expected positive deviations, got a smallest one of {value.min():g}")
             buffer.copy_(value)
 
+    def entering(self, joints: Tensor, confidence: Tensor) -> Tensor:
+        """What the lifters read: `(N, 16, 2)` or `(N, 51)` by kind.
+
+        Args:
+            joints: `(N, 16, 2)` px of a 640x480 frame.
+            confidence: `(N, 16)` in [0, 1]. The paper's input leaves it out.
+        """
+        return self.standardise_2d(joints) if self.kind == "paper" else relative_joints(joints, confidence)
+
     def standardise_2d(self, joints: Tensor) -> Tensor:
         return (joints - self.mean2d) / self.std2d
 
@@ -104,15 +128,30 @@ class LifterStatistics(nn.Module):
         return joints * self.std3d + self.mean3d
 
 
+def relative_joints(joints: Tensor, confidence: Tensor) -> Tensor:
+    """`(N, 51)`, the input "confidence", of joints `(N, 16, 2)` px of a 640x480 frame and their confidence `(N, 16)`.
+
+    Centre and spread (root mean square distance from it) are weighted by confidence. People of no confidence are 0.
+    """
+    known = (confidence > 0).to(joints.dtype)[..., None]
+    weights = confidence[..., None] / confidence.sum(dim=1).clamp(min=1e-3)[:, None, None]
+    points = (joints - joints.new_tensor(_FRAME_CENTRE)) / _FRAME_UNIT  # small numbers: their squares fit float16
+    place = (weights * points).sum(dim=1)
+    offsets = points - place[:, None]
+    spread = (weights * offsets.square()).sum(dim=(1, 2)).sqrt().clamp(min=_MIN_SPREAD)[:, None]
+    shape = (offsets / spread[..., None]).clamp(-_FARTHEST, _FARTHEST) * known
+    return torch.cat([shape.flatten(1), confidence, place, (spread / _USUAL_SPREAD).log()], dim=1)
+
+
+def joint_confidence(scores: Tensor) -> Tensor:
+    """Confidence `(N, 16)` of the lifter's joints: the lowest of the COCO joints `(N, 17)` each is made of."""
+    return score_3d(scores)[:, list(INPUT_JOINTS)]
+
+
 def lifter_input(keypoints: Tensor, frame_scale: float | Tensor) -> Tensor:
     """The lifter's 16 joints, `(N, 16, 2)` px of a 640x480 frame, from COCO-17 `(N, 17, 2)` in network-input px."""
     matrix = torch.as_tensor(H36M17_FROM_COCO17[list(INPUT_JOINTS)], dtype=keypoints.dtype, device=keypoints.device)
     return (matrix @ keypoints) * frame_scale
-
-
-def visible_lifter_joints(visible: Tensor) -> Tensor:
-    """`(N, 16)` bool: lifter joints all of whose COCO-17 sources are `visible` `(N, 17)`."""
-    return torch.stack([visible[:, list(H36M17_SOURCES[j])].all(dim=1) for j in INPUT_JOINTS], dim=1)
 
 
 def score_3d(scores: Tensor) -> Tensor:

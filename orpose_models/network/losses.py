@@ -13,8 +13,8 @@ from orpose_models.network.lifter import (
     OUTPUT_JOINTS,
     Lifter,
     LifterStatistics,
+    joint_confidence,
     lifter_input,
-    visible_lifter_joints,
 )
 
 Hard3dTarget = Literal["s3d", "h3d"]
@@ -95,9 +95,11 @@ def lifter_loss(
     if len(keypoints) < 2 or not valid.any():
         return sum((p.sum() for p in lifter.parameters()), torch.zeros((), device=keypoints.device)) * 0
     joints = lifter_input(keypoints[..., :2], frame_scale)
+    confidence = joint_confidence(keypoints[..., 2])
     if not soft:
-        joints = joints * visible_lifter_joints(keypoints[..., 2] > 0)[..., None]
-    predicted = lifter(statistics.standardise_2d(joints))
+        confidence = (confidence > 0).to(joints.dtype)
+        joints = joints * confidence[..., None]
+    predicted = lifter(statistics.entering(joints, confidence))
     target = statistics.standardise_3d(joints_3d[:, list(OUTPUT_JOINTS), :3])
     losses = F.smooth_l1_loss(predicted, target, reduction="none").mean(dim=-1)
     return (losses * weights[:, None])[valid].sum() / valid.sum()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from orpose_models.errors import ConfigError
+from orpose_models.network.conventions import Conventions
+from orpose_models.network.lifter import LifterInput
 
 
 class Preset(BaseModel):
@@ -39,10 +41,14 @@ class Preset(BaseModel):
         ge=1, le=2, description="keypoint branches, each with a lifter of its own: 2 hard and soft, 1 the ablation's"
     )
     lifter_width: int = Field(ge=8, description="units of the lifters' linear layers")
+    lifter_input: LifterInput = Field(
+        "paper", description="what the lifters read of the 2D joints (lifter.py); weight files tell which"
+    )
     proposals_per_level: int = Field(ge=1, description="best anchors of each level that enter the NMS, inference")
     proposals: int = Field(ge=1, description="proposals after NMS that reach the box head, inference")
     max_persons: int = Field(ge=1, description="people per image, the best ones")
     box_samples: int = Field(ge=4, description="proposals per image in the box loss, a quarter of them people at most")
+    conventions: Conventions = Field(Conventions(), description="of the network that the weights come from")
 
     @model_validator(mode="after")
     def _one_anchor_size_per_level(self) -> Preset:
@@ -54,6 +60,20 @@ class Preset(BaseModel):
     def roi_levels(self) -> tuple[int, ...]:
         """Pyramid levels that RoIs are read from: all but the pooled last one."""
         return self.fpn_levels[:-1]
+
+    def with_conventions(self, conventions: Conventions) -> Preset:
+        """The same sizes for weights of other `conventions`."""
+        return self.model_copy(update={"conventions": conventions})
+
+    def with_lifter_input(self, kind: str) -> Preset:
+        """The same network with lifters that read `kind`.
+
+        Raises:
+            ConfigError: no such input.
+        """
+        if kind not in get_args(LifterInput):
+            raise ConfigError(f"lifter_input: got {kind!r}, expected one of {', '.join(get_args(LifterInput))}")
+        return self.model_copy(update={"lifter_input": kind})
 
     @property
     def anchors_per_cell(self) -> int:

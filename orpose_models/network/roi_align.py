@@ -1,4 +1,4 @@
-"""Which pyramid level a RoI is read from, and the dynamic way to read it (torchvision's RoIAlign, aligned)."""
+"""Which pyramid level a RoI is read from, and the dynamic way to read it (torchvision's RoIAlign)."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ def pool_rois(features: list[Tensor], boxes: list[Tensor], cells: int, preset: P
     image_index = torch.cat([torch.full_like(b[:, :1], i) for i, b in enumerate(boxes)])
     rois = torch.cat([image_index, torch.cat(boxes)], dim=1)
     levels = roi_level(rois[:, 1:], preset)
+    aligned = preset.conventions.aligned_rois
+    samples = 0 if preset.conventions.adaptive_sampling else preset.sampling_ratio
     pooled = features[0].new_zeros(len(rois), features[0].shape[1], cells, cells)
     for i, level in enumerate(preset.roi_levels):
         chosen = torch.where(levels == i)[0]
         if len(chosen):
-            values = roi_align(features[i], rois[chosen], cells, 2.0**-level, preset.sampling_ratio, aligned=True)
+            values = roi_align(features[i], rois[chosen], cells, 2.0**-level, samples, aligned)
             pooled[chosen] = values.to(pooled.dtype)
     return pooled

@@ -16,11 +16,19 @@ from orpose_models.network.decode import (
     softmax_peak,
 )
 from orpose_models.network.heads import BOX_CELLS, KEYPOINT_CELLS, BoxHead, KeypointHead
-from orpose_models.network.lifter import Lifter, LifterStatistics, lifter_input, score_3d, with_pelvis
+from orpose_models.network.lifter import (
+    Lifter,
+    LifterStatistics,
+    joint_confidence,
+    lifter_input,
+    score_3d,
+    with_pelvis,
+)
 from orpose_models.network.losses import Hard3dTarget, TrainedLabels, box_loss, keypoint_loss, lifter_loss
 from orpose_models.network.presets import Preset
 from orpose_models.network.roi_align import pool_rois
 from orpose_models.network.sampling import ProposalSampler, Sampled, keypoint_rois
+from orpose_models.skeleton import H36M17_SOURCES
 
 #: Detections that overlap a better one by more are dropped.
 NMS_IOU = 0.5
@@ -49,10 +57,10 @@ class RoIHeads(nn.Module):
         self.trained_labels = trained_labels
         self.box = BoxHead(preset)
         self.keypoint = KeypointHead(preset)
-        self.lifter_hard = Lifter(preset.lifter_width)
+        self.lifter_hard = Lifter(preset.lifter_width, preset.lifter_input)
         if preset.branches == 2:
-            self.lifter_soft = Lifter(preset.lifter_width)
-        self.lifter_stats = LifterStatistics()
+            self.lifter_soft = Lifter(preset.lifter_width, preset.lifter_input)
+        self.lifter_stats = LifterStatistics(preset.lifter_input)
         self.calibration = ScoreCalibration()
         self.sampler = ProposalSampler(preset.box_samples)
 
@@ -155,7 +163,7 @@ class RoIHeads(nn.Module):
             decoding: "subcell" or "bicubic" (decode.py).
 
         Returns:
-            `(N, 17, 3)` x, y px, score; `(N, 17, 4)` x, y, z mm, score.
+            `(N, 17, 3)` x, y px, score; `(N, 17, 4)` x, y, z mm, score, all 0 where the lifters are not trained.
         """
         mean = (maps[:, 0] + maps[:, 1]) / 2 if self.preset.branches == 2 else maps[:, 0]
         profiles = torch.cat([profiles_of(mean).unsqueeze(1), profiles_of(maps)], dim=1)
@@ -164,11 +172,18 @@ class RoIHeads(nn.Module):
             shares = torch.stack([decode_bicubic(m, boxes)[0] for m in (mean, *maps.unbind(1))], dim=1)
         points, *own = place_in_boxes(shares, boxes).unbind(1)
         scores = self.calibration(softmax_peak(mean, peaks[:, 0]))
-        of_branch = [self._lift(lifter, points, frame_scale) for lifter, points in zip(self.lifters, own, strict=True)]
+        joints = torch.cat([points, scores[..., None]], dim=-1)
+        if not self.preset.conventions.has_lifters:
+            return joints, joints.new_zeros(len(joints), len(H36M17_SOURCES), 4)
+        confidence = joint_confidence(scores)
+        of_branch = [
+            self.lift(lifter, lifter_input(points, frame_scale), confidence)
+            for lifter, points in zip(self.lifters, own, strict=True)
+        ]
         lifted = (of_branch[0] + of_branch[1]) / 2 if self.preset.branches == 2 else of_branch[0]
         joints_3d = torch.cat([with_pelvis(lifted), score_3d(scores)[..., None]], dim=-1)
-        return torch.cat([points, scores[..., None]], dim=-1), joints_3d
+        return joints, joints_3d
 
-    def _lift(self, lifter: Lifter, points: Tensor, frame_scale: float | Tensor) -> Tensor:
-        standard = self.lifter_stats.standardise_2d(lifter_input(points, frame_scale))
-        return self.lifter_stats.restore_3d(lifter(standard))
+    def lift(self, lifter: Lifter, joints: Tensor, confidence: Tensor) -> Tensor:
+        """`(N, 16, 3)` mm of `lifter_input` `(N, 16, 2)` and its confidence `(N, 16)`."""
+        return self.lifter_stats.restore_3d(lifter(self.lifter_stats.entering(joints, confidence)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops.misc import SqueezeExcitation
@@ -34,7 +36,8 @@ def use_static_excitation(module: nn.Module) -> None:
     """
     for child in module.children():
         if isinstance(child, nn.Sequential) and len(child) == 4 and isinstance(child[2], SqueezeExcitation):
-            expand, depthwise, excitation, project = child[0][0], child[1][0], child[2], child[3][0]
+            expand, depthwise, project = (cast(nn.Conv2d, cast(nn.Sequential, child[i])[0]) for i in (0, 1, 3))
+            excitation = child[2]
             more = -expand.out_channels % _BLOCK
             _widen(expand, outputs=more)
             _widen(depthwise, inputs=more, outputs=more)

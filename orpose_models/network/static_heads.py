@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_linear_bn_eval
 
 from orpose_models.network.heads import BOX_CELLS, KEYPOINT_CELLS, NUM_KEYPOINTS, BoxHead, KeypointHead
 from orpose_models.network.lifter import Lifter
@@ -77,10 +80,7 @@ class StaticLifter(nn.Module):
     def __init__(self, lifter: Lifter) -> None:
         super().__init__()
         self.first = _layer(lifter.w1, lifter.batch_norm1)
-        self.stages = nn.ModuleList(
-            nn.Sequential(_layer(stage.w1, stage.batch_norm1), _layer(stage.w2, stage.batch_norm2))
-            for stage in lifter.linear_stages
-        )
+        self.stages = nn.ModuleList(_stage(stage) for stage in lifter.linear_stages)
         self.last = _as_convolution(lifter.w2)
 
     def forward(self, joints: Tensor) -> Tensor:
@@ -90,18 +90,18 @@ class StaticLifter(nn.Module):
         return self.last(x)[0, :, 0].T.unflatten(1, (-1, 3))
 
 
+def _stage(stage: Any) -> nn.Module:
+    return nn.Sequential(_layer(stage.w1, stage.batch_norm1), _layer(stage.w2, stage.batch_norm2))
+
+
 def _layer(linear: nn.Linear, norm: nn.BatchNorm1d) -> nn.Module:
-    layer = _as_convolution(linear)
-    scale = norm.weight / (norm.running_var + norm.eps).sqrt()  # type: ignore[operator]
-    layer.weight.mul_(scale[:, None, None, None])
-    layer.bias.copy_((linear.bias - norm.running_mean) * scale + norm.bias)
-    return nn.Sequential(layer, nn.ReLU())
+    return nn.Sequential(_as_convolution(fuse_linear_bn_eval(linear, norm)), nn.ReLU())
 
 
 def _as_convolution(linear: nn.Linear) -> nn.Conv2d:
-    layer = nn.Conv2d(linear.in_features, linear.out_features, 1).to(linear.weight).requires_grad_(False)
-    layer.weight.copy_(linear.weight[..., None, None])
-    layer.bias.copy_(linear.bias)  # type: ignore[union-attr]
+    layer = nn.Conv2d(linear.in_features, linear.out_features, 1)
+    layer.weight = nn.Parameter(linear.weight[..., None, None].clone(), requires_grad=False)
+    layer.bias = nn.Parameter(linear.bias.clone(), requires_grad=False)
     return layer
 
 

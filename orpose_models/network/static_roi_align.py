@@ -1,4 +1,4 @@
-"""RoIAlign as tensor operations of fixed shape, equal to torchvision's aligned one, on all pyramid levels at once.
+"""RoIAlign as tensor operations of fixed shape, equal to torchvision's, on all pyramid levels at once.
 
 The levels are laid one after the other into a table of cells; every sample gathers its four neighbours as rows of that
 table. ONNX Runtime's gather of rows is a plain copy, where its GridSample goes sample by sample.
@@ -62,7 +62,11 @@ def _corners(atlas: Atlas, boxes: Tensor, samples: int, preset: Preset) -> tuple
     scale, first, step, last = own.split([1, 1, 2, 2], dim=-1)  # each (B, P, 1 or 2)
     start, end = (boxes * scale).chunk(2, dim=-1)
     share = (torch.arange(samples, dtype=boxes.dtype, device=boxes.device) + 0.5) / samples
-    position = (start - 0.5)[..., None] + (end - start)[..., None] * share  # B, P, 2, S
+    if preset.conventions.aligned_rois:
+        first_sample, side = start - 0.5, end - start
+    else:
+        first_sample, side = start, (end - start).clamp(min=1)
+    position = first_sample[..., None] + side[..., None] * share  # B, P, 2, S
     last = last[..., None]
     inside = ((position >= -1) & (position <= last + 1)).to(position.dtype)
     clamped = torch.minimum(position.clamp(min=0), last)

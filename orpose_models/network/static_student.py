@@ -105,7 +105,9 @@ class StaticStudent(nn.Module):
             (-(-input_size[1] // 2**level), -(-input_size[0] // 2**level)) for level in self.preset.fpn_levels
         ]
         for i, grid in enumerate(self.grids):
-            self.register_buffer(f"anchors{i}", level_anchors(self.preset, i, grid).float(), persistent=False)
+            self.register_buffer(
+                f"anchors{i}", level_anchors(self.preset, i, grid, input_size).float(), persistent=False
+            )
 
     @property
     def image_size(self) -> tuple[int, int]:

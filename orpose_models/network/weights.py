@@ -8,16 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from orpose_models.errors import ConfigError, ModelError
 from orpose_models.files import cannot_be_written, write_atomically
+from orpose_models.network.conventions import Conventions
+from orpose_models.network.presets import get_preset
 from orpose_models.network.student import Student, build_student
+from orpose_models.settings import validation_message
 
 #: Key and value that mark a safetensors file as ours.
 FORMAT_KEY, FORMAT = "orpose.format", "1"
 PRESET_KEY = "orpose.preset"
+#: Conventions that differ from ours, as JSON; absent where none does.
+CONVENTIONS_KEY = "orpose.conventions"
+#: What the lifters read; files without it are the paper's.
+LIFTER_KEY = "orpose.lifter_input"
 
 
 def save_weights(student: Student, path: str | Path, card: Mapping[str, Any] | None = None) -> Path:
@@ -33,8 +41,17 @@ def save_weights(student: Student, path: str | Path, card: Mapping[str, Any] | N
     """
     path = Path(path)
     tensors = {key: value.detach().cpu().contiguous() for key, value in student.state_dict().items()}
-    content = save(tensors, metadata={FORMAT_KEY: FORMAT, PRESET_KEY: student.preset.name})
-    facts = {"preset": student.preset.name, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    preset = student.preset
+    metadata = {FORMAT_KEY: FORMAT, PRESET_KEY: preset.name, LIFTER_KEY: preset.lifter_input}
+    if own := preset.conventions.model_dump_json(exclude_defaults=True).removeprefix("{}"):
+        metadata[CONVENTIONS_KEY] = own
+    content = save(tensors, metadata=metadata)
+    facts = {
+        "preset": preset.name,
+        "lifter_input": preset.lifter_input,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+    }
     text = yaml.safe_dump({**(card or {}), **facts}, sort_keys=False, allow_unicode=True)
     card_path = path.with_suffix(".yaml")
     try:
@@ -65,10 +82,16 @@ def load_student(path: str | Path) -> Student:
         found = metadata.get(FORMAT_KEY, "none")
         raise ModelError(f"{path}: not an orpose model: {FORMAT_KEY} is {found}, expected {FORMAT}")
     try:
-        student = build_student(metadata.get(PRESET_KEY, ""))
+        conventions = Conventions.model_validate_json(metadata.get(CONVENTIONS_KEY, "{}"))
+        preset = get_preset(metadata.get(PRESET_KEY, "")).with_conventions(conventions)
+        student = build_student(preset.with_lifter_input(metadata.get(LIFTER_KEY, "paper")))
         student.load_state_dict(tensors)
     except ConfigError as error:
         raise ModelError(f"{path}: {error}") from None
+    except ValidationError as error:
+        raise ModelError(
+            f"{path}: {CONVENTIONS_KEY}: {validation_message(error)}; a newer orpose may read it"
+        ) from None
     except RuntimeError as error:
         detail = " ".join(str(error).split())[:300]
         raise ModelError(f"{path}: weights do not fit preset {student.preset.name!r}: {detail}") from None

@@ -66,16 +66,15 @@ class TensorRtBackend:
             raise BackendError("TensorRT: no execution context; is the GPU's memory full?")
         self._cuda = cuda
         self._stream = cuda.create_stream()
-        self._tensors = {
-            name: dataclasses.replace(tensor, address=cuda.allocate(tensor.size_bytes))
-            for name, tensor in tensors.items()
-        }
-        for name, tensor in self._tensors.items():
-            if not self._context.set_tensor_address(name, tensor.address):
-                raise BackendError(f"TensorRT: the engine has no tensor '{name}'")
-        self.info = info
-        addresses = [tensor.address for tensor in self._tensors.values()]
+        addresses: list[int] = []
         self._release = weakref.finalize(self, _release, cuda, addresses, self._stream)
+        self._tensors: dict[str, IoTensor] = {}
+        for name, tensor in tensors.items():
+            addresses.append(cuda.allocate(tensor.size_bytes))
+            if not self._context.set_tensor_address(name, addresses[-1]):
+                raise BackendError(f"TensorRT: the engine has no tensor '{name}'")
+            self._tensors[name] = dataclasses.replace(tensor, address=addresses[-1])
+        self.info = info
 
     def infer(self, images: NDArray[np.uint8]) -> Outputs:
         images = np.ascontiguousarray(images)

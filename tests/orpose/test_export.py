@@ -126,6 +126,7 @@ def test_a_graphs_engine_goes_into_the_cache(
         (["--format", "tensorrt", "--out", "x.engine"], "--out: the engine of .* goes into --engine-cache"),
         (["--format", "tensorrt", "--precision", "fp16"], "--precision: the engine of .* is as the graph is"),
         (["--precision", "int8", "--calibration", "a", "--validation", "b.json"], "--out: missing"),
+        ([], "--out: missing"),
     ],
 )
 def test_what_a_graphs_engine_cannot_be(

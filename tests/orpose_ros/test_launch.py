@@ -125,6 +125,25 @@ def test_camera_files_name_topics_we_use(path):
     assert set(yaml.safe_load(path.read_text())) <= {"image_raw", "camera_info", "depth/image_raw"}
 
 
+def test_the_launch_argument_names_every_camera_file(launch_file):
+    names = sorted(path.stem for path in (ROOT / "config/cameras").glob("*.yaml"))
+    assert ", ".join(names) in declared(launch_file)["camera_topics"].kwargs["description"]
+
+
+@pytest.mark.parametrize(
+    ("driver", "image"),
+    [
+        ("azure_kinect", "/rgb/image_raw"),
+        ("realsense", "/cam1/cam1/color/image_raw"),
+        ("rtsp", "/cam1/camera/image_raw"),
+        ("usb_cam", "/image_raw"),
+        ("zed", "/cam1/cam1/rgb/color/rect/image"),
+    ],
+)
+def test_each_drivers_image_topic(launch_file, driver, image):
+    assert ("cam1/image_raw", image) in start(launch_file, camera_topics=driver, cameras="cam1")["remappings"]
+
+
 def test_rviz_shows_the_default_cameras_topics():
     displays = yaml.safe_load((ROOT / "rviz/orpose.rviz").read_text())["Visualization Manager"]["Displays"]
     topics = [display["Topic"]["Value"] for display in displays if "Topic" in display]

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
-from orpose_models.annotations import LabelledImage, PersonLabel, read_annotations
+from orpose_models.annotations import Camera, LabelledImage, PersonLabel, read_annotations
 from orpose_models.errors import AnnotationError, ImageError, InputError
 from orpose_models.settings import Settings
 from training.data.augment_config import AugmentConfig
@@ -47,11 +47,12 @@ class LabelConfig(Settings):
 
 @dataclass(frozen=True)
 class Item:
-    """One labelled image: where it lies and who is on it."""
+    """One labelled image: where it lies, who is on it, and with what it was taken, if that is known."""
 
     path: Path
     image: LabelledImage
     persons: list[PersonLabel]
+    camera: Camera | None = None
 
 
 def read_items(sources: Sequence[SourceConfig], *, labelled: bool = True) -> list[Item]:
@@ -81,7 +82,11 @@ def _read_source(source: SourceConfig) -> list[Item]:
     images = annotations.images
     if source.limit is not None and source.limit < len(images):
         images = tuple(images[i] for i in np.linspace(0, len(images) - 1, source.limit).round().astype(int))
-    return [Item(folder / image.file_name, image, persons[image.image_id]) for image in images]
+    cameras = annotations.cameras
+    return [
+        Item(folder / image.file_name, image, persons[image.image_id], cameras.get(str(image.camera_id)))
+        for image in images
+    ]
 
 
 def image_folder(source: SourceConfig, path: Path, images: tuple[LabelledImage, ...]) -> Path:

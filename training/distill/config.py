@@ -8,11 +8,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from orpose_models.errors import ConfigError
+from orpose_models.network.lifter import LifterInput
 from orpose_models.network.losses import TrainedLabels
 from orpose_models.network.presets import PRESETS
 from orpose_models.settings import Settings, build_settings, read_yaml_mapping
 from training.data.augment_config import AugmentConfig
 from training.data.dataset import LabelConfig, SourceConfig
+from training.distill.lifters import LifterConfig
 from training.teacher.sspcm import Correction
 
 Pixels = Annotated[int, Field(ge=32)]
@@ -96,9 +98,11 @@ class TrainConfig(Settings):
     trained_labels: TrainedLabels = Field(
         "hard+soft", description="labels a single-branch preset learns from (paper.md, Table 3); two branches need both"
     )
+    lifter_input: LifterInput = Field("paper", description="what the lifters read: joints, or their confidence as well")
     lifter_iterations: int = Field(
-        0, ge=0, description="after training, fit the lifters alone for so many batches of 256 people; 0: not"
+        0, ge=0, description="after training, fit the lifters alone, so many batches; 0: not"
     )
+    lifters: LifterConfig = LifterConfig()
     loss_weights: dict[LossName, Annotated[float, Field(ge=0)]] = Field(
         {}, description="factors of single losses; 1 where not named (the paper's)"
     )

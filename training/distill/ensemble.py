@@ -65,8 +65,8 @@ class MeanLift:
     def __init__(self, *students: Student) -> None:
         self.students = students
 
-    def lift(self, joints: NDArray, known: NDArray[np.bool_]) -> NDArray[np.float32]:
-        lifted = [lift_joints(student.heads, joints, known) for student in self.students]
+    def lift(self, joints: NDArray, confidence: NDArray) -> NDArray[np.float32]:
+        lifted = [lift_joints(student.heads, joints, confidence) for student in self.students]
         return np.mean(lifted, axis=0, dtype=np.float32)
 
 

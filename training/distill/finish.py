@@ -26,7 +26,9 @@ def finish(trainer: Trainer) -> dict[str, Any]:
     student = trainer.average.model
     size = batch_shape(config.stages, 1.0).size
     if config.lifter_iterations and processes.is_main():
-        fit_lifters(student, trainer.labelled_items, config.labels, config.lifter_iterations, config.seed)
+        fit_lifters(
+            student, trainer.labelled_items, config.labels, config.lifters, config.lifter_iterations, config.seed
+        )
     processes.share_from_main(student)
     joints = calibrate(student, trainer.validation_items, size, config.validation.downsample)
     metrics = trainer.validate()

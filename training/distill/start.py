@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 
 from orpose_models.errors import ConfigError
+from orpose_models.network.presets import get_preset
 from orpose_models.network.student import Student, build_student
 from orpose_models.network.weights import load_student
 from training.data.dataset import Item
@@ -16,44 +16,54 @@ from training.distill.statistics import set_lifter_statistics
 
 
 def initial_student(config: TrainConfig, items: Sequence[Item]) -> Student:
-    """The student of `initial_weights`, else a random one whose lifter statistics are those of the labels.
+    """The student of `initial_weights`, else a random one; without trained lifters their statistics are the labels'.
 
     Raises:
         ModelError: the weight file is missing, truncated or not ours.
         ConfigError: it is of another preset.
     """
+    source = None if config.initial_weights is None else load_student(config.initial_weights)
+    preset = get_preset(config.preset)
+    if source is not None:  # weights work with their own conventions alone; the run trains the lifters
+        preset = preset.with_conventions(source.preset.conventions.model_copy(update={"has_lifters": True}))
     student = build_student(
-        config.preset,
+        preset.with_lifter_input(config.lifter_input),
         keypoint_rois_per_image=config.keypoint_rois_per_image,
         hard_3d_target=config.hard_3d_target,
         trained_labels=config.trained_labels,
     )
-    if config.initial_weights is None:
+    if source is not None:
+        if not _alike(source, student):
+            raise ConfigError(
+                f"initial_weights: {config.initial_weights} is of preset {source.preset.name!r}, the run's is"
+                f" {student.preset.name!r}; give weights of that preset, or change `preset`"
+            )
+        copy_weights(source, student)
+    if source is None or not source.preset.conventions.has_lifters:
         set_lifter_statistics(student, items, config.labels)
-    else:
-        _copy_weights(load_student(config.initial_weights), student, config.initial_weights)
     student.heads.keypoint.train_in_bf16 = config.precision == "bf16" and config.device == "cpu"
     return student
 
 
-def _copy_weights(source: Student, student: Student, path: Path) -> None:
+def copy_weights(source: Student, student: Student) -> None:
     """Copies weights; one branch and two are made of each other: a single branch is the hard one, and twice the two.
 
     So the ablation's networks (paper.md, Table 3) all start from one undistilled student. Joint scores are calibrated
-    anew after training.
+    anew after training. Lifters that read something else than the source's keep the weights that they have.
     """
-    if not _alike(source, student):
-        raise ConfigError(
-            f"initial_weights: {path} is of preset {source.preset.name!r}, the run's is {student.preset.name!r};"
-            " give weights of that preset, or change `preset`"
-        )
-    tensors = source.state_dict()
-    own = {key: _tensor_for(key, tensors) for key in student.state_dict()}
-    student.load_state_dict(own)
+    tensors, own = source.state_dict(), student.state_dict()
+    same_input = source.preset.lifter_input == student.preset.lifter_input
+    student.load_state_dict(
+        {key: _tensor_for(key, tensors) if same_input or not _is_lifters(key) else own[key] for key in own}
+    )
+
+
+def _is_lifters(key: str) -> bool:
+    return key.startswith(("heads.lifter_hard.", "heads.lifter_soft."))
 
 
 def _alike(first: Student, second: Student) -> bool:
-    free = {"name": "", "branches": 1}
+    free = {"name": "", "branches": 1, "conventions": first.preset.conventions, "lifter_input": "paper"}
     return first.preset.model_copy(update=free) == second.preset.model_copy(update=free)
 
 

@@ -9,8 +9,10 @@ from pydantic import Field, model_validator
 from orpose_models.evaluate.resample import ResampleSettings
 from orpose_models.settings import Settings
 
-#: Folder of each split of SynthOR, as the training configs name them.
+#: Folder of each split of SynthOR, as the training configs name them; the last four are always needed.
 FOLDERS = {
+    "everyday_ceiling": "everyday_ceiling",
+    "everyday_high": "everyday_high",
     "everyday_train": "everyday",
     "everyday_validation": "everyday_val",
     "or_unlabelled": "or_unlabelled",
@@ -32,6 +34,9 @@ class ReproduceConfig(Settings):
     images: dict[str, int] = Field(description="how many of the first images of each split of SynthOR")
     validation_share: float = Field(0.04, gt=0, lt=1, description="pseudo labels kept aside, as whole recordings")
     scales: tuple[float, ...] = Field((1, 8, 10, 12), min_length=1, description="privacy downsampling factors tested")
+    started_by: tuple[str, ...] = Field(
+        (), description="training configs that the undistilled student builds on, in order"
+    )
     undistilled: str = Field("undistilled", description="the student before distillation, a training config's name")
     teacher: str = Field("undistilled_teacher", description="the teacher's network, a training config's name")
     teacher_stages: Path = Field(
@@ -47,8 +52,9 @@ class ReproduceConfig(Settings):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> ReproduceConfig:
-        if set(self.images) != set(FOLDERS):
-            raise ValueError(f"images: expected {', '.join(FOLDERS)}, got {', '.join(self.images)}")
+        needed = list(FOLDERS)[-4:]
+        if not set(needed) <= set(self.images) <= set(FOLDERS):
+            raise ValueError(f"images: expected {', '.join(needed)}, got {', '.join(self.images)}")
         networks = (self.undistilled, self.teacher, *self.distilled)
         for name in (*self.ablation, *self.sspcm):
             if name not in networks:

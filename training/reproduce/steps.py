@@ -31,8 +31,8 @@ class Step:
 
 def all_steps(config: ReproduceConfig) -> list[Step]:
     """All steps, in an order in which each finds what it needs."""
-    steps = [_synth(config, split) for split in FOLDERS]
-    for name in (config.undistilled, config.teacher):
+    steps = [_synth(config, split) for split in config.images]
+    for name in (*config.started_by, config.undistilled, config.teacher):
         steps.append(_train(config, name))
     steps += _test_student(config, config.undistilled) + _test_teacher(config)
     steps += [_pseudo_label(config, folder) for folder in config.pseudo_labels]

@@ -5,17 +5,17 @@ Only where detectron2 is installed. Its weights are read here, not by detectron2
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from orpose_models.checkpoints.files import read_tensors
+from orpose_models.checkpoints.pickles import first_line
 from orpose_models.errors import BackendError, ModelError
-from training.teacher.checkpoints import read_tensors
 from training.teacher.config import Detectron2Boxes
 from training.teacher.stages import Boxes, Image
 
@@ -23,17 +23,6 @@ from training.teacher.stages import Boxes, Image
 _FLOOR = 0.05
 #: Of the network, but not asked for.
 _UNUSED = "roi_heads.mask_"
-#: All that a pickle of arrays needs; the private name is older and newer numpy's.
-_HARMLESS = {
-    ("collections", "OrderedDict"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy.core.multiarray", "scalar"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "scalar"),
-    ("_codecs", "encode"),
-}
 
 
 class Detectron2BoxStage:
@@ -55,14 +44,14 @@ class Detectron2BoxStage:
         try:
             settings.merge_from_file(_config_file(model_zoo, config.model))
         except (RuntimeError, OSError, KeyError, AssertionError) as error:
-            raise ModelError(f"{config.model}: not a detectron2 configuration ({_first_line(error)})") from None
+            raise ModelError(f"{config.model}: not a detectron2 configuration ({first_line(error)})") from None
         settings.MODEL.DEVICE, settings.MODEL.MASK_ON = str(device), False
         settings.MODEL.ROI_HEADS.SCORE_THRESH_TEST = _FLOOR
         self._resize, self._settings = ResizeShortestEdge, settings
         try:
             self._model = build_model(settings)
         except ImportError as error:  # parts of it are compiled, and looked for only now
-            raise BackendError(f"detectron2: not wholly installed ({_first_line(error)})") from None
+            raise BackendError(f"detectron2: not wholly installed ({first_line(error)})") from None
         weights = config.weights or _fetched(model_zoo, config.model)
         load_detectron2_weights(self._model, weights)
         self._model.eval()
@@ -100,7 +89,7 @@ def _fetched(model_zoo: Any, name: str) -> Path:
         return Path(PathManager.get_local_path(url))
     except Exception as error:  # of urllib, requests, iopath
         raise ModelError(
-            f"{name}: its weights cannot be fetched ({_first_line(error)}); fetch {url} on a machine with network and"
+            f"{name}: its weights cannot be fetched ({first_line(error)}); fetch {url} on a machine with network and"
             " give its path as `boxes.weights`"
         ) from None
 
@@ -112,48 +101,15 @@ def load_detectron2_weights(model: nn.Module, path: Path) -> None:
         ModelError: It is missing or corrupt, or of another network.
     """
     hint = "give a detectron2 checkpoint of this configuration"
-    tensors = read_pickled_arrays(path) if path.suffix == ".pkl" else read_tensors(path, hint=hint)
+    tensors = read_tensors(path, hint=hint)
     tensors = {name: value for name, value in tensors.items() if not name.startswith(_UNUSED)}
     weights = {name for name, _ in model.named_parameters()}
     try:
         told = model.load_state_dict(tensors, strict=False)
     except RuntimeError as error:
-        raise ModelError(f"{path}: does not fit the configuration ({_first_line(error)}); {hint}") from None
+        raise ModelError(f"{path}: does not fit the configuration ({first_line(error)}); {hint}") from None
     missing = sorted(weights & set(told.missing_keys))
     wrong = missing or [name for name in told.unexpected_keys if name not in ("pixel_mean", "pixel_std")]
     if wrong:
         what = "lacks" if missing else "has unknown"
         raise ModelError(f"{path}: {what} {len(wrong)} weights ({', '.join(wrong[:3])}); {hint}")
-
-
-def read_pickled_arrays(path: Path) -> dict[str, Tensor]:
-    """The arrays of a model zoo .pkl, read by an unpickler that knows nothing but arrays.
-
-    Raises:
-        ModelError: It is missing or corrupt, or holds anything else.
-    """
-    try:
-        with path.open("rb") as file:
-            found = _ArraysOnly(file, encoding="latin1").load()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror})") from None
-    except Exception as error:  # a damaged pickle raises nearly anything
-        raise ModelError(
-            f"{path}: damaged, or not a file of arrays alone ({_first_line(error)}); fetch it again"
-        ) from None
-    arrays = found.get("model", found) if isinstance(found, dict) else {}
-    return {name: torch.from_numpy(value.copy()) for name, value in arrays.items() if isinstance(value, np.ndarray)}
-
-
-class _ArraysOnly(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _HARMLESS:
-            self._refuse(module, name)
-        return super().find_class(module, name)
-
-    def _refuse(self, module: str, name: str) -> NoReturn:
-        raise pickle.UnpicklingError(f"it wants {module}.{name}")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

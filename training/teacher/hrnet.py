@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from orpose_models.checkpoints.files import load_strictly, read_tensors
 from orpose_models.errors import BackendError
-from training.teacher.checkpoints import load_strictly, read_tensors
 from training.teacher.config import HrnetKeypoints
 from training.teacher.crops import CropStyle
 from training.teacher.top_down import TopDownStage

@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from orpose_models.errors import ModelError
 from orpose_models.network.backbone import normalise
 from orpose_models.network.decode import decode_subcell, place_in_boxes, softmax_peak
 from orpose_models.network.heads import KEYPOINT_CELLS
-from orpose_models.network.lifter import lifter_input, visible_lifter_joints, with_pelvis
+from orpose_models.network.lifter import joint_confidence, lifter_input, with_pelvis
 from orpose_models.network.roi_align import pool_rois
 from orpose_models.network.roi_heads import RoIHeads
 from orpose_models.network.weights import load_student
@@ -105,19 +106,24 @@ class NetworkLiftStage:
     """The mean of one of our networks' lifters."""
 
     def __init__(self, weights: Path, device: torch.device) -> None:
-        self._heads = load_student(weights).heads.to(device)
+        student = load_student(weights)
+        if not student.preset.conventions.has_lifters:
+            raise ModelError(
+                f"{weights}: its lifters are not trained; give weights with lifters, or a published lifter"
+            )
+        self.reads_confidence = student.preset.lifter_input == "confidence"
+        self._heads = student.heads.to(device)
 
-    def lift(self, joints: NDArray, known: NDArray[np.bool_]) -> NDArray[np.float32]:
-        return lift_joints(self._heads, joints, known)
+    def lift(self, joints: NDArray, confidence: NDArray) -> NDArray[np.float32]:
+        return lift_joints(self._heads, joints, confidence)
 
 
 @torch.no_grad()
-def lift_joints(heads: RoIHeads, joints: NDArray, known: NDArray[np.bool_]) -> NDArray[np.float32]:
+def lift_joints(heads: RoIHeads, joints: NDArray, confidence: NDArray) -> NDArray[np.float32]:
     """`LiftStage.lift` by the mean of one network's lifters, which must be in evaluation mode."""
-    stats = heads.lifter_stats
-    device = stats.mean2d.device
+    device = heads.lifter_stats.mean2d.device
     points = lifter_input(torch.from_numpy(np.asarray(joints, np.float32)).to(device), 1.0)
-    points = points * visible_lifter_joints(torch.from_numpy(known).to(device))[..., None]
-    entering = stats.standardise_2d(points)
-    standard = torch.stack([lifter(entering) for lifter in heads.lifters]).mean(dim=0)
-    return with_pelvis(stats.restore_3d(standard)).cpu().numpy()
+    entering = joint_confidence(torch.from_numpy(np.asarray(confidence, np.float32)).to(device))
+    points = points * (entering > 0)[..., None]
+    lifted = torch.stack([heads.lift(lifter, points, entering) for lifter in heads.lifters]).mean(dim=0)
+    return with_pelvis(lifted).cpu().numpy()

@@ -68,12 +68,12 @@ class KeypointStage(Protocol):
 class LiftStage(Protocol):
     """Puts 2D joints into 3D."""
 
-    def lift(self, joints: NDArray, known: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def lift(self, joints: NDArray, confidence: NDArray) -> NDArray[np.float32]:
         """Human3.6M-17 `(N, 17, 3)` mm, pelvis-relative, camera axes.
 
         Args:
             joints: COCO-17 `(N, 17, 2)` px of a frame with 480 lines.
-            known: `(N, 17)`; joints that are not enter as 0 px.
+            confidence: `(N, 17)` in [0, 1] or bool; joints of 0 are unknown and enter as 0 px.
         """
         ...
 

@@ -18,6 +18,8 @@ from training.teacher.tta import AugmentedBoxes, augmented_and_plain_joints, aug
 
 #: Shorter sides of a box, px, are no person.
 _MIN_SIDE_PX = 1.0
+#: The soft set has every joint: its lifter takes none for unknown.
+_LEAST = 1e-3
 #: Annotation ids of an image's people start at its image id times this (TeacherConfig.max_people is below it).
 IDS_PER_IMAGE = 1000
 
@@ -97,8 +99,8 @@ def pseudo_labels(
     hard = np.concatenate([soft[..., :2], np.full((len(soft), 17, 1), 2.0)], axis=-1) * is_hard[..., None]
     frame_px = soft[..., :2] * (FRAME_LINES / lines)
     flags = np.stack([1 + is_hard[:, list(sources)].all(axis=1) for sources in H36M17_SOURCES], axis=1)[..., None]
-    soft_3d = np.concatenate([lifting.lift(frame_px, np.ones_like(is_hard)), flags], axis=-1)
-    hard_3d = np.concatenate([lifting.lift(frame_px, is_hard), flags], axis=-1)
+    soft_3d = np.concatenate([lifting.lift(frame_px, soft[..., 2].clip(_LEAST, 1)), flags], axis=-1)
+    hard_3d = np.concatenate([lifting.lift(frame_px, soft[..., 2].clip(_LEAST, 1) * is_hard), flags], axis=-1)
     hard_3d *= np.asarray(is_hard.any(axis=1))[:, None, None]
     return [
         PersonLabel(

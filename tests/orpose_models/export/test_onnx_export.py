@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from orpose_models.export.checks import FORBIDDEN, OUTPUTS, check_graph, run_onc
 from orpose_models.export.half_weights import store_weights_as_float16
 from orpose_models.export.onnx_export import OPSET, export_onnx
 from orpose_models.network import Student
+from orpose_models.network.lifter import Lifter, LifterStatistics
 from orpose_models.network.static_student import StaticStudent
 
 SIZE = (256, 192)
@@ -70,6 +72,34 @@ def test_openvino_equals_torch(exported: Path, image: np.ndarray, expected: Outp
     values = model([image])
     got = {name: values[name] for name in OUTPUTS}
     assert_same(got, expected, pixels=0.02, millimetres=0.2)
+
+
+def test_lifters_that_read_confidences_equal_torch(tmp_path: Path) -> None:
+    """The lifter alone: the rest of the graph is the same."""
+
+    class Lift(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.statistics, self.lifter = LifterStatistics("confidence"), Lifter(32, "confidence")
+
+        def forward(self, joints: torch.Tensor, confidence: torch.Tensor) -> torch.Tensor:
+            return self.statistics.restore_3d(self.lifter(self.statistics.entering(joints, confidence)))
+
+    torch.manual_seed(0)
+    lift = Lift().eval()
+    joints, confidence = torch.rand(4, 16, 2) * 480, torch.rand(4, 16)
+    confidence[0] = 0  # an empty slot
+    confidence[1, :5] = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own
+        torch.onnx.export(lift, (joints, confidence), tmp_path / "lift.onnx", dynamo=True, opset_version=OPSET,
+                          input_names=["joints", "confidence"], verbose=False)  # fmt: skip
+    session = onnxruntime.InferenceSession(str(tmp_path / "lift.onnx"), providers=["CPUExecutionProvider"])
+    (got,) = session.run(None, {"joints": joints.numpy(), "confidence": confidence.numpy()})
+    with torch.no_grad():
+        expected = lift(joints, confidence).numpy()
+    np.testing.assert_allclose(got, expected, atol=0.05)
+    assert np.isfinite(got).all() and np.ptp(got) > 10
 
 
 def test_outputs_are_those_of_the_contract(exported: Path) -> None:

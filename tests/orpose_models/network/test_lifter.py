@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -8,9 +10,10 @@ from orpose_models.network.lifter import (
     INPUT_JOINTS,
     Lifter,
     LifterStatistics,
+    joint_confidence,
     lifter_input,
+    relative_joints,
     score_3d,
-    visible_lifter_joints,
     with_pelvis,
 )
 from orpose_models.skeleton import COCO17, H36M17, flip_horizontally, h36m17_from_coco17, h36m17_scores_from_coco17
@@ -52,11 +55,51 @@ def test_scores_3d_are_the_lowest_of_the_sources() -> None:
     np.testing.assert_array_equal(score_3d(scores).numpy(), h36m17_scores_from_coco17(scores.numpy()))
 
 
-def test_a_joint_is_visible_when_all_its_sources_are() -> None:
-    visible = torch.ones(1, 17, dtype=torch.bool)
-    visible[0, COCO17.index("left_hip")] = False
-    missing = [H36M17.joint_names[INPUT_JOINTS[i]] for i in torch.where(~visible_lifter_joints(visible)[0])[0]]
+def test_a_joint_is_as_sure_as_the_least_sure_of_its_sources() -> None:
+    scores = torch.ones(1, 17)
+    scores[0, COCO17.index("left_hip")] = 0
+    missing = [H36M17.joint_names[INPUT_JOINTS[i]] for i in torch.where(joint_confidence(scores)[0] == 0)[0]]
     assert missing == ["pelvis", "left_hip", "thorax"]
+
+
+def test_relative_joints_by_hand() -> None:
+    """Two known joints 80 px apart, one three times as sure: the centre is a quarter of the way to the other."""
+    joints, confidence = torch.full((1, 16, 2), 999.0), torch.zeros(1, 16)
+    joints[0, 2], joints[0, 7] = torch.tensor([320.0, 240.0]), torch.tensor([400.0, 240.0])
+    confidence[0, 2], confidence[0, 7] = 0.75, 0.25
+    shape, told, rest = relative_joints(joints, confidence)[0].split((32, 16, 3))
+    spread = 0.5 * (0.75 * 0.25**2 + 0.25 * 0.75**2) ** 0.5  # 80 px are 0.5 units
+    torch.testing.assert_close(rest, torch.tensor([20 / 160, 0.0, math.log(spread / 0.4)]))
+    expected = torch.zeros(16, 2)
+    expected[2, 0], expected[7, 0] = -20 / 160 / spread, 60 / 160 / spread
+    torch.testing.assert_close(shape.view(16, 2), expected)
+    assert torch.equal(told, confidence[0])
+
+
+def test_relative_joints_know_place_and_size_from_the_last_three_numbers_alone() -> None:
+    joints, confidence = torch.rand(3, 16, 2) * 200, torch.rand(3, 16)
+    confidence[:, 5] = 0
+    elsewhere = joints * 1.5 + torch.tensor([90.0, -40.0])
+    elsewhere[:, 5] = torch.tensor([-1000.0, 5.0])  # a joint of no confidence is nowhere
+    first, second = relative_joints(joints, confidence), relative_joints(elsewhere, confidence)
+    torch.testing.assert_close(first[:, :48], second[:, :48], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(second[:, 50] - first[:, 50], torch.full((3,), math.log(1.5)))
+    assert not torch.allclose(first[:, 48:50], second[:, 48:50], atol=0.05)
+
+
+def test_nobody_known_is_finite() -> None:
+    entering = relative_joints(torch.rand(2, 16, 2) * 640, torch.zeros(2, 16))
+    assert entering.isfinite().all() and not entering[:, :48].any()
+
+
+def test_only_the_confidence_input_reads_confidences() -> None:
+    joints = torch.rand(2, 16, 2) * 400
+    sure, unsure = torch.ones(2, 16), torch.full((2, 16), 0.3)
+    paper, confidence = LifterStatistics(), LifterStatistics("confidence")
+    assert torch.equal(paper.entering(joints, sure), paper.standardise_2d(joints))
+    assert torch.equal(paper.entering(joints, sure), paper.entering(joints, unsure))
+    assert not torch.equal(confidence.entering(joints, sure), confidence.entering(joints, unsure))
+    assert Lifter(32, "confidence").eval()(confidence.entering(joints, sure)).shape == (2, 16, 3)
 
 
 def test_layers_have_the_public_codes_names() -> None:

@@ -91,6 +91,21 @@ def test_joints_dropped_from_the_label_enter_the_lifter_as_zero_pixels() -> None
     assert lifter_loss(lifter, statistics, elsewhere, label, scale, weights, soft=True) != first
 
 
+@torch.no_grad()
+def test_lifters_that_read_confidences_get_the_labels() -> None:
+    """The soft label's confidence counts; of the hard one only whether there is a joint."""
+    lifter, statistics = Lifter(64, "confidence").eval(), LifterStatistics("confidence")
+    label = torch.cat([torch.randn(2, 17, 3) * 300, torch.ones(2, 17, 1)], dim=2)
+    joints = torch.cat([torch.rand(2, 17, 2) * 400, torch.ones(2, 17, 1)], dim=2)
+    unsure = joints.clone()
+    unsure[:, 9, 2] = 0.2
+    scale, weights = torch.ones(2, 1, 1), torch.ones(2)
+    for soft in (True, False):
+        one = lifter_loss(lifter, statistics, joints, label, scale, weights, soft=soft)
+        other = lifter_loss(lifter, statistics, unsure, label, scale, weights, soft=soft)
+        assert torch.equal(one, other) is not soft
+
+
 def test_a_joints_weight_scales_its_loss_and_not_the_divisor() -> None:
     logits = torch.randn(1, 17, 56, 56)
     joints = one_joint(1)

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torchvision.models.detection._utils import BoxCoder
 
-from orpose_models.network import Student
+from orpose_models.network import Student, build_student
 from orpose_models.network.boxes import BOX_WEIGHTS, clip_boxes, decode_boxes
+from orpose_models.network.presets import get_preset
 from orpose_models.network.static_student import Poses, StaticStudent
 
 #: Width and height; the second makes levels of odd size and a top level with fewer anchors than wanted.
@@ -42,6 +43,19 @@ def test_lite_agrees_with_the_dynamic_way(lively_lite: Student, make_bgr_images:
     assert static.nms_converged.tolist() == [1, 1]
     people = compare(static, lively_lite(rgb_floats(images)), 1e-9)
     assert people >= 4
+
+
+@torch.no_grad()
+def test_lifters_that_read_confidences_agree_with_the_dynamic_way(
+    lively_lite: Student, make_bgr_images: Images
+) -> None:
+    student = build_student(get_preset("lite").with_lifter_input("confidence")).double().eval()
+    kept = {k: v for k, v in lively_lite.state_dict().items() if "lifter" not in k}
+    student.load_state_dict({**student.state_dict(), **kept})
+    images = make_bgr_images(1, SIZES[1])
+    static = StaticStudent(student, SIZES[1])(images)
+    assert compare(static, student(rgb_floats(images)), 1e-9) >= 1
+    assert static.keypoints_3d[static.valid.bool()][:, 1:, :3].abs().min() > 0
 
 
 @torch.no_grad()

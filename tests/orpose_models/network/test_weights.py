@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from orpose_models.errors import InputError, ModelError
 from orpose_models.network import Student, build_student, load_student, save_weights
-from orpose_models.network.weights import FORMAT_KEY, PRESET_KEY, file_sha256
+from orpose_models.network.presets import get_preset
+from orpose_models.network.weights import FORMAT_KEY, LIFTER_KEY, PRESET_KEY, file_sha256
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,21 @@ def test_the_card_lies_beside_and_names_the_file(saved: Path) -> None:
     assert card["preset"] == "lite"
     assert card["sha256"] == file_sha256(saved)
     assert card["bytes"] == saved.stat().st_size
+
+
+def test_what_the_lifters_read_is_in_the_file(tmp_path: Path) -> None:
+    student = build_student(get_preset("lite").with_lifter_input("confidence"))
+    save_weights(student, tmp_path / "a.safetensors")
+    loaded = load_student(tmp_path / "a.safetensors")
+    assert loaded.preset.lifter_input == loaded.heads.lifter_stats.kind == "confidence"
+    assert torch.equal(loaded.heads.lifter_soft.w1.weight, student.heads.lifter_soft.w1.weight)
+
+
+def test_files_that_do_not_say_what_the_lifters_read_are_the_papers(saved: Path, tmp_path: Path) -> None:
+    """As they were written before there was a choice."""
+    old = tmp_path / "old.safetensors"
+    save_file(load_file(str(saved)), str(old), {FORMAT_KEY: "1", PRESET_KEY: "lite"})
+    assert load_student(old).preset.lifter_input == "paper"
 
 
 def test_statistics_and_calibration_are_saved(tmp_path: Path) -> None:
@@ -67,6 +83,8 @@ def damaged(saved: Path, tmp_path: Path, kind: str) -> Path:
             save_file(tensors, str(path), {**ours, FORMAT_KEY: "2"})
         case "other preset":
             save_file(tensors, str(path), {**ours, PRESET_KEY: "r50"})
+        case "unknown lifter input":
+            save_file(tensors, str(path), {**ours, LIFTER_KEY: "rays"})
         case "unknown preset":
             save_file(tensors, str(path), {**ours, PRESET_KEY: "r101"})
         case "missing tensor":

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import numpy as np
 import onnxruntime
 import pytest
 
 from orpose_models.errors import BackendError
 from orpose_models.runtime import RuntimeConfig
+from orpose_models.runtime.backend_onnxruntime import built_precision
 from orpose_models.runtime.backends import load_backend, probe_backend
 
 INSTALLED = onnxruntime.get_available_providers()
@@ -34,3 +39,18 @@ def test_a_provider_that_does_not_start_is_an_error(fake_model, monkeypatch):
 
 def test_the_processor_is_named_as_before(fake_model):
     assert load_backend(RuntimeConfig(model=str(fake_model), threads=1)).name == "onnxruntime"
+
+
+def test_the_precision_is_that_of_the_arithmetic(tiny_graph):
+    """What is reported agrees with what ONNX Runtime's own profiler says about the matrix product."""
+    path = tiny_graph("fp16")
+    options = onnxruntime.SessionOptions()
+    options.enable_profiling, options.profile_file_prefix = True, str(path.with_name("profile"))
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session.run(None, {"image": np.zeros((1, 64, 64, 3), np.uint8)})
+    events = json.loads(Path(session.end_profiling()).read_text())
+    (product,) = [e for e in events if e["name"].endswith("kernel_time") and e["args"]["op_name"] == "MatMul"]
+    (computed_in,) = product["args"]["input_type_shape"][0]
+    reported = load_backend(RuntimeConfig(model=str(path), threads=1)).info.precision
+    assert reported.startswith({"float": "float32", "float16": "fp16"}[computed_in])
+    assert built_precision("float16, boxes in float32", "cuda") == "float16, boxes in float32"

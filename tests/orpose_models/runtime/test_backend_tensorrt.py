@@ -184,6 +184,8 @@ def test_no_memory_on_the_gpu(trt, config, fake_cudart):
     ctypes.c_int.in_dll(fake_cudart, "fails_with").value = 2
     with pytest.raises(BackendError, match="cudaMalloc: out of memory"):
         PoseEstimator(config)
+    gc.collect()
+    assert fake_cudart.fake_live() == 0
     ctypes.c_int.in_dll(fake_cudart, "fails_with").value = 0
     assert PoseEstimator(config).info.engine.startswith("loaded")
 
@@ -202,6 +204,12 @@ def test_a_damaged_model(trt, config, fake_model, tmp_path, damage):
         PoseEstimator(config.model_copy(update={"model": str(path)}))
     assert "\n" not in str(caught.value)
     assert "build" not in trt.calls
+
+
+def test_a_model_of_two_graphs(trt, config, make_fake_model):
+    model = str(make_fake_model(parts="people, poses"))
+    with pytest.raises(ModelError, match="a model of two graphs is for onnxruntime and openvino"):
+        PoseEstimator(config.model_copy(update={"model": model}))
 
 
 def test_a_model_of_another_size(trt, config, make_fake_model):

@@ -144,6 +144,18 @@ def test_a_gpu_that_is_not_there_is_an_error(model_files):
             PoseEstimator(RuntimeConfig(model=model, backend="torch", torch_device="cuda", **options))
 
 
+def test_no_tensor_of_the_network_stays_on_the_processor():
+    """What a GPU would need; the meta device refuses to mix as well."""
+    from orpose_models.network import build_student
+    from orpose_models.network.static_student import StaticStudent
+
+    network = StaticStudent(build_student("lite"), (640, 480)).to("meta")
+    outputs = network(torch.zeros(1, 480, 640, 3, dtype=torch.uint8, device="meta"))
+    assert {output.device.type for output in outputs} == {"meta"}
+    with pytest.raises(RuntimeError, match="device"):
+        network(torch.zeros(1, 480, 640, 3, dtype=torch.uint8))
+
+
 def test_no_compiler_is_an_error(model_files, tmp_path, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("no working C++ compiler found\nat all")

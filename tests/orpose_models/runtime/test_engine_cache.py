@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.util
 import os
@@ -9,8 +10,9 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -185,16 +187,35 @@ def test_a_folder_that_cannot_be_written(builder):
     assert builder.count == 2
 
 
-def test_a_read_only_folder_is_still_read(cache, builder):
-    if os.geteuid() == 0:
-        pytest.skip("nothing is read-only to root")
-    cache.get(KEY, builder, bytes)
-    cache.path(KEY).with_name(f".{cache.path(KEY).name}.lock").unlink()
-    cache.folder.chmod(0o500)
+@contextlib.contextmanager
+def without_privileges() -> Iterator[None]:
+    """To root nothing is read-only."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
     try:
-        assert cache.get(KEY, builder, bytes).origin.startswith("loaded")
+        yield
     finally:
-        cache.folder.chmod(0o700)
+        os.seteuid(0)
+
+
+def test_a_read_only_folder_is_still_read():
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
+        cache = EngineCache(name)
+        cache.get(KEY, lambda: Engine(CONTENT, "fp16"), bytes)
+        for lock in cache.folder.glob(".*.lock"):
+            lock.unlink()
+        cache.folder.chmod(0o555)
+        try:
+            with without_privileges():
+                loaded = cache.get(KEY, lambda: Engine(b"unused", "fp16"), bytes)
+                other = cache.get(dataclasses.replace(KEY, version="11"), lambda: Engine(b"new", "fp16"), bytes)
+        finally:
+            cache.folder.chmod(0o755)
+        assert (loaded.loaded, loaded.origin.split()[0]) == (CONTENT, "loaded")
+        assert (other.loaded, other.origin) == (b"new", "built (not built yet), not stored (Permission denied)")
+        assert len(list(cache.folder.iterdir())) == 1
 
 
 def test_a_file_in_the_folders_place(tmp_path):

@@ -14,9 +14,13 @@ torch = pytest.importorskip("torch")
 
 from orpose_models.network import build_student  # noqa: E402
 from orpose_models.network.lifter import lifter_input, with_pelvis  # noqa: E402
+from orpose_models.network.presets import get_preset  # noqa: E402
 from training.data.dataset import Item, LabelConfig  # noqa: E402
-from training.distill.lifters import fit_lifters  # noqa: E402
+from training.distill.lifter_noise import NoiseConfig  # noqa: E402
+from training.distill.lifters import LifterConfig, fit_lifters  # noqa: E402
 from training.distill.statistics import set_lifter_statistics  # noqa: E402
+
+GENTLE = LifterConfig(views=0, noise=NoiseConfig(heavy_tails=False, dropped=0))
 
 
 def flat_people(count: int) -> list[Item]:
@@ -40,19 +44,20 @@ def mean_error_mm(student, items) -> float:
     truth = torch.tensor(np.stack([item.persons[0].keypoints_3d[:, :3] for item in items]), dtype=torch.float32)
     student.eval()
     with torch.no_grad():
-        entering = student.heads.lifter_stats.standardise_2d(lifter_input(joints, 1.0))
+        entering = student.heads.lifter_stats.entering(lifter_input(joints, 1.0), torch.ones(len(joints), 16))
         lifted = with_pelvis(student.heads.lifter_stats.restore_3d(student.heads.lifter_soft(entering)))
     return float((lifted - (truth - truth[:, :1])).norm(dim=-1).mean())
 
 
-def test_fitting_halves_the_error_and_leaves_the_rest_of_the_network_alone():
+@pytest.mark.parametrize("kind", ["paper", "confidence"])
+def test_fitting_halves_the_error_and_leaves_the_rest_of_the_network_alone(kind):
     torch.manual_seed(0)
     items = flat_people(128)
-    student = build_student("lite")
+    student = build_student(get_preset("lite").with_lifter_input(kind))
     set_lifter_statistics(student, items, LabelConfig())
     others = {name: value.clone() for name, value in student.state_dict().items() if "lifter" not in name}
     before = mean_error_mm(student, items)
-    assert fit_lifters(student, items, LabelConfig(), iterations=60, seed=0) == 128
+    assert fit_lifters(student, items, LabelConfig(), GENTLE, iterations=60, seed=0) == 128
     assert mean_error_mm(student, items) < 0.5 * before
     assert all(torch.equal(value, student.state_dict()[name]) for name, value in others.items())
 
@@ -61,7 +66,7 @@ def test_averaged_weights_whose_gradients_are_off_can_be_fitted():
     items = flat_people(8)
     student = build_student("lite_single").eval().requires_grad_(False)
     before = student.heads.lifter_hard.w2.weight.clone()
-    fit_lifters(student, items, LabelConfig(), iterations=2, seed=0)
+    fit_lifters(student, items, LabelConfig(), GENTLE, iterations=2, seed=0)
     assert not torch.equal(before, student.heads.lifter_hard.w2.weight)
     assert not student.training
 
@@ -69,4 +74,4 @@ def test_averaged_weights_whose_gradients_are_off_can_be_fitted():
 def test_without_3d_labels_nothing_is_done():
     items = flat_people(2)
     bare = [Item(i.path, i.image, [PersonLabel(0, 0, i.persons[0].bbox, i.persons[0].keypoints)]) for i in items]
-    assert fit_lifters(build_student("lite"), bare, LabelConfig(), iterations=1, seed=0) == 0
+    assert fit_lifters(build_student("lite"), bare, LabelConfig(), GENTLE, iterations=1, seed=0) == 0

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from orpose_models.errors import ConfigError, ModelError
-from orpose_models.network import build_student, save_weights
+from orpose_models.network import build_student, get_preset, save_weights
+from orpose_models.network.conventions import Conventions
 from training.distill.config import TrainConfig
 from training.distill.start import initial_student
 
@@ -45,9 +46,33 @@ def test_settings_reach_the_student(weights: dict[str, Path]) -> None:
     assert heads.keypoint.train_in_bf16
 
 
+def test_lifters_that_read_something_else_are_new(weights: dict[str, Path]) -> None:
+    student = initial_student(config_of("lite", weights["lite"], lifter_input="confidence"), [])
+    start = initial_student(config_of("lite", weights["lite"]), []).state_dict()
+    assert student.heads.lifter_hard.w1.in_features == 51
+    same = {key for key, value in student.state_dict().items() if torch.equal(value, start[key])}
+    assert {key for key in start if ".lifter_" not in key} <= same
+    assert "heads.lifter_soft.w2.weight" not in same and "heads.lifter_stats.mean3d" in same
+
+
 def test_weights_of_another_preset(weights: dict[str, Path]) -> None:
     with pytest.raises(ConfigError, match=r"lite\.safetensors is of preset 'lite', the run's is 'r50'"):
         initial_student(config_of("r50", weights["lite"]), [])
+
+
+def test_weights_from_elsewhere_keep_their_conventions_and_get_lifters(tmp_path: Path, monkeypatch) -> None:
+    path, measured = tmp_path / "coco.safetensors", []
+    monkeypatch.setattr(
+        "training.distill.start.set_lifter_statistics", lambda *arguments: measured.append(arguments[0])
+    )
+    for has_lifters in (False, True):
+        conventions = Conventions(aligned_rois=False, divided_strides=True, has_lifters=has_lifters)
+        save_weights(build_student(get_preset("lite_single").with_conventions(conventions)), path)
+        student = initial_student(config_of("lite", path), [])
+        assert student.preset.conventions == Conventions(aligned_rois=False, divided_strides=True)
+        assert student.heads.preset == student.rpn.anchor_generator.preset == student.preset
+        assert measured == ([] if has_lifters else [student]), "only what no lifter was trained with is measured anew"
+        measured.clear()
 
 
 def test_truncated_weights(weights: dict[str, Path], tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from training.data.augment_config import NO_AUGMENTATION
 from training.data.dataset import SourceConfig
 from training.distill.config import TrainConfig
 from training.distill.finish import finish
+from training.distill.lifters import LifterConfig
 from training.distill.log import RunLog
 from training.distill.trainer import Trainer
 
@@ -149,6 +150,17 @@ def test_pseudo_labels_beside_labelled_images(
     for name in ("loss_2d_hard", "loss_2d_soft", "loss_3d_hard", "loss_3d_soft"):
         assert all(0 < line[name] < 20 for line in lines), name
     assert trainer.skipped == set()
+
+
+def test_finishing_fits_the_lifters_that_the_run_asks_for(config: TrainConfig, tmp_path: Path) -> None:
+    lifters = LifterConfig(batch_size=8, pool=32)
+    changes = {"lifter_input": "confidence", "lifter_iterations": 2, "lifters": lifters}
+    trainer = Trainer(config.model_copy(update=changes), tmp_path)
+    before = trainer.average.model.heads.lifter_soft.w2.weight.clone()
+    finish(trainer)
+    weights = load_student(tmp_path / "weights.safetensors")
+    assert weights.preset.lifter_input == "confidence"
+    assert not torch.equal(weights.heads.lifter_soft.w2.weight, before)
 
 
 def test_going_on_from_other_weights(config: TrainConfig, tmp_path: Path) -> None:

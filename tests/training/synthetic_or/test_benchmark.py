@@ -27,7 +27,15 @@ from training.synthetic_or.config import SynthConfig
 from training.synthetic_or.generate import generate
 from training.synthetic_or.views import scene_generator
 
-SPLITS = ["everyday_train", "everyday_validation", "or_unlabelled", "or_validation", "or_test"]
+SPLITS = [
+    "everyday_train",
+    "everyday_ceiling",
+    "everyday_high",
+    "everyday_validation",
+    "or_unlabelled",
+    "or_validation",
+    "or_test",
+]
 
 
 def test_splits_share_no_scene():

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from orpose_models.errors import ModelError
-from training.teacher.detectron2_boxes import load_detectron2_weights, read_pickled_arrays
+from training.teacher.detectron2_boxes import load_detectron2_weights
 
 
 class Detector(nn.Module):
@@ -44,20 +44,6 @@ def test_a_training_checkpoint(tmp_path):
     assert (model.backbone.weight == 2).all()
 
 
-class Evil:
-    ran = False
-
-    def __reduce__(self):
-        return exec, ("from tests import nothing",)
-
-
-def test_nothing_in_a_pickle_is_run(tmp_path):
-    path = tmp_path / "model_final.pkl"
-    path.write_bytes(pickle.dumps({"model": {**weights(), "x": Evil()}}))
-    with pytest.raises(ModelError, match=r"damaged, or .*it wants builtins.exec"):
-        read_pickled_arrays(path)
-
-
 @pytest.mark.parametrize(("change", "message"), [
     (lambda w: w.pop("backbone.bias"), r"lacks 1 weights \(backbone.bias\)"),
     (lambda w: w.update(more=np.ones(1)), r"has unknown 1 weights \(more\)"),
@@ -70,12 +56,3 @@ def test_weights_of_another_network(tmp_path, change, message):
     path.write_bytes(pickle.dumps({"model": content}))
     with pytest.raises(ModelError, match=message):
         load_detectron2_weights(Detector(), path)
-
-
-def test_a_truncated_file_and_none(tmp_path):
-    path = tmp_path / "w.pkl"
-    path.write_bytes(pickle.dumps({"model": weights()})[:100])
-    with pytest.raises(ModelError, match="damaged"):
-        read_pickled_arrays(path)
-    with pytest.raises(ModelError, match="cannot be read"):
-        read_pickled_arrays(tmp_path / "none.pkl")

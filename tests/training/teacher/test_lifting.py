@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from orpose_models.checkpoints.lifters import read_h36_statistics
 from orpose_models.errors import ModelError
 from orpose_models.network.lifter import Lifter
 from orpose_models.skeleton import COCO17
 from training.teacher.config import PublishedLifting
-from training.teacher.lifting import PublishedLiftStage, read_h36_statistics
+from training.teacher.lifting import PublishedLiftStage
 
 CPU = torch.device("cpu")
 #: Human3.6M's 32 joints that the statistics use: all 17 but "Neck/Nose" in 2D, all but the pelvis in 3D.
@@ -133,6 +134,8 @@ def test_a_lifter_of_another_width(stage):
     (lambda s: s.update(dim_to_use_2d=[0, 1]), "dim_to_use_2d: expected 32 numbers, got 2"),
     (lambda s: s.update(data_std_3d=[1.0]), "data_std_3d: expected 96 numbers, got 1"),
     (lambda s: s.update(dim_to_use_3d=[99] * 48), "not Human3.6M's"),
+    (lambda s: s.update(data_std_2d=[0.0] * 64), "data_std_2d: expected finite numbers, positive ones of deviations"),
+    (lambda s: s.update(data_mean_3d=[float("nan")] * 96), "data_mean_3d: expected finite numbers"),
 ])  # fmt: skip
 def test_wrong_statistics(statistics, change, message):
     content = json.loads(statistics.read_text())

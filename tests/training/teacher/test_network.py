@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from orpose_models.network.weights import load_student
+from orpose_models.errors import ModelError
+from orpose_models.network import build_student, get_preset, load_student, save_weights
+from orpose_models.network.conventions import Conventions
 from training.teacher.network import NetworkBoxStage, NetworkKeypointStage, NetworkLiftStage, scaled_size
 from training.teacher.stages import PLAIN
 from training.teacher.tta import augmented_joints
@@ -63,3 +65,10 @@ def test_lifting_by_hand(weights):
 )
 def test_sizes_of_scales_are_multiples_of_32(scale, expected):
     assert scaled_size((640, 480), scale) == expected
+
+
+def test_lifters_that_were_never_trained_are_refused(tmp_path):
+    preset = get_preset("lite").with_conventions(Conventions(has_lifters=False))
+    save_weights(build_student(preset), tmp_path / "a.safetensors")
+    with pytest.raises(ModelError, match=r"a\.safetensors: its lifters are not trained"):
+        NetworkLiftStage(tmp_path / "a.safetensors", CPU)

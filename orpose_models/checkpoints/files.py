@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from orpose_models.checkpoints.pickles import first_line, read_pickled_arrays
 from orpose_models.errors import ModelError
 
 #: Where training scripts put the weights, beside optimiser and epoch.
@@ -23,7 +24,7 @@ _SHOWN = 3
 
 
 def read_tensors(path: Path, *, hint: str) -> dict[str, Tensor]:
-    """The tensors of a .safetensors file or of a PyTorch checkpoint, by name.
+    """The tensors of a .safetensors file, a model zoo .pkl or a PyTorch checkpoint, by name.
 
     Args:
         path: The file.
@@ -35,9 +36,9 @@ def read_tensors(path: Path, *, hint: str) -> dict[str, Tensor]:
     if not path.is_file():
         raise ModelError(f"{path}: no such weight file; {hint}")
     try:
-        found = load_file(path) if path.suffix == ".safetensors" else _load_checkpoint(path)
+        found = _READERS.get(path.suffix, _load_checkpoint)(path)
     except (SafetensorError, OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
-        raise ModelError(f"{path}: not a readable weight file ({_first_line(error)}); {hint}") from None
+        raise ModelError(f"{path}: not a readable weight file ({first_line(error)}); {hint}") from None
     except pickle.UnpicklingError:
         raise ModelError(
             f"{path}: damaged, or it holds Python objects, which are never unpickled; expected tensors alone: save its"
@@ -62,6 +63,9 @@ def _load_checkpoint(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
+_READERS: dict[str, Callable[[Path], Any]] = {".safetensors": load_file, ".pkl": read_pickled_arrays}
+
+
 def load_strictly(module: nn.Module, tensors: Mapping[str, Tensor], path: Path, *, expected: str) -> None:
     """Loads all of `tensors` into all of `module`.
 
@@ -75,11 +79,12 @@ def load_strictly(module: nn.Module, tensors: Mapping[str, Tensor], path: Path, 
         "unexpected": sorted(set(tensors) - set(own)),
         "of another shape": sorted(n for n in set(own) & set(tensors) if own[n].shape != tensors[n].shape),
     }
-    told = [f"{len(names)} {what} ({', '.join(names[:_SHOWN])})" for what, names in problems.items() if names]
-    if told:
-        raise ModelError(f"{path}: does not fit: {'; '.join(told)}; expected {expected}")
+    refuse(path, problems, expected=expected)
     module.load_state_dict({**{name: own[name] for name in counters}, **tensors})
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+def refuse(path: Path, problems: Mapping[str, Sequence[str]], *, expected: str) -> None:
+    """Raises ModelError if there is a problem: kind of problem -> names of tensors, of which the first few are told."""
+    told = [f"{len(names)} {what} ({', '.join(names[:_SHOWN])})" for what, names in problems.items() if names]
+    if told:
+        raise ModelError(f"{path}: does not fit: {'; '.join(told)}; expected {expected}")

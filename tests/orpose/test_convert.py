@@ -1,0 +1,97 @@
+"""`orpose convert` from the command line."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from orpose.main import main
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A torchvision network with random weights."""
+    import torch
+    from torchvision.models.detection import keypointrcnn_resnet50_fpn
+
+    path = tmp_path_factory.mktemp("torchvision") / "keypointrcnn.pth"
+    torch.save(keypointrcnn_resnet50_fpn(weights=None, weights_backbone=None).state_dict(), path)
+    return path
+
+
+def test_a_checkpoint_becomes_weights_with_a_card(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from orpose_models.network import load_student
+    from orpose_models.network.weights import file_sha256
+
+    out = tmp_path / "new" / "coco.safetensors"
+    assert main(["convert", str(checkpoint), "--out", str(out)]) == 0
+    told = capsys.readouterr().out
+    assert (
+        told
+        == f"{out}: r50_single from torchvision keypointrcnn.pth; lifters not trained: 3D joints are 0 with score 0\n"
+    )
+    student = load_student(out)
+    assert student.preset.name == "r50_single"
+    assert not student.preset.conventions.aligned_rois
+    card = yaml.safe_load(out.with_suffix(".yaml").read_text())
+    assert card["source"] == {"file": checkpoint.name, "sha256": file_sha256(checkpoint), "family": "torchvision"}
+    assert card["sha256"] == file_sha256(out)
+    assert card["conventions"] == student.preset.conventions.model_dump()
+    assert "Not a medical device" in card["limitations"]
+    assert sorted(path.name for path in out.parent.iterdir()) == ["coco.safetensors", "coco.yaml"]
+
+
+class Runs:
+    def __reduce__(self) -> object:
+        return exec, ("raise SystemExit(7)",)
+
+
+def damaged(path: Path, kind: str) -> Path:
+    match kind:
+        case "malicious":
+            path = path.with_suffix(".pkl")
+            path.write_bytes(pickle.dumps({"model": {"weight": np.ones(2), "x": Runs()}}))
+        case "truncated":
+            path.write_bytes(b"PK\x03\x04" + b"\0" * 100)
+        case "foreign":
+            path = path.with_suffix(".pkl")
+            path.write_bytes(pickle.dumps({"model": {"fc.weight": np.ones(2)}}))
+        case "other layers":
+            path = path.with_suffix(".pkl")
+            path.write_bytes(pickle.dumps({"model": {"backbone.bottom_up.stem.conv1.weight": np.ones(2, np.float32)}}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("missing", "no such weight file"),
+        ("malicious", "it wants builtins.exec, which is never run"),
+        ("truncated", "not a readable weight file"),
+        ("foreign", "1 tensors (fc.weight), none of backbone.body or backbone.bottom_up"),
+        ("other layers", "missing (backbone.bottom_up.res2"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line_and_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, message: str
+) -> None:
+    path = damaged(tmp_path / "a.pth", kind)
+    assert main(["convert", str(path), "--out", str(tmp_path / "out" / "a.safetensors")]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"orpose convert: {path}: ")
+    assert message in told
+    assert told.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("out", ["a.pth", "weights", "same.safetensors"])
+def test_the_name_to_write(tmp_path: Path, capsys: pytest.CaptureFixture[str], out: str) -> None:
+    source = tmp_path / "same.safetensors"
+    assert main(["convert", str(source), "--out", str(tmp_path / out)]) == 2
+    assert "expected another file, with a name that ends in .safetensors" in capsys.readouterr().err
