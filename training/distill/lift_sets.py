@@ -100,8 +100,9 @@ def _set_of(path: Path, name: str, results: Sequence[Result] | None) -> LiftSet:
         if _has_both(person):
             image = images[person.image_id]
             row = _labelled(person, image, annotations)
-            if results is None or (seen := _predicted(person, found.get(person.image_id, []), image)) is not None:
-                rows.append(row if results is None else {**row, **seen})
+            seen = {} if results is None else _predicted(person, found.get(person.image_id, []), image)
+            if seen is not None:
+                rows.append({**row, **seen})
     if not rows:
         raise AnnotationError(
             f"{path}: nobody with 17 keypoints and keypoints_3d to lift; give a file of `orpose synth`"

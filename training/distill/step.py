@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from training.distill.config import TrainConfig
 _AUTOCAST = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def total_loss(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+def total_loss(losses: Mapping[str, Tensor], weights: Mapping[Any, float]) -> Tensor:
     """The weighted sum of the loss components; weight 1 where not named."""
     return torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
 

@@ -30,7 +30,9 @@ _STRIDE = 32
 
 
 def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
-    """Width and height px of the input at `scale`, multiples of 32."""
+    """Width and height px of the input at `scale`, multiples of 32; at scale 1 as they are, as in training."""
+    if scale == 1:
+        return size
     width, height = (max(_STRIDE, round(side * scale / _STRIDE) * _STRIDE) for side in size)
     return width, height
 

@@ -72,3 +72,9 @@ def test_lifters_that_were_never_trained_are_refused(tmp_path):
     save_weights(build_student(preset), tmp_path / "a.safetensors")
     with pytest.raises(ModelError, match=r"a\.safetensors: its lifters are not trained"):
         NetworkLiftStage(tmp_path / "a.safetensors", CPU)
+
+
+def test_a_network_sees_the_size_that_it_was_trained_at():
+    """320x240 made a multiple of 32 is 320x256: a tenth of it padding."""
+    assert scaled_size((320, 240), 1.0) == (320, 240)
+    assert scaled_size((320, 240), 2.0) == (640, 480)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import cv2
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from training.teacher.tta import AugmentedBoxes, augmented_joints
 
 transformers = pytest.importorskip("transformers", reason="needs the extra 'teacher'")
 
+from training.teacher.hub import transformers_library  # noqa: E402
 from training.teacher.transformers_boxes import TransformersBoxStage, person_label, scaled_size  # noqa: E402
 from training.teacher.vitpose import VitPoseStage  # noqa: E402
 
@@ -50,6 +53,12 @@ def detector(tmp_path_factory):
 
 def detector_config(folder, **options) -> TransformersBoxes:
     return TransformersBoxes(kind="transformers", model=str(folder), **options)
+
+
+def test_the_hub_does_not_tell_of_every_retry(caplog):
+    transformers_library()
+    logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 1s [Retry 1/5].")
+    assert caplog.records == []
 
 
 def test_only_people_come_out_in_the_images_px(detector, image):
