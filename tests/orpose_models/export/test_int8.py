@@ -18,7 +18,7 @@ from onnx import numpy_helper
 
 from orpose.main import main
 from orpose_models.annotations import read_annotations, write_annotations
-from orpose_models.errors import AnnotationError, InputError, ModelError
+from orpose_models.errors import AnnotationError, BackendError, InputError, ModelError
 from orpose_models.export import accuracy_gate
 from orpose_models.export.accuracy_gate import Comparison, Row, ValidationSet, check_accepted, movement
 from orpose_models.export.calibration import BINS, CalibrationImages, histogram, open_images, percentile_range
@@ -142,6 +142,26 @@ def test_a_graph_that_lost_its_accuracy_is_refused(
     assert list(out.parent.iterdir()) == []
 
 
+def test_from_weights_an_untrained_network_is_refused(
+    lively_lite: Student, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accuracy_gate, "BACKENDS", ("onnxruntime",))
+    from orpose_models.export.config import ExportConfig
+    from orpose_models.export.formats import export_model
+
+    config = ExportConfig(
+        precision="int8",
+        size=(128, 96),
+        calibration=str(clip),
+        calibration_images=8,
+        validation=str(clip / "labels.json"),
+        validation_downsample=(1.0,),
+    )
+    with pytest.raises(ModelError, match=r"labels\.json: the float graph's own .* too low to tell what int8 costs"):
+        export_model(lively_lite, tmp_path / "lite.onnx", config, "lite@12345678")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_signed_graphs_have_zero_points_of_0_and_float_biases(lite: onnx.ModelProto) -> None:
     model = onnx.ModelProto()
     model.CopyFrom(lite)
@@ -168,6 +188,10 @@ def test_signed_graphs_build_with_tensorrt_rtx(lively_lite: Student, tmp_path: P
     insert_pairs(model, layers, dict.fromkeys(tensors_to_quantise(model, layers, "signed"), (-1.0, 3.0)), "signed")
     check_graph(model)
     onnx.save(model, str(path))
+    if tuple(int(part) for part in trt.__version__.split(".")[:2]) < (1, 7):  # reads it, has no 8-bit convolutions
+        with pytest.raises(BackendError, match="cannot build an engine"):
+            build_engine(trt, path, 86)
+        return
     engine = build_engine(trt, path, 86)
     assert engine.precision.startswith("int8 (")
     assert len(engine.content) > 5e6
