@@ -35,7 +35,7 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
         remove_if_possible(temporary)
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        reason = getattr(error, "strerror", None) or "probably no space left"
         raise InputError(f"{path}: cannot be written ({reason}); free the disk, then go on with --resume") from None
 
 

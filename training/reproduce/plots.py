@@ -53,7 +53,7 @@ def _points(config: ReproduceConfig, names: dict[float, str]) -> dict[float, Poi
 
 def _point(config: ReproduceConfig, name: str, scale: float, metric: Metric) -> Point | None:
     metrics = read_metrics(config, name)
-    if metrics is None:
+    if metrics is None or scale_name(scale) not in metrics[metric.protocol]:
         return None
     interval = next(iter(metrics[metric.protocol][scale_name(scale)]["intervals"].values()))  # the main metric's
     if None in interval.values():

@@ -103,7 +103,7 @@ def _in_table_2(config: ReproduceConfig, roles: Roles) -> list[str]:
 
 
 def _cell(metrics: Metrics | None, scale: str) -> str:
-    if metrics is None:
+    if metrics is None or any(scale not in metrics[protocol] for protocol in PROTOCOLS):
         return NOT_RUN
     boxes, keypoints, errors = (metrics[protocol][scale] for protocol in PROTOCOLS)
     return " / ".join(_figures(boxes, keypoints, errors))

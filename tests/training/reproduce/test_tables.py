@@ -55,6 +55,13 @@ def test_each_network_stands_by_scale_above_the_papers_figures(config: Reproduce
     assert "orpose_single_soft" not in table_2
 
 
+def test_a_scale_that_was_added_later_is_not_run(config: ReproduceConfig) -> None:
+    write_metrics(config, config.undistilled, 0.2)
+    text = result_tables(config.model_copy(update={"scales": (1.0, 10.0, 12.0)}))
+    cell = "20.0 / 20.0 (18.0 to 22.0) / 20 [75 %]"
+    assert f"| undistilled | {cell} | not run | {cell} |" in text
+
+
 def test_tables_and_plots_of_what_is_finished(
     config: ReproduceConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
