@@ -135,13 +135,12 @@ def test_foreign_weights(tmp_path, content):
     assert "\n" not in str(caught.value)
 
 
-def test_a_gpu_that_is_not_there_is_an_error(model_files):
+def test_a_gpu_that_is_not_there_is_an_error():
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    model = str(model_files / "lite.safetensors")
     for options in ({}, {"torch_mode": "compile"}, {"torch_mode": "cudagraphs"}):
         with pytest.raises(BackendError, match="sees no CUDA GPU"):
-            PoseEstimator(RuntimeConfig(model=model, backend="torch", torch_device="cuda", **options))
+            PoseEstimator(RuntimeConfig(backend="torch", torch_device="cuda", **options))
 
 
 def test_no_tensor_of_the_network_stays_on_the_processor():
