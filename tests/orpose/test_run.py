@@ -117,7 +117,11 @@ BAD_INPUT = {
     "broken video": ("{tmp}/film.mp4", "", "not a video"),
     "corrupt model": ("{tmp}/frames", "--model {tmp}/corrupt.onnx", "corrupt.onnx"),
     "missing model": ("{tmp}/frames", "--model none", "no such shipped model"),
-    "unknown backend": ("{tmp}/frames", "--backend tpu", "'onnxruntime', 'openvino' or 'torch'"),
+    "unknown backend": (
+        "{tmp}/frames",
+        "--backend tpu",
+        "'torch', 'torch-tensorrt' or 'tensorrt'",
+    ),
     "factor": ("{tmp}/frames", "--downsample 20", "less than or equal to 12"),
     "frame size": ("{tmp}/frames", "--frame-size big", "expected WIDTHxHEIGHT"),
     "another frame": ("{tmp}/frames", "--frame-size 1920x1080", "no reduced 1920x1080 frame"),

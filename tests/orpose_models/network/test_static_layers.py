@@ -44,7 +44,7 @@ def test_what_is_float16(float16: StaticStudent) -> None:
         assert {p.dtype for p in layer.parameters()} == {torch.float16}
     for layer in (float16.candidates.output, heads.box.score, heads.box.delta):
         assert {p.dtype for p in layer.parameters()} == {torch.float32}
-    assert float16.anchors0.dtype == float16.mean_row.dtype == heads.keypoint.matrix.dtype == torch.float32
+    assert float16.anchors0.dtype == float16.mean_row.dtype == heads.keypoint.upsample.matrix.dtype == torch.float32
 
 
 @torch.no_grad()

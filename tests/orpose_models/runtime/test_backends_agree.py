@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -84,9 +85,11 @@ CONTESTANTS = {
 }
 
 
-@pytest.mark.timeout(900)  # compiling takes a minute of a quiet core
+@pytest.mark.timeout(1800)  # compiling takes minutes
 @pytest.mark.parametrize("name", CONTESTANTS)
 def test_agrees_with_torch(model_files, images, torch_results, tmp_path, name):
+    if name == "torch compile" and "ORPOSE_SLOW_TESTS" not in os.environ:
+        pytest.skip("compiling takes minutes; ORPOSE_SLOW_TESTS=1 runs it")
     file, options = CONTESTANTS[name]
     config = RuntimeConfig(model=str(model_files / file), threads=1, engine_cache=str(tmp_path), **options)
     try:
