@@ -51,6 +51,13 @@ def test_the_graph_comes_from_the_weights_of_the_card(model, card):
     assert metadata["orpose.model_id"] == f"{model.stem}@{card['sha256'][:8]}"
 
 
+def test_the_image_is_cast_first_as_tensorrt_needs(model):
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.load(str(model)).graph
+    readers = {node.op_type for node in graph.node if "image" in node.input}
+    assert readers == {"Cast"}
+
+
 def test_the_torch_weights_are_those_of_the_card(model, card):
     weights = model.with_suffix(".safetensors")
     if not weights.is_file():
