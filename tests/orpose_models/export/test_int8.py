@@ -205,8 +205,11 @@ def test_layers_that_stay_in_float(lite: onnx.ModelProto) -> None:
     weights = [node.input[1] for node in chosen]
     assert len(chosen) == 61
     assert any("heads.box.fc6" in name for name in weights)
-    assert [node.op_type for node in chosen].count("ConvTranspose") == 1
-    assert not [name for name in weights if "lifter" in name or ".fc2." in name or "cls_logits" in name]
+    assert len([name for name in weights if "heads.keypoint.scores" in name]) == 1
+    kept = [".lifter_", ".block.2.scale.", "candidates.output"]
+    assert not [name for name in weights if any(part in name for part in kept)]
+    every = [name for node in lite.graph.node for name in node.input]
+    assert all(any(part in name for name in every) for part in kept)
     assert "student.pyramid.trunk.stages.0.0.0.weight" not in weights
 
 
@@ -214,7 +217,7 @@ def test_outputs_are_rounded_after_the_relu_and_heatmaps_not_at_all(lite: onnx.M
     layers = layers_to_quantise(lite)
     tensors = set(tensors_to_quantise(lite, layers, "unsigned"))
     relus = {node.input[0]: node.output[0] for node in lite.graph.node if node.op_type == "Relu"}
-    (heatmaps,) = (node.output[0] for node in layers if node.op_type == "ConvTranspose")
+    (heatmaps,) = (node.output[0] for node in layers if "heads.keypoint.scores" in node.input[1])
     followed = [layer for layer in layers if layer.output[0] in relus]
     assert len(followed) > 15
     for layer in followed:
