@@ -114,8 +114,8 @@ def test_bad_settings(values, message) -> None:
 
 
 class NoLift:
-    def lift(self, joints, known):
-        return known.sum(axis=1)[:, None, None] * np.ones((len(joints), 17, 3), np.float32)
+    def lift(self, joints, confidence):
+        return (confidence > 0).sum(axis=1)[:, None, None] * np.ones((len(joints), 17, 3), np.float32)
 
 
 def test_labels_training_reads(tmp_path) -> None:

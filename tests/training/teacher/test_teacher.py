@@ -17,9 +17,9 @@ from training.teacher.teacher import pseudo_labels, usable_boxes
 class SumLift:
     """A "lifter" that shows what it was given: x of joint h is the number of known joints, y the first joint's x."""
 
-    def lift(self, joints, known):
+    def lift(self, joints, confidence):
         lifted = np.zeros((len(joints), 17, 3), np.float32)
-        lifted[..., 0] = known.sum(axis=1)[:, None]
+        lifted[..., 0] = (confidence > 0).sum(axis=1)[:, None]
         lifted[..., 1] = joints[:, 0, 0][:, None]
         return lifted
 
