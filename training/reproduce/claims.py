@@ -112,6 +112,7 @@ def _all_scales(roles: Roles, scales: tuple[float, ...]) -> Iterator[Claim]:
         )
     for scale, name in sorted(roles.fixed.items()):
         yield _within(roles.all, name, scale, 2)
+        yield replace(_within(roles.all, name, scale, 2), metric=BOX_AP)
 
 
 def _beside_undistilled(roles: Roles, name: str, scale: float, *, is_least: bool, is_most: bool) -> Iterator[Claim]:
@@ -126,6 +127,8 @@ def _beside_undistilled(roles: Roles, name: str, scale: float, *, is_least: bool
         yield _within(name, roles.teacher, scale, 2)
     else:
         yield _better(name, roles.teacher, scale)
+        for other in (roles.student, roles.teacher):
+            yield replace(_better(name, other, scale), metric=BOX_AP)
     if is_most and not is_least:
         for other in (roles.teacher, roles.student):
             terms = ((1, name, scale), (-1, other, scale))
