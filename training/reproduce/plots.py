@@ -1,4 +1,4 @@
-"""Plots of a reproduction: keypoint AP over scale with the paper's curves, and bars of the ablation."""
+"""Plots of a reproduction: box and keypoint AP over scale with the paper's curves, and bars of the ablation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from orpose_models.evaluate.plots import figure
 from training.reproduce import paper
-from training.reproduce.claims import KEYPOINT_AP, MPJPE, Metric
+from training.reproduce.claims import BOX_AP, KEYPOINT_AP, MPJPE, Metric
 from training.reproduce.config import ReproduceConfig
 from training.reproduce.networks import Roles, published, roles_of
 from training.reproduce.steps import scale_name
@@ -20,12 +20,13 @@ FIXED_CURVE = "orpose_fixed, each at its scale"
 
 
 def write_plots(config: ReproduceConfig, folder: Path) -> list[Path]:
-    """Writes scales.png, ablation.png and ablation_mpjpe.png, as far as their networks are run; returns the files."""
+    """Writes scales*.png and ablation*.png, as far as their networks are run; returns the files."""
     written = []
-    curves = list(_curves(config, roles_of(config)))
-    if any(points for _, points, _ in curves):
-        written.append(folder / "scales.png")
-        _write_scales(written[-1], curves)
+    for metric, file_name in ((BOX_AP, "scales_box.png"), (KEYPOINT_AP, "scales.png")):
+        curves = list(_curves(config, roles_of(config), metric))
+        if any(points for _, points, _ in curves):
+            written.append(folder / file_name)
+            _write_scales(written[-1], curves, metric)
     for metric, file_name in ((KEYPOINT_AP, "ablation.png"), (MPJPE, "ablation_mpjpe.png")):
         bars = [(name, point) for name in config.ablation if (point := _point(config, name, config.scales[0], metric))]
         if bars:
@@ -37,17 +38,17 @@ def write_plots(config: ReproduceConfig, folder: Path) -> list[Path]:
 Curve = tuple[str, dict[float, Point], paper.Row]
 
 
-def _curves(config: ReproduceConfig, roles: Roles) -> Iterator[Curve]:
+def _curves(config: ReproduceConfig, roles: Roles, metric: Metric) -> Iterator[Curve]:
     """Teacher, student, the fixed ones (each at its own scale) as one curve, and the one of all scales."""
     for name, row in ((roles.teacher, paper.TEACHER), (roles.student, paper.STUDENT), (roles.all, paper.ALL)):
         if name is not None:
-            yield name, _points(config, {scale: name for scale in config.scales}), row
+            yield name, _points(config, {scale: name for scale in config.scales}, metric), row
     if roles.fixed:
-        yield FIXED_CURVE, _points(config, dict(sorted(roles.fixed.items()))), paper.FIXED
+        yield FIXED_CURVE, _points(config, dict(sorted(roles.fixed.items())), metric), paper.FIXED
 
 
-def _points(config: ReproduceConfig, names: dict[float, str]) -> dict[float, Point]:
-    found = {scale: _point(config, name, scale, KEYPOINT_AP) for scale, name in names.items()}
+def _points(config: ReproduceConfig, names: dict[float, str], metric: Metric) -> dict[float, Point]:
+    found = {scale: _point(config, name, scale, metric) for scale, name in names.items()}
     return {scale: point for scale, point in found.items() if point is not None}
 
 
@@ -62,7 +63,7 @@ def _point(config: ReproduceConfig, name: str, scale: float, metric: Metric) -> 
     return value, low, high
 
 
-def _write_scales(path: Path, curves: Sequence[Curve]) -> None:
+def _write_scales(path: Path, curves: Sequence[Curve], metric: Metric) -> None:
     with figure(path, (8, 5)) as axes:
         for number, (name, points, row) in enumerate(curves):
             colour = f"C{number}"
@@ -70,11 +71,12 @@ def _write_scales(path: Path, curves: Sequence[Curve]) -> None:
             axes.plot(list(points), [value for value, *_ in points.values()], style, color=colour, label=name)
             for scale, (_, low, high) in points.items():
                 axes.vlines(scale, low, high, color=colour, linewidth=2, alpha=0.6)
-            axes.plot(list(row), [figures.keypoint_ap for figures in row.values()], "--", color=colour, alpha=0.6)
+            theirs = [getattr(figures, metric.paper) for figures in row.values()]
+            axes.plot(list(row), theirs, "--", color=colour, alpha=0.6)
         axes.plot([], [], "--", color="grey", label=paper.LABEL)
         axes.set_xticks(sorted({scale for _, points, _ in curves for scale in points}))
         axes.set_xlabel("downsampling")
-        axes.set_ylabel("keypoint AP (95 % interval)")
+        axes.set_ylabel(f"{metric.unit} (95 % interval)")
         axes.set_ylim(bottom=0)
         axes.legend(fontsize=8)
 

@@ -74,7 +74,7 @@ def test_tables_and_plots_of_what_is_finished(
     (config.runs / "orpose_all").mkdir()
     (config.runs / "orpose_all/weights.yaml").write_text(json.dumps(card))
     assert command.main() == 0
-    names = ["ablation.png", "ablation_mpjpe.png", "scales.png"]
+    names = ["ablation.png", "ablation_mpjpe.png", "scales.png", "scales_box.png"]
     assert sorted(path.name for path in config.runs.glob("*.png")) == names
     text = (config.runs / "tables.md").read_text()
     assert f"`python -m training.reproduce {tmp_path / 'small.yaml'}`" in text
