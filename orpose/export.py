@@ -9,6 +9,7 @@ from orpose.options import add_options, settings_from_args
 from orpose_models.errors import BackendError, ConfigError
 from orpose_models.export.config import ExportConfig
 from orpose_models.export.staging import staged
+from orpose_models.files import file_sha256
 from orpose_models.runtime.config import RuntimeConfig
 from orpose_models.runtime.models import find_model
 from orpose_models.settings import build_settings
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         return quantise_graph(args, config)
     try:
         from orpose_models.export.formats import export_model
-        from orpose_models.network.weights import file_sha256, load_student
+        from orpose_models.network.weights import load_student
     except ImportError as error:
         raise BackendError(f"export: {error.name} is not installed; pip install 'orpose[export]'") from None
     student = load_student(args.model)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import socket
 from pathlib import Path
 
 from orpose_models.errors import InputError
+
+_CHUNK_BYTES = 1 << 20
 
 
 def temporary_path(path: Path) -> Path:
@@ -45,6 +48,15 @@ def remove_temporaries(folder: Path) -> None:
     """Removes what killed processes left in `folder`."""
     for path in folder.glob(".*.part"):
         path.unlink(missing_ok=True)
+
+
+def file_sha256(path: str | Path) -> str:
+    """SHA-256 of a file, hexadecimal, read in parts."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def check_picture_name(out: Path) -> None:

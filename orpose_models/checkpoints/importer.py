@@ -15,12 +15,12 @@ from orpose_models.checkpoints.files import read_tensors, refuse
 from orpose_models.checkpoints.lifters import read_h36_statistics, read_lifter, take_our_joints
 from orpose_models.checkpoints.names import newest_names
 from orpose_models.errors import ConfigError, ModelError
+from orpose_models.files import file_sha256
 from orpose_models.network.backbone import IMAGE_STD
 from orpose_models.network.decode import ScoreCalibration
 from orpose_models.network.lifter import Lifter, LifterStatistics
 from orpose_models.network.presets import Preset, get_preset
 from orpose_models.network.student import Student, build_student
-from orpose_models.network.weights import file_sha256
 
 _HINT = "give a keypoint R-CNN of torchvision (.pth), detectron2 (.pkl, .pth) or ORPose (.pth)"
 _EXPECTED = "a keypoint R-CNN with ResNet-50, FPN, one class and 17 joints"

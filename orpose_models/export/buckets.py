@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -17,9 +14,11 @@ from orpose_models.export.checks import FORBIDDEN
 from orpose_models.export.config import ExportConfig
 from orpose_models.export.half_weights import store_weights_as_float16
 from orpose_models.export.metadata import ModelMetadata
-from orpose_models.export.static_graph import build_static, describe, grey_image
+from orpose_models.export.onnx_graph import to_onnx
+from orpose_models.export.static_graph import build_static, describe
 from orpose_models.network.heads import KEYPOINT_CELLS
 from orpose_models.network.static_parts import FindPeople, FindPoses
+from orpose_models.network.static_program import grey_image
 from orpose_models.network.student import Student
 from orpose_models.runtime.backend_onnxruntime import load
 from orpose_models.runtime.config import RuntimeConfig
@@ -48,9 +47,9 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
     people = torch.export.Dim("people", min=1, max=static.max_persons)
     pooled = torch.zeros(2, static.preset.fpn_channels, KEYPOINT_CELLS, KEYPOINT_CELLS)
     inputs = (pooled, torch.zeros(2, 4))
-    graph = _to_onnx(FindPoses(static), inputs, POSE_INPUT_NAMES, POSE_NAMES, ({0: people}, {0: people}))
+    graph = to_onnx(FindPoses(static), inputs, POSE_INPUT_NAMES, POSE_NAMES, ({0: people}, {0: people}))
     _save(graph, poses, metadata.as_properties(), config)
-    graph = _to_onnx(FindPeople(static), (grey_image(static),), (INPUT_NAME,), FOUND_NAMES, None)
+    graph = to_onnx(FindPeople(static), (grey_image(static),), (INPUT_NAME,), FOUND_NAMES, None)
     _save(graph, path, {**metadata.as_properties(), PARTS_KEY: PARTS}, config)
     _run_once(path, grey_image(static).numpy())
     return metadata
@@ -69,35 +68,6 @@ def _run_once(path: Path, image: NDArray[np.uint8]) -> None:
     for name, values in {**found, **poses}.items():
         if not np.isfinite(values).all():
             raise ModelError(f"{path}: output {name!r} is not finite; were the weights trained?")
-
-
-def _to_onnx(
-    module: torch.nn.Module,
-    inputs: tuple[torch.Tensor, ...],
-    input_names: tuple[str, ...],
-    output_names: tuple[str, ...],
-    dynamic_shapes: Any,
-) -> onnx.ModelProto:
-    from orpose_models.export.onnx_export import OPSET, strip_traces
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecations inside the exporter, none of which a user can mend
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        program = torch.onnx.export(
-            module,
-            inputs,
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=list(input_names),
-            output_names=list(output_names),
-            dynamic_shapes=dynamic_shapes,
-            external_data=False,
-            verbose=False,
-        )
-    assert program is not None
-    model = program.model_proto
-    strip_traces(model)
-    return model
 
 
 def _save(model: onnx.ModelProto, path: Path, properties: dict[str, str], config: ExportConfig) -> None:

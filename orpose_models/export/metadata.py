@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from orpose_models.files import file_sha256
 
 #: Prefix of our keys; `orpose.format` marks a file as ours.
 PREFIX = "orpose."
@@ -42,6 +43,5 @@ def description_path(path: Path) -> Path:
 
 def write_description(path: Path, metadata: ModelMetadata, facts: Mapping[str, str]) -> None:
     """Writes the properties of `path`, its sha256 and further facts, as one flat JSON object of texts."""
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    further = {PREFIX + name: value for name, value in {**facts, "sha256": sha256}.items()}
+    further = {PREFIX + name: value for name, value in {**facts, "sha256": file_sha256(path)}.items()}
     description_path(path).write_text(json.dumps({**metadata.as_properties(), **further}, indent=1) + "\n")

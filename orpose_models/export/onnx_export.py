@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import onnx
-import torch
 
 from orpose_models.export.checks import OUTPUTS, check_graph, run_once
 from orpose_models.export.config import ExportConfig, WeightStorage
 from orpose_models.export.half_weights import store_weights_as_float16
 from orpose_models.export.metadata import ModelMetadata
+from orpose_models.export.onnx_graph import to_onnx
 from orpose_models.export.staging import staged
 from orpose_models.export.static_graph import build_static, describe
-from orpose_models.network.static_student import StaticStudent
+from orpose_models.network.static_program import grey_image
 from orpose_models.network.student import Student
-from orpose_models.runtime.models import REFERENCE_INPUT_SIZE
+from orpose_models.runtime.models import INPUT_NAME, REFERENCE_INPUT_SIZE
 from orpose_models.settings import build_settings
-
-#: TensorRT 10.3 (JetPack 6) parses up to 20; 18 is the dynamo exporter's own, so nothing is converted.
-OPSET = 18
 
 
 def export_onnx(
@@ -73,7 +68,7 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
         return _write_int8(student, path, config, model_id)
     static = build_static(student, config)
     metadata = describe(static, config, model_id)
-    model = _to_onnx(static)
+    model = to_onnx(static, (grey_image(static),), (INPUT_NAME,), OUTPUTS)
     if config.precision == "fp32" and config.weight_storage == "float16":
         store_weights_as_float16(model)
     _save(model, path, metadata)
@@ -98,37 +93,6 @@ def temporary_graph(
     with TemporaryDirectory(dir=folder) as own:
         path = Path(own) / "graph.onnx"
         yield path, write(student, path, config, model_id)
-
-
-def _to_onnx(static: StaticStudent) -> onnx.ModelProto:
-    width, height = static.image_size
-    image = torch.zeros(static.batch, height, width, 3, dtype=torch.uint8)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecations inside the exporter, none of which a user can mend
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        program = torch.onnx.export(
-            static,
-            (image,),
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=["image"],
-            output_names=list(OUTPUTS),
-            external_data=False,
-            verbose=False,
-        )
-    assert program is not None
-    model = program.model_proto
-    strip_traces(model)
-    return model
-
-
-def strip_traces(model: onnx.ModelProto) -> None:
-    """Removes the exporter's source lines and file paths; they make a third of the graph and tell of one machine."""
-    graph = model.graph
-    for item in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
-        del item.metadata_props[:]
-        item.doc_string = ""
-    del graph.value_info[:]  # check_graph infers them anew
 
 
 def _save(model: onnx.ModelProto, path: Path, metadata: ModelMetadata) -> None:

@@ -1,12 +1,8 @@
-"""What every format starts from: the static network of a configuration, its description, its exported program."""
+"""What every format starts from: the static network of a configuration, and its description."""
 
 from __future__ import annotations
 
 import copy
-import warnings
-
-import torch
-from torch import Tensor, nn
 
 from orpose_models.errors import ConfigError
 from orpose_models.export.config import ExportConfig
@@ -43,31 +39,6 @@ def describe(static: StaticStudent, config: ExportConfig, model_id: str) -> Mode
         max_persons=static.max_persons,
         precision="float16, boxes in float32" if static.float16 else f"float32 / {stored} weights",
     )
-
-
-def grey_image(static: StaticStudent) -> Tensor:
-    """`(B, H, W, 3)` uint8: what exporters trace with and checks run with."""
-    width, height = static.image_size
-    return torch.full((static.batch, height, width, 3), 128, dtype=torch.uint8)
-
-
-class PlainOutputs(nn.Module):
-    """The static network with a plain tuple of outputs, which any reader of an exported program knows."""
-
-    def __init__(self, static: StaticStudent) -> None:
-        super().__init__()
-        self.static = static
-
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        return tuple(self.static(image))
-
-
-def export_program(static: StaticStudent) -> torch.export.ExportedProgram:
-    """The whole network as one exported program: `image` -> six tensors in the order of `checks.OUTPUTS`."""
-    image = grey_image(static).to(static.mean_row.device)
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # deprecations inside the exporter, none of which a user can mend
-        return torch.export.export(PlainOutputs(static), (image,), strict=False)
 
 
 def _size(size: tuple[int, int]) -> str:

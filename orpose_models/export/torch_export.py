@@ -11,7 +11,8 @@ from orpose_models.errors import ModelError
 from orpose_models.export.checks import OUTPUTS
 from orpose_models.export.config import ExportConfig
 from orpose_models.export.metadata import ModelMetadata, write_description
-from orpose_models.export.static_graph import build_static, describe, export_program, grey_image
+from orpose_models.export.static_graph import build_static, describe
+from orpose_models.network.static_program import export_program, grey_image
 from orpose_models.network.static_student import StaticStudent
 from orpose_models.network.student import Student
 

@@ -10,7 +10,8 @@ import torch_tensorrt
 from orpose_models.errors import BackendError, ModelError
 from orpose_models.export.config import ExportConfig
 from orpose_models.export.metadata import ModelMetadata, write_description
-from orpose_models.export.static_graph import build_static, describe, export_program, grey_image
+from orpose_models.export.static_graph import build_static, describe
+from orpose_models.network.static_program import compile_with_torch_tensorrt, grey_image
 from orpose_models.network.student import Student
 
 
@@ -26,14 +27,7 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
         raise BackendError("--format torch-tensorrt compiles on the GPU it is for: torch finds none here")
     static = build_static(student, config).cuda()
     image = grey_image(static).cuda()
-    compiled = torch_tensorrt.dynamo.compile(
-        export_program(static),
-        arg_inputs=[image],
-        require_full_compilation=True,
-        min_block_size=1,
-        use_explicit_typing=True,  # float16 exactly where the graph has it
-        disable_tf32=True,
-    )
+    compiled = compile_with_torch_tensorrt(torch_tensorrt, static)
     torch_tensorrt.save(compiled, str(path), output_format="exported_program", arg_inputs=[image])
     with torch.no_grad():
         expected, got = compiled(image), torch_tensorrt.load(str(path)).module()(image)

@@ -96,16 +96,3 @@ def load_student(path: str | Path) -> Student:
         detail = " ".join(str(error).split())[:300]
         raise ModelError(f"{path}: weights do not fit preset {student.preset.name!r}: {detail}") from None
     return student.eval()
-
-
-def file_sha256(path: str | Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(handle)
-
-
-def _digest(handle: Any) -> str:
-    digest = hashlib.sha256()
-    while chunk := handle.read(1 << 20):
-        digest.update(chunk)
-    return digest.hexdigest()

@@ -15,10 +15,11 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from orpose_models.errors import BackendError, ModelError
+from orpose_models.files import file_sha256
 from orpose_models.runtime.backends import Outputs
 from orpose_models.runtime.config import ProviderName, RuntimeConfig
 from orpose_models.runtime.cuda_runtime import CudaRuntime
-from orpose_models.runtime.engine_cache import EngineCache, EngineKey, exclusive, file_sha256
+from orpose_models.runtime.engine_cache import EngineCache, EngineKey, exclusive
 from orpose_models.runtime.models import INPUT_NAME, OUTPUT_NAMES, ModelInfo, check_interface, find_model, first_line
 from orpose_models.runtime.onnx_file import read_metadata
 from orpose_models.runtime.person_buckets import (

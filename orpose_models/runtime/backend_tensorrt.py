@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orpose_models.errors import BackendError, ModelError
+from orpose_models.files import file_sha256
 from orpose_models.runtime.backends import Outputs
 from orpose_models.runtime.config import RuntimeConfig
 from orpose_models.runtime.cuda_runtime import CudaRuntime
-from orpose_models.runtime.engine_cache import EngineCache, EngineKey, UnusableEngineError, file_sha256
+from orpose_models.runtime.engine_cache import EngineCache, EngineKey, UnusableEngineError
 from orpose_models.runtime.models import INPUT_NAME, OUTPUT_NAMES, ModelInfo, check_interface, find_model
 from orpose_models.runtime.onnx_file import read_metadata
 from orpose_models.runtime.person_buckets import PARTS_KEY

@@ -20,9 +20,10 @@ import torch
 from numpy.typing import NDArray
 
 from orpose_models.errors import BackendError
+from orpose_models.files import file_sha256
 from orpose_models.network import load_student
+from orpose_models.network.static_program import export_program, grey_image
 from orpose_models.network.static_student import StaticStudent
-from orpose_models.network.weights import file_sha256
 from orpose_models.runtime.backends import Outputs
 from orpose_models.runtime.config import RuntimeConfig
 from orpose_models.runtime.engine_cache import CachedEngine, Engine, EngineCache, EngineKey, UnusableEngineError
@@ -52,17 +53,6 @@ class TorchBackend:
             return {name: value.cpu().numpy() for name, value in zip(OUTPUT_NAMES, outputs, strict=True)}
 
 
-class PlainOutputs(torch.nn.Module):
-    """The network with a plain tuple as its result, which can be exported."""
-
-    def __init__(self, network: StaticStudent) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return tuple(self.network(image))
-
-
 def load(config: RuntimeConfig) -> TorchBackend:
     """Loads a .safetensors file. The number of threads holds for all of torch in this process.
 
@@ -87,7 +77,7 @@ def load(config: RuntimeConfig) -> TorchBackend:
     mode = "reduce-overhead" if config.torch_mode == "cudagraphs" else "default"
     backend = TorchBackend(name, torch.compile(network, mode=mode, fullgraph=True), model_info(path, network), "cuda")
     for _ in range(_WARM_UP):
-        backend.infer(example_image(network))
+        backend.infer(grey_image(network).numpy())
     return backend
 
 
@@ -113,12 +103,6 @@ def model_info(path: Path, network: StaticStudent, engine: str = "") -> ModelInf
     )
 
 
-def example_image(network: StaticStudent) -> NDArray[np.uint8]:
-    """`(1, H, W, 3)`, black."""
-    width, height = network.input_size
-    return np.zeros((1, height, width, 3), np.uint8)
-
-
 def check_gpu(backend: str) -> None:
     """Raises BackendError where torch sees no GPU; else makes float32 mean float32 there."""
     if not torch.cuda.is_available():
@@ -136,19 +120,17 @@ def _compiled_for_the_processor(path: Path, network: StaticStudent, config: Runt
         f"{processor()} {torch.get_num_threads()} threads",  # both are in the machine code
         file_sha256(path),
         "fp32",
-        example_image(network).shape,
+        tuple(grey_image(network).shape),
     )
     return EngineCache(config.engine_cache).get(key, lambda: _compile(network), _load_package)
 
 
 def _compile(network: StaticStudent) -> Engine:
-    image = torch.from_numpy(example_image(network))
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside torch, none of which a user can mend
         package = Path(folder) / "network.pt2"
         try:
-            program = torch.export.export(PlainOutputs(network), (image,), strict=False)
-            torch._inductor.aoti_compile_and_package(program, package_path=str(package))
+            torch._inductor.aoti_compile_and_package(export_program(network), package_path=str(package))
         except Exception as error:  # of the compiler, of Inductor
             raise BackendError(
                 f"backend 'torch': torch {torch.__version__} cannot compile the network ({first_line(error)}); "

@@ -13,18 +13,18 @@ from types import ModuleType
 import torch
 
 from orpose_models.errors import BackendError
+from orpose_models.files import file_sha256
+from orpose_models.network.static_program import compile_with_torch_tensorrt, grey_image
 from orpose_models.network.static_student import StaticStudent
 from orpose_models.runtime.backend_torch import (
     Network,
-    PlainOutputs,
     TorchBackend,
     check_gpu,
-    example_image,
     load_network,
     model_info,
 )
 from orpose_models.runtime.config import RuntimeConfig
-from orpose_models.runtime.engine_cache import Engine, EngineCache, EngineKey, UnusableEngineError, file_sha256
+from orpose_models.runtime.engine_cache import Engine, EngineCache, EngineKey, UnusableEngineError
 from orpose_models.runtime.models import first_line
 
 
@@ -64,20 +64,12 @@ def probe() -> str:
 
 
 def _build(library: ModuleType, network: StaticStudent) -> Engine:
-    image = torch.from_numpy(example_image(network)).cuda()
+    image = grey_image(network).cuda()
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside the libraries, none of which a user can mend
         path = Path(folder) / "network.ep"
         try:
-            program = torch.export.export(PlainOutputs(network), (image,), strict=False)
-            compiled = library.dynamo.compile(
-                program,
-                arg_inputs=[image],
-                require_full_compilation=True,  # no part of the graph silently stays in torch
-                min_block_size=1,
-                use_explicit_typing=True,
-                disable_tf32=True,
-            )
+            compiled = compile_with_torch_tensorrt(library, network)
             library.save(compiled, str(path), output_format="exported_program", arg_inputs=[image])
         except Exception as error:  # of TensorRT, of its converters
             raise BackendError(

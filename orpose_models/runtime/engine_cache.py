@@ -106,14 +106,6 @@ def default_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "orpose"
 
 
-def file_sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 class EngineCache:
     """A folder of engines.
 

@@ -26,8 +26,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_checkpoint_becomes_weights_with_a_card(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from orpose_models.files import file_sha256
     from orpose_models.network import load_student
-    from orpose_models.network.weights import file_sha256
 
     out = tmp_path / "new" / "coco.safetensors"
     assert main(["convert", str(checkpoint), "--out", str(out)]) == 0

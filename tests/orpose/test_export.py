@@ -15,8 +15,8 @@ from orpose_models.runtime.models import ModelInfo
 
 
 def test_weights_become_a_graph(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from orpose_models.files import file_sha256
     from orpose_models.network import build_student, save_weights
-    from orpose_models.network.weights import file_sha256
 
     weights, graph = tmp_path / "first.safetensors", tmp_path / "out" / "first.onnx"
     save_weights(build_student("lite"), weights)

@@ -22,8 +22,7 @@ from tqdm import tqdm
 from orpose_models.annotations import AnnotationSet, LabelledImage, PersonLabel, annotations_to_dict
 from orpose_models.bulk import map_items, usable_cpus
 from orpose_models.errors import ConfigError, ImageError, InputError
-from orpose_models.files import cannot_be_written, remove_if_possible, remove_temporaries, write_atomically
-from orpose_models.network.weights import file_sha256
+from orpose_models.files import cannot_be_written, file_sha256, remove_if_possible, remove_temporaries, write_atomically
 from orpose_models.runtime.images import decode_image, to_bgr8
 from training.data.privacy import down_and_up
 from training.teacher.config import LabellingConfig, TeacherConfig

@@ -16,7 +16,8 @@ from onnx import TensorProto, helper
 from orpose_models.errors import ConfigError, ModelError
 from orpose_models.export.checks import FORBIDDEN, OUTPUTS, check_graph, run_once
 from orpose_models.export.half_weights import store_weights_as_float16
-from orpose_models.export.onnx_export import OPSET, export_onnx
+from orpose_models.export.onnx_export import export_onnx
+from orpose_models.export.onnx_graph import OPSET
 from orpose_models.network import Student
 from orpose_models.network.lifter import Lifter, LifterStatistics
 from orpose_models.network.static_student import StaticStudent

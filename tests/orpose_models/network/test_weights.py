@@ -8,9 +8,10 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from orpose_models.errors import InputError, ModelError
+from orpose_models.files import file_sha256
 from orpose_models.network import Student, build_student, load_student, save_weights
 from orpose_models.network.presets import get_preset
-from orpose_models.network.weights import FORMAT_KEY, LIFTER_KEY, PRESET_KEY, file_sha256
+from orpose_models.network.weights import FORMAT_KEY, LIFTER_KEY, PRESET_KEY
 
 
 @pytest.fixture(scope="module")
