@@ -1,7 +1,7 @@
 # make demo       light environment (.venv, no torch); plays a camera bag through the node; report in out/demo/
 # make test       everything (.venv-dev), then all tests
 # make test-torch28  exports with torch 2.8, as for a Jetson Orin, in an environment of its own (.venv-torch28)
-# make reproduce  the papers' tables on SynthOR, many hours; goes on where it was; tables and plots in runs/reduced/
+# make reproduce  the papers' tables on SynthOR, hours; goes on where it was; tables and plots in runs/reduced/
 # Variables: PYTHON, SAMPLE (a bag, images or a video to play), DEMO_OPTIONS (of `orpose replay`), PYTEST_OPTIONS
 
 # Real reduced frames where they lie beside the checkout, else the bundled clip.

@@ -21,7 +21,9 @@ def list_of(root: Mapping[str, Any], key: str, source: str) -> list[Any]:
 
 def mapping_of(root: Mapping[str, Any], key: str, source: str) -> dict[str, Any]:
     """The object under `key`; an empty one where there is none."""
-    value = root.get(key) or {}
+    value = root.get(key)
+    if value is None:
+        return {}
     if not isinstance(value, dict):
         raise AnnotationError(f"{source}: {key}: expected an object, got {kind_of(value)}")
     return value

@@ -107,6 +107,7 @@ def _broken(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         (lambda r: r["categories"][0].update(keypoints=17), r"categories\[0\].keypoints: expected a list, got int"),
         (lambda r: r.update(categories={"1": "person"}), "categories: expected a list of objects, got {'1': 'person'}"),
         (lambda r: r.update(cameras=[1]), "cameras: expected an object, got list"),
+        (lambda r: r.update(cameras=[]), "cameras: expected an object, got list"),
         (lambda r: r["cameras"]["cam1"].update(cx=float("nan")), "camera cam1: cx: unexpected value nan"),
         (lambda r: r["cameras"]["cam1"].update(distortion="no"), "camera cam1: distortion: expected numbers"),
         (lambda r: r["images"][0].update(width=float("inf")), "image 7: width: unexpected value inf"),
