@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+# A shell's background job ignores Ctrl-C, and so would all that it starts: tests of Ctrl-C need the usual answer.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _bright_box_graph(input_size: tuple[int, int]):
