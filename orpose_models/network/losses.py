@@ -49,7 +49,9 @@ def heatmap_targets(keypoints: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     return row * HEATMAP_CELLS + column, inside
 
 
-def keypoint_loss(logits: Tensor, keypoints: Tensor, boxes: Tensor, weights: Tensor, *, soft: bool) -> Tensor:
+def keypoint_loss(
+    logits: Tensor, keypoints: Tensor, boxes: Tensor, weights: Tensor, *, soft: bool, sigma: float = 0.0
+) -> Tensor:
     """L2D of one branch: cross-entropy over the 56x56 cells, mean over the valid joints.
 
     Args:
@@ -58,6 +60,7 @@ def keypoint_loss(logits: Tensor, keypoints: Tensor, boxes: Tensor, weights: Ten
         boxes: `(N, 4)` RoIs.
         weights: `(N, 17)` of each joint's loss; they do not change the divisor.
         soft: The logits are multiplied by the joint's confidence before the softmax.
+        sigma: Standard deviation in cells of a Gaussian target; 0: the joint's cell alone (paper.md).
     """
     cells, inside = heatmap_targets(keypoints[..., :2], boxes)
     confidence = keypoints[..., 2]
@@ -65,9 +68,26 @@ def keypoint_loss(logits: Tensor, keypoints: Tensor, boxes: Tensor, weights: Ten
     maps = logits.flatten(2)
     if soft:
         maps = maps * confidence[..., None]
-    targets = torch.where(valid, cells, _NO_TARGET)
-    losses = F.cross_entropy(maps.flatten(0, 1), targets.flatten(), reduction="none")
-    return (losses * weights.flatten()).sum() / valid.sum().clamp(min=1)
+    if sigma > 0:
+        losses = _gaussian_cross_entropy(maps, keypoints[..., :2], boxes, sigma) * valid
+    else:
+        targets = torch.where(valid, cells, _NO_TARGET)
+        losses = F.cross_entropy(maps.flatten(0, 1), targets.flatten(), reduction="none").view_as(weights)
+    return (losses * weights).sum() / valid.sum().clamp(min=1)
+
+
+def _gaussian_cross_entropy(maps: Tensor, keypoints: Tensor, boxes: Tensor, sigma: float) -> Tensor:
+    """`(N, 17)` cross-entropy between maps `(N, 17, 56 * 56)` and a Gaussian about each joint, cut at the RoI's border.
+
+    The target is the product of its profiles along x and y, so log-softmax needs no map of targets.
+    """
+    sides = (boxes[:, None, 2:] - boxes[:, None, :2]).clamp(min=1e-3)
+    centres = ((keypoints - boxes[:, None, :2]) / sides * HEATMAP_CELLS - 0.5).clamp(0, HEATMAP_CELLS - 1)
+    cells = torch.arange(HEATMAP_CELLS, device=maps.device, dtype=maps.dtype)
+    profile_x, profile_y = torch.softmax(-((cells - centres[..., None]) ** 2) / (2 * sigma**2), dim=-1).unbind(2)
+    logits = maps.unflatten(2, (HEATMAP_CELLS, HEATMAP_CELLS))
+    expected = ((logits @ profile_x[..., None]).squeeze(-1) * profile_y).sum(dim=-1)
+    return torch.logsumexp(maps, dim=2) - expected
 
 
 def lifter_loss(

@@ -49,12 +49,14 @@ class RoIHeads(nn.Module):
         keypoint_rois_per_image: int,
         hard_3d_target: Hard3dTarget,
         trained_labels: TrainedLabels = "hard+soft",
+        heatmap_sigma: float = 0.0,
     ) -> None:
         super().__init__()
         self.preset = preset
         self.keypoint_rois_per_image = keypoint_rois_per_image
         self.hard_3d_target = hard_3d_target
         self.trained_labels = trained_labels
+        self.heatmap_sigma = heatmap_sigma
         self.box = BoxHead(preset)
         self.keypoint = KeypointHead(preset)
         self.lifter_hard = Lifter(preset.lifter_width, preset.lifter_input)
@@ -112,11 +114,13 @@ class RoIHeads(nn.Module):
         # unbind, not maps[:, 0]: its backward fills the maps' gradient once, not once a branch
         maps = self.keypoint(pool_rois(features, boxes, KEYPOINT_CELLS, self.preset)).unbind(1)
         weights = labels("weights")[:, None] * labels("joint_weights")
-        losses = {}
+        losses, sigma = {}, self.heatmap_sigma
         if self._learns("hard"):
-            losses["loss_2d_hard"] = keypoint_loss(maps[0], labels("keypoints_hard"), rois, weights, soft=False)
+            hard = labels("keypoints_hard")
+            losses["loss_2d_hard"] = keypoint_loss(maps[0], hard, rois, weights, soft=False, sigma=sigma)
         if self._learns("soft"):
-            losses["loss_2d_soft"] = keypoint_loss(maps[-1], labels("keypoints_soft"), rois, weights, soft=True)
+            soft = labels("keypoints_soft")
+            losses["loss_2d_soft"] = keypoint_loss(maps[-1], soft, rois, weights, soft=True, sigma=sigma)
         return losses
 
     def _lifter_losses(self, targets: list[Target]) -> dict[str, Tensor]:

@@ -31,6 +31,7 @@ def initial_student(config: TrainConfig, items: Sequence[Item]) -> Student:
         keypoint_rois_per_image=config.keypoint_rois_per_image,
         hard_3d_target=config.hard_3d_target,
         trained_labels=config.trained_labels,
+        heatmap_sigma=config.heatmap_sigma,
     )
     if source is not None:
         if not _alike(source, student):
