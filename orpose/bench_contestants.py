@@ -13,7 +13,7 @@ from orpose_models.errors import BackendError, ConfigError
 from orpose_models.runtime.config import RuntimeConfig, Size, parse_size
 
 if TYPE_CHECKING:
-    from orpose.bench import BenchConfig
+    from orpose.bench_config import BenchConfig
 
 #: Backends that read a graph, whose size is in the file; and those of them that the bench runs in batches and parts.
 _GRAPH_BACKENDS = ("onnxruntime", "openvino", "tensorrt")

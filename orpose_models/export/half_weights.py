@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-#: Smaller tensors (biases, anchors, statistics) stay exact.
-MIN_ELEMENTS = 4096
+#: Tensors of at most so many elements (biases, anchors, statistics) stay exact.
+EXACT_ELEMENTS = 4096
 _LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -15,7 +15,7 @@ def store_weights_as_float16(model: onnx.ModelProto, keep: frozenset[str] = froz
     """Rewrites `model` in place; the runtimes fold the casts away when they load it.
 
     Args:
-        model: Its float32 initializers of at least `MIN_ELEMENTS` within float16's range are rewritten.
+        model: Its float32 initializers of more than `EXACT_ELEMENTS` within float16's range are rewritten.
         keep: Names of initializers that stay as they are.
 
     Returns:
@@ -26,7 +26,7 @@ def store_weights_as_float16(model: onnx.ModelProto, keep: frozenset[str] = froz
         if tensor.data_type != onnx.TensorProto.FLOAT or tensor.name in keep:
             continue
         values = numpy_helper.to_array(tensor)
-        if values.size < MIN_ELEMENTS or np.abs(values).max() > _LARGEST:
+        if values.size <= EXACT_ELEMENTS or np.abs(values).max() > _LARGEST:
             continue
         name, stored = tensor.name, tensor.name + "_float16"
         tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), stored))

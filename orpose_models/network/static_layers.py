@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-if TYPE_CHECKING:
-    from orpose_models.network.static_student import StaticStudent
+from orpose_models.network.static_proposals import CandidateHead
+from orpose_models.network.student import Student
 
 
 class CastTo(nn.Module):
@@ -42,7 +41,7 @@ def fold_batch_norms(module: nn.Module) -> None:
             setattr(parent, norm_name, nn.Identity())
 
 
-def compute_in_float16(static: StaticStudent) -> None:
+def compute_in_float16(student: Student, candidates: CandidateHead) -> None:
     """Makes the heavy layers compute in float16: trunk, pyramid, proposal head, fc6, fc7, keypoint head, lifters.
 
     The layers that give scores and box deltas stay float32, as do the enlargement of heatmaps and their decoding.
@@ -50,14 +49,14 @@ def compute_in_float16(static: StaticStudent) -> None:
     Raises:
         ValueError: A weight beyond float16's range.
     """
-    heads, candidates = static.student.heads, static.candidates
+    heads = student.heads
     box, keypoint = heads.box, heads.keypoint
     convolutions: nn.Module = keypoint.scores  # type: ignore[assignment]
-    for part in (static.student.pyramid, candidates.shared, box.fc6, box.fc7, keypoint.convs, convolutions):
+    for part in (student.pyramid, candidates.shared, box.fc6, box.fc7, keypoint.convs, convolutions):
         part.half()
     for layer in heads.lifters:
         layer.half()
-    for name, parameter in static.named_parameters():
+    for name, parameter in (*student.named_parameters(), *candidates.named_parameters()):
         if not parameter.isfinite().all():
             raise ValueError(f"precision fp16: weights of {name} are beyond its range; export in fp32")
     _wrap(candidates, "output", CastTo(torch.float32))

@@ -99,7 +99,7 @@ class StaticStudent(nn.Module):
         self._read_interleaved_bgr()
         self.candidates = CandidateHead(self.student.rpn.head)
         if float16:
-            compute_in_float16(self)
+            compute_in_float16(self.student, self.candidates)
         self.float16 = float16
         self.grids = [
             (-(-input_size[1] // 2**level), -(-input_size[0] // 2**level)) for level in self.preset.fpn_levels

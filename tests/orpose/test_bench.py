@@ -9,7 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from orpose.bench import BenchConfig, _figures, all_ratios, ratios
+from orpose.bench import _figures, all_ratios, ratios
+from orpose.bench_config import BenchConfig
 from orpose.bench_peers import torchvision_step
 from orpose.bench_table import shortened, table
 from orpose.bench_worker import Contestant, Worker
