@@ -49,14 +49,14 @@ class RoIHeads(nn.Module):
         keypoint_rois_per_image: int,
         hard_3d_target: Hard3dTarget,
         trained_labels: TrainedLabels = "hard+soft",
-        heatmap_sigma: float = 0.0,
     ) -> None:
         super().__init__()
         self.preset = preset
         self.keypoint_rois_per_image = keypoint_rois_per_image
         self.hard_3d_target = hard_3d_target
         self.trained_labels = trained_labels
-        self.heatmap_sigma = heatmap_sigma
+        #: Standard deviation of the heatmaps' Gaussian target, cells; 0: the joint's cell alone, as in the paper.
+        self.heatmap_sigma = 0.0
         self.box = BoxHead(preset)
         self.keypoint = KeypointHead(preset)
         self.lifter_hard = Lifter(preset.lifter_width, preset.lifter_input)

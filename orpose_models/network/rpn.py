@@ -17,7 +17,8 @@ MIN_SIDE_PX = 1e-3
 #: First guess of the share of people among sampled anchors and proposals; the first steps need not unlearn 50 %.
 PRIOR = 0.1
 _TRAIN_PROPOSALS_PER_LEVEL = 500
-_TRAIN_PROPOSALS = 500
+#: Proposals an image in training, unless `ProposalNetwork.training_proposals` is set.
+TRAIN_PROPOSALS = 500
 
 
 def prior_bias(probability: float = PRIOR) -> float:
@@ -39,10 +40,19 @@ class ProposalNetwork(RegionProposalNetwork):
             batch_size_per_image=256,
             positive_fraction=0.5,
             pre_nms_top_n={"training": _TRAIN_PROPOSALS_PER_LEVEL, "testing": preset.proposals_per_level},
-            post_nms_top_n={"training": _TRAIN_PROPOSALS, "testing": preset.proposals},
+            post_nms_top_n={"training": TRAIN_PROPOSALS, "testing": preset.proposals},
             nms_thresh=NMS_IOU,
         )
         self.min_size = MIN_SIDE_PX
+
+    @property
+    def training_proposals(self) -> int:
+        """The best proposals of an image, which the box head's samples are drawn from in training."""
+        return self._post_nms_top_n["training"]
+
+    @training_proposals.setter
+    def training_proposals(self, count: int) -> None:
+        self._post_nms_top_n["training"] = count
 
     def assign_targets_to_anchors(
         self, anchors: list[Tensor], targets: list[dict[str, Tensor]]

@@ -48,7 +48,6 @@ class Student(nn.Module):
         keypoint_rois_per_image: int = 16,
         hard_3d_target: Hard3dTarget = "s3d",
         trained_labels: TrainedLabels = "hard+soft",
-        heatmap_sigma: float = 0.0,
     ) -> None:
         super().__init__()
         self.preset = preset
@@ -58,7 +57,7 @@ class Student(nn.Module):
             raise ValueError(
                 f"trained_labels: two branches need hard+soft, got {trained_labels!r}; use {preset.name}_single"
             )
-        self.heads = RoIHeads(preset, keypoint_rois_per_image, hard_3d_target, trained_labels, heatmap_sigma)
+        self.heads = RoIHeads(preset, keypoint_rois_per_image, hard_3d_target, trained_labels)
         # A quarter faster in training on the CPU.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -107,7 +106,6 @@ def build_student(
     keypoint_rois_per_image: int = 16,
     hard_3d_target: Hard3dTarget = "s3d",
     trained_labels: TrainedLabels = "hard+soft",
-    heatmap_sigma: float = 0.0,
 ) -> Student:
     """A student with random weights; nothing is ever downloaded.
 
@@ -116,7 +114,6 @@ def build_student(
         keypoint_rois_per_image: Boxes of people per image that the keypoint loss looks at.
         hard_3d_target: The 3D label of the hard branch: the soft one (the paper) or its own (the public code).
         trained_labels: The labels that are trained on; fewer than both in a single-branch student only.
-        heatmap_sigma: Standard deviation of the heatmaps' Gaussian target, cells; 0: one cell, as in the paper.
 
     Raises:
         ConfigError: no preset of that name.
@@ -127,7 +124,6 @@ def build_student(
         keypoint_rois_per_image=keypoint_rois_per_image,
         hard_3d_target=hard_3d_target,
         trained_labels=trained_labels,
-        heatmap_sigma=heatmap_sigma,
     )
 
 

@@ -11,6 +11,7 @@ from orpose_models.errors import ConfigError
 from orpose_models.network.lifter import LifterInput
 from orpose_models.network.losses import TrainedLabels
 from orpose_models.network.presets import PRESETS
+from orpose_models.network.rpn import TRAIN_PROPOSALS
 from orpose_models.settings import Settings, build_settings, read_yaml_mapping
 from training.data.augment_config import AugmentConfig
 from training.data.dataset import LabelConfig, SourceConfig
@@ -98,8 +99,14 @@ class TrainConfig(Settings):
     trained_labels: TrainedLabels = Field(
         "hard+soft", description="labels a single-branch preset learns from (paper.md, Table 3); two branches need both"
     )
+    training_proposals: int = Field(
+        TRAIN_PROPOSALS, ge=1, description="best proposals of an image that the box head learns from; few are hard ones"
+    )
     heatmap_sigma: float = Field(
-        0.0, ge=0, le=8, description="Gaussian heatmap target's standard deviation, cells of 56; 0: one cell (the paper)"
+        0.0,
+        ge=0,
+        le=8,
+        description="standard deviation of a Gaussian heatmap target, cells; 0: one cell (paper)",
     )
     lifter_input: LifterInput = Field("paper", description="what the lifters read: joints, or their confidence as well")
     lifter_iterations: int = Field(

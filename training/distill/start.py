@@ -31,7 +31,6 @@ def initial_student(config: TrainConfig, items: Sequence[Item]) -> Student:
         keypoint_rois_per_image=config.keypoint_rois_per_image,
         hard_3d_target=config.hard_3d_target,
         trained_labels=config.trained_labels,
-        heatmap_sigma=config.heatmap_sigma,
     )
     if source is not None:
         if not _alike(source, student):
@@ -42,6 +41,8 @@ def initial_student(config: TrainConfig, items: Sequence[Item]) -> Student:
         copy_weights(source, student)
     if source is None or not source.preset.conventions.has_lifters:
         set_lifter_statistics(student, items, config.labels)
+    student.rpn.training_proposals = config.training_proposals
+    student.heads.heatmap_sigma = config.heatmap_sigma
     student.heads.keypoint.train_in_bf16 = config.precision == "bf16" and config.device == "cpu"
     return student
 

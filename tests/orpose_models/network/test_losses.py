@@ -60,6 +60,22 @@ def test_joints_without_confidence_or_outside_do_not_count() -> None:
     assert keypoint_loss(logits, joints, BOX, torch.ones(1, 17), soft=False) == expected
 
 
+def test_gaussian_target_is_the_map_it_says() -> None:
+    logits, joints = torch.randn(1, 17, 56, 56), one_joint(1)  # at 1.5 and 3 px of cells 1 px wide and 2 px high
+    cells = torch.arange(56) + 0.5
+    target = torch.exp(-((cells[None, :] - 1.5) ** 2 + (cells[:, None] - 1.5) ** 2) / (2 * 1.5**2))
+    target = target / target.sum()
+    expected = -(target * logits[0, 4].flatten().log_softmax(0).view(56, 56)).sum()
+    loss = keypoint_loss(logits, joints, BOX, torch.ones(1, 17), soft=False, sigma=1.5)
+    torch.testing.assert_close(loss, expected)
+
+
+def test_a_narrow_gaussian_is_the_cell() -> None:
+    logits, joints, weights = torch.randn(1, 17, 56, 56), one_joint(0.5), torch.rand(1, 17)
+    one_cell = keypoint_loss(logits, joints, BOX, weights, soft=True)
+    torch.testing.assert_close(keypoint_loss(logits, joints, BOX, weights, soft=True, sigma=0.05), one_cell)
+
+
 @torch.no_grad()
 def test_lifter_loss_looks_at_the_label_not_at_a_prediction() -> None:
     """The target is the lifter's own answer to the label: no loss. Another label: smooth L1 of the difference."""

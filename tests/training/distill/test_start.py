@@ -41,7 +41,10 @@ def test_ablations_start_from_one_undistilled_student(weights: dict[str, Path], 
 
 def test_settings_reach_the_student(weights: dict[str, Path]) -> None:
     changes = {"trained_labels": "soft", "hard_3d_target": "h3d", "keypoint_rois_per_image": 3, "precision": "bf16"}
-    heads = initial_student(config_of("lite_single", weights["lite"], **changes), []).heads
+    changes |= {"training_proposals": 40, "heatmap_sigma": 1.5}
+    student = initial_student(config_of("lite_single", weights["lite"], **changes), [])
+    heads = student.heads
+    assert (student.rpn.training_proposals, heads.heatmap_sigma) == (40, 1.5)
     assert (heads.trained_labels, heads.hard_3d_target, heads.keypoint_rois_per_image) == ("soft", "h3d", 3)
     assert heads.keypoint.train_in_bf16
 
