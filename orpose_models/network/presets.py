@@ -134,13 +134,23 @@ LITE_SMALL = LITE.model_copy(
     }
 )
 
+#: `lite` for privacy mode: half of the reference size holds all that is left of a frame, and half of the layers read it.
+LITE_12X = LITE.model_copy(
+    update={
+        "name": "lite_12x",
+        "anchor_sizes": (24, 48, 96, 192),
+        "canonical_size": 80,
+        "keypoint_head_layers": 2,
+    }
+)
+
 #: The single-branch ablation (paper.md, Table 3).
 R50_SINGLE, LITE_SINGLE, LITE_SMALL_SINGLE = (
     p.model_copy(update={"name": f"{p.name}_single", "branches": 1}) for p in (R50, LITE, LITE_SMALL)
 )
 
 PRESETS: dict[str, Preset] = {
-    preset.name: preset for preset in (R50, LITE, LITE_SMALL, R50_SINGLE, LITE_SINGLE, LITE_SMALL_SINGLE)
+    preset.name: preset for preset in (R50, LITE, LITE_SMALL, LITE_12X, R50_SINGLE, LITE_SINGLE, LITE_SMALL_SINGLE)
 }
 
 

@@ -33,10 +33,10 @@ def initial_student(config: TrainConfig, items: Sequence[Item]) -> Student:
         trained_labels=config.trained_labels,
     )
     if source is not None:
-        if not _alike(source, student):
+        if not _fits(source, student):
             raise ConfigError(
                 f"initial_weights: {config.initial_weights} is of preset {source.preset.name!r}, the run's is"
-                f" {student.preset.name!r}; give weights of that preset, or change `preset`"
+                f" {student.preset.name!r}, whose layers differ; give weights of that preset, or change `preset`"
             )
         copy_weights(source, student)
     if source is None or not source.preset.conventions.has_lifters:
@@ -51,7 +51,8 @@ def copy_weights(source: Student, student: Student) -> None:
     """Copies weights; one branch and two are made of each other: a single branch is the hard one, and twice the two.
 
     So the ablation's networks (paper.md, Table 3) all start from one undistilled student. Joint scores are calibrated
-    anew after training. Lifters that read something else than the source's keep the weights that they have.
+    anew after training. Lifters that read something else than the source's keep the weights that they have. Layers
+    that the student does not have are left out.
     """
     tensors, own = source.state_dict(), student.state_dict()
     same_input = source.preset.lifter_input == student.preset.lifter_input
@@ -64,9 +65,14 @@ def _is_lifters(key: str) -> bool:
     return key.startswith(("heads.lifter_hard.", "heads.lifter_soft."))
 
 
-def _alike(first: Student, second: Student) -> bool:
-    free = {"name": "", "branches": 1, "conventions": first.preset.conventions, "lifter_input": "paper"}
-    return first.preset.model_copy(update=free) == second.preset.model_copy(update=free)
+def _fits(source: Student, student: Student) -> bool:
+    """Whether the source has all of the student's layers, but for lifters, in their shape."""
+    tensors = source.state_dict()
+    try:
+        shapes = {key: _tensor_for(key, tensors).shape for key in student.state_dict() if not _is_lifters(key)}
+    except KeyError:
+        return False
+    return all(student.state_dict()[key].shape == shape for key, shape in shapes.items())
 
 
 def _tensor_for(key: str, tensors: dict[str, torch.Tensor]) -> torch.Tensor:

@@ -10,6 +10,7 @@ import torch
 from orpose_models.errors import ConfigError, ModelError
 from orpose_models.network import build_student, get_preset, save_weights
 from orpose_models.network.conventions import Conventions
+from orpose_models.network.weights import load_student
 from training.distill.config import TrainConfig
 from training.distill.start import initial_student
 
@@ -56,6 +57,13 @@ def test_lifters_that_read_something_else_are_new(weights: dict[str, Path]) -> N
     same = {key for key, value in student.state_dict().items() if torch.equal(value, start[key])}
     assert {key for key in start if ".lifter_" not in key} <= same
     assert "heads.lifter_soft.w2.weight" not in same and "heads.lifter_stats.mean3d" in same
+
+
+def test_a_smaller_head_takes_the_layers_that_it_has(weights: dict[str, Path]) -> None:
+    student = initial_student(config_of("lite_12x", weights["lite"]), [])
+    start = load_student(weights["lite"]).state_dict()
+    assert all(torch.equal(value, start[key]) for key, value in student.state_dict().items())
+    assert len(student.state_dict()) < len(start)
 
 
 def test_weights_of_another_preset(weights: dict[str, Path]) -> None:
