@@ -6,7 +6,6 @@ Progress is each command's own; a step that fails ends the run with that command
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,7 +13,8 @@ from orpose_models.errors import OrposeError
 from orpose_models.files import write_atomically
 from orpose_models.settings import build_settings, read_yaml_mapping
 from training.reproduce.config import ReproduceConfig
-from training.reproduce.steps import Step, all_steps
+from training.reproduce.steps import all_steps
+from training.steps import print_plan, run_steps, steps_left
 
 
 def main() -> int:
@@ -25,26 +25,17 @@ def main() -> int:
     args = parser.parse_args()
     try:
         config = build_settings(ReproduceConfig, read_yaml_mapping(args.config), str(args.config))
-        left = [step for step in all_steps(config) if not step.product.exists()]
+        left = steps_left(all_steps(config))
         if args.plan:
-            for step in left:
-                print("orpose", *step.command)
+            print_plan(left)
             return 0
-        for number, step in enumerate([] if args.tables else left, 1):
-            code = _run(step, f"[{number}/{len(left)}]")
-            if code != 0:
-                return code
+        if code := 0 if args.tables else run_steps(left):
+            return code
         _write_tables(config, args.config)
     except OrposeError as error:
         print(f"reproduce: error: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def _run(step: Step, place: str) -> int:
-    print(place, "orpose", *step.command, flush=True)
-    step.product.parent.mkdir(parents=True, exist_ok=True)
-    return subprocess.run([sys.executable, "-m", "orpose", *step.command]).returncode
 
 
 def _write_tables(config: ReproduceConfig, path: Path) -> None:

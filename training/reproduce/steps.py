@@ -1,32 +1,14 @@
-"""The steps of a reproduction: each a command of `orpose` and the file it makes.
-
-A step whose file is there is done, so a stopped reproduction goes on where it was; within a step the commands resume.
-"""
+"""The steps of a reproduction, each a command of `orpose`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from orpose_models.runtime.config import RuntimeConfig
 from training.reproduce.config import FOLDERS, RESAMPLING, ReproduceConfig
+from training.steps import Step, train_step
 
 PROTOCOLS = ("coco-bbox", "coco-keypoints", "mpjpe")
-
-
-@dataclass(frozen=True)
-class Step:
-    """`orpose *arguments` makes the file `product`; with `resume`, added if the file `under_way` is there."""
-
-    arguments: tuple[str, ...]
-    product: Path
-    under_way: Path | None = None
-
-    @property
-    def command(self) -> tuple[str, ...]:
-        """The arguments of `orpose` as things are now."""
-        going_on = self.under_way is not None and self.under_way.exists()
-        return (*self.arguments, "--resume") if going_on else self.arguments
 
 
 def all_steps(config: ReproduceConfig) -> list[Step]:
@@ -69,9 +51,7 @@ def _synth(config: ReproduceConfig, split: str) -> Step:
 
 
 def _train(config: ReproduceConfig, name: str) -> Step:
-    out = config.runs / name
-    arguments = ("train", str(config.configs / f"{name}.yaml"), "--out", str(out))
-    return Step(arguments, out / "weights.safetensors", out / "checkpoint.pt")
+    return train_step(config.configs / f"{name}.yaml", config.runs / name)
 
 
 def _pseudo_label(config: ReproduceConfig, folder: str) -> Step:

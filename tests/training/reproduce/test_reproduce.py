@@ -10,6 +10,7 @@ from orpose.main import build_parser
 from orpose_models.errors import ConfigError
 from orpose_models.runtime.config import RuntimeConfig
 from orpose_models.settings import build_settings, read_yaml_mapping
+from training import steps
 from training.reproduce import __main__ as command
 from training.reproduce.config import ReproduceConfig
 from training.reproduce.steps import all_steps
@@ -32,9 +33,9 @@ def small(folder: Path, **changes: object) -> ReproduceConfig:
 
 def test_every_command_of_the_shipped_reproduction_is_one_that_orpose_takes_and_names_files_that_are_there():
     config = build_settings(ReproduceConfig, read_yaml_mapping(SHIPPED), str(SHIPPED))
-    steps = all_steps(config)
-    assert len({step.product for step in steps}) == len(steps)
-    for step in steps:
+    every = all_steps(config)
+    assert len({step.product for step in every}) == len(every)
+    for step in every:
         build_parser(step.arguments[0]).parse_args(step.arguments)
         for argument in step.arguments:
             if argument.endswith(".yaml"):
@@ -72,7 +73,7 @@ def test_done_steps_are_left_out_and_a_failure_ends_the_run(tmp_path, monkeypatc
     class Ended:
         returncode = 3
 
-    monkeypatch.setattr(command.subprocess, "run", lambda arguments: ran.append(tuple(arguments)) or Ended())
+    monkeypatch.setattr(steps.subprocess, "run", lambda arguments: ran.append(tuple(arguments)) or Ended())
     monkeypatch.setattr(sys, "argv", ["reproduce", str(tmp_path / "small.yaml")])
     assert command.main() == 3
     assert ran == [(sys.executable, "-m", "orpose", *second.arguments)]
