@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+class TrackState(IntEnum):
+    """How sure an identity is; the numbers are those of orpose_msgs/Person."""
+
+    NONE = 0
+    TENTATIVE = 1
+    CONFIRMED = 2
+    LOST = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +29,7 @@ class Person:
         keypoints_3d: `(17, 4)` float32 Human3.6M-17 x, y, z (mm, pelvis-relative; camera axes: x right,
             y down, z forward), score.
         track_id: Identity over time, -1 for none.
+        track_state: How sure that identity is; LOST: not seen in this frame, everything else is a prediction.
     """
 
     score: float
@@ -26,6 +37,7 @@ class Person:
     keypoints: NDArray[np.float32]
     keypoints_3d: NDArray[np.float32]
     track_id: int = -1
+    track_state: TrackState = TrackState.NONE
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +45,13 @@ class FrameResult:
     """What was found in one frame. Holds no pixels.
 
     Attributes:
-        persons: Those with a score of at least `score_threshold`, best first.
+        persons: Those with a score of at least `score_threshold`, best first; with tracking, also weaker ones who
+            continue a track.
         image_size: Width and height in px of the frame that coordinates refer to.
         timings_ms: Stage -> duration in ms: preprocess, infer, post (and decode, where the caller decoded).
         downsample: The privacy downsampling factor that was applied.
-        candidates: All with a score of at least `min_score`, best first, for evaluation; starts with
-            `persons`.
+        candidates: All with a score of at least `min_score`, best first, for evaluation; `persons` are
+            among them.
         nms_converged: False when the graph's non-maximum suppression ran out of iterations: a duplicate may be left.
     """
 
