@@ -18,6 +18,29 @@ class TrackState(IntEnum):
     LOST = 3
 
 
+class RootSource(IntEnum):
+    """How a person's place is known; the numbers are those of orpose_msgs/Person."""
+
+    NONE = 0
+    DEPTH = 1
+    SIZE = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Root:
+    """Where a person's pelvis is.
+
+    Attributes:
+        position_m: `(3,)` m, camera frame (x right, y down, z forward).
+        covariance_m2: `(3, 3)` m².
+        source: Measured with depth, or estimated from how large an average adult would appear.
+    """
+
+    position_m: NDArray[np.float64]
+    covariance_m2: NDArray[np.float64]
+    source: RootSource
+
+
 @dataclass(frozen=True, eq=False)
 class Person:
     """One person in one frame.
@@ -30,6 +53,9 @@ class Person:
             y down, z forward), score.
         track_id: Identity over time, -1 for none.
         track_state: How sure that identity is; LOST: not seen in this frame, everything else is a prediction.
+        keypoints_3d_metric: `(17, 4)` float32 Human3.6M-17 x, y, z (m, camera frame), score; NaN and score 0 where
+            unknown. None without depth or calibration.
+        root: Where the pelvis is; None without calibration.
     """
 
     score: float
@@ -38,6 +64,8 @@ class Person:
     keypoints_3d: NDArray[np.float32]
     track_id: int = -1
     track_state: TrackState = TrackState.NONE
+    keypoints_3d_metric: NDArray[np.float32] | None = None
+    root: Root | None = None
 
 
 @dataclass(frozen=True, eq=False)
