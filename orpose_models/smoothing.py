@@ -72,7 +72,7 @@ class OneEuro:
         cutoff_hz = (
             self._config.smoothing_cutoff_hz + self._config.smoothing_speed_gain * np.abs(self._speeds) / body_height
         )
-        share = _share(cutoff_hz * _SURE_OVER_UNSURE ** (np.clip(scores, 0.0, 1.0) - 0.5), step_s)
+        share = _share(cutoff_hz * _SURE_OVER_UNSURE ** (np.clip(np.nan_to_num(scores), 0.0, 1.0) - 0.5), step_s)
         self._values = np.where(is_new, values, self._values + share * (values - self._values))
         return self._values
 

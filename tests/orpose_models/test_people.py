@@ -71,3 +71,33 @@ def test_smoothing_begins_anew_after_a_gap():
     (found,) = people.update(frame(late), 5 * STEP_NS + 10**9, 0.5).persons
     assert found.track_id == 1
     np.testing.assert_array_equal(found.keypoints, late.keypoints)
+
+
+def test_without_tracking_people_are_chosen_and_placed_only():
+    people = People(PeopleConfig(), tracking=False)
+    frames = [frame(trembling(seed), trembling(seed, x=300, score=0.3)) for seed in range(3)]
+    for index, one in enumerate(frames):
+        found = people.update(one, index * STEP_NS, 0.5, lambda person: replace(person, score=person.score + 0.01))
+        assert [(p.score, p.track_id, p.track_state) for p in found.persons] == [(0.91, -1, TrackState.NONE)]
+        np.testing.assert_array_equal(found.persons[0].keypoints, one.persons[0].keypoints)
+        assert found.candidates[1] is one.candidates[1], "only people are placed"
+
+
+def test_places_are_found_with_raw_joints_and_smoothed_afterwards():
+    seen = []
+
+    def place(person: Person) -> Person:
+        seen.append(person.keypoints)
+        metric = np.column_stack([person.keypoints_3d[:, :3] / 1000 + 3, np.full(17, 0.3)]).astype(np.float32)
+        metric[5] = np.nan
+        return replace(person, keypoints_3d_metric=metric)
+
+    people, frames = People(PeopleConfig()), [frame(trembling(seed)) for seed in range(40)]
+    found = [people.update(one, index * STEP_NS, 0.5, place).persons[0] for index, one in enumerate(frames)]
+    for raw, one in zip(seen, frames, strict=True):
+        np.testing.assert_array_equal(raw, one.persons[0].keypoints)
+    metric = np.stack([person.keypoints_3d_metric for person in found])
+    assert np.isnan(metric[:, 5, :3]).all()
+    others = np.delete(metric[..., :3], 5, axis=1)
+    relative = np.delete(np.stack([person.keypoints_3d[:, :3] for person in found]), 5, axis=1)
+    np.testing.assert_allclose(others, relative / 1000 + 3, atol=1e-4)
