@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,11 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orpose_models.errors import InputError
-from orpose_models.runtime.types import Person
+from orpose_models.runtime.types import Person, Root, RootSource, TrackState
+
+_MM = 1000.0
+_METRES_TO_MM = np.array([_MM, _MM, _MM, 1.0])
 
 
 def entries_from_persons(image_id: int, file_name: str, persons: Iterable[Person]) -> list[dict[str, Any]]:
-    """The entries of one frame: boxes and joints in px of the original frame, 3D in mm, relative to the pelvis."""
+    """The entries of one frame: boxes and joints in px of the original frame; 3D in mm.
+
+    `keypoints_3d` are relative to the pelvis; `keypoints_3d_metric` (null without depth and calibration; null numbers
+    for unknown joints) and `root` (null without calibration) are in the camera's frame.
+    """
     return [
         {
             "image_id": image_id,
@@ -26,8 +34,10 @@ def entries_from_persons(image_id: int, file_name: str, persons: Iterable[Person
             "score": round(person.score, 5),
             "keypoints": _flat_with_scores(person.keypoints, 2),
             "keypoints_3d": _flat_with_scores(person.keypoints_3d, 1),
-            "keypoints_3d_metric": None,
+            "keypoints_3d_metric": _metric(person),
             "track_id": person.track_id,
+            "track_state": int(person.track_state),
+            "root": _root(person),
         }
         for person in persons
     ]
@@ -47,11 +57,48 @@ def person_from_entry(entry: Mapping[str, Any], where: str = "results") -> Perso
             keypoints=arrays["keypoints"].reshape(17, 3),
             keypoints_3d=arrays["keypoints_3d"].reshape(17, 4),
             track_id=int(entry.get("track_id", -1)),
+            track_state=TrackState(int(entry.get("track_state", TrackState.NONE))),
+            keypoints_3d_metric=_metric_from(entry.get("keypoints_3d_metric")),
+            root=_root_from(entry.get("root")),
         )
     except KeyError as error:
         raise InputError(f"{where}: entry of image {entry.get('image_id')}: {error.args[0]}: missing") from None
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: entry of image {entry.get('image_id')}: {error}") from None
+
+
+def _metric(person: Person) -> list[float | None] | None:
+    if person.keypoints_3d_metric is None:
+        return None
+    flat = _flat_with_scores(person.keypoints_3d_metric * _METRES_TO_MM, 1)
+    return [value if math.isfinite(value) else None for value in flat]
+
+
+def _metric_from(flat: Sequence[float | None] | None) -> NDArray[np.float32] | None:
+    if flat is None:
+        return None
+    return (np.asarray(flat, np.float64).reshape(17, 4) / _METRES_TO_MM).astype(np.float32)
+
+
+def _root(person: Person) -> dict[str, Any] | None:
+    """Position in mm, covariance in mm², row by row, and where both come from: depth or size."""
+    if person.root is None:
+        return None
+    return {
+        "position": _rounded(person.root.position_m * _MM, 1),
+        "covariance": _rounded(person.root.covariance_m2.reshape(-1) * _MM**2, 1),
+        "source": person.root.source.name.lower(),
+    }
+
+
+def _root_from(root: Mapping[str, Any] | None) -> Root | None:
+    if root is None:
+        return None
+    return Root(
+        position_m=np.asarray(root["position"], np.float64).reshape(3) / _MM,
+        covariance_m2=np.asarray(root["covariance"], np.float64).reshape(3, 3) / _MM**2,
+        source=RootSource[str(root["source"]).upper()],
+    )
 
 
 def write_results(path: str | Path, entries: Sequence[Mapping[str, Any]]) -> None:
@@ -63,10 +110,10 @@ def write_results(path: str | Path, entries: Sequence[Mapping[str, Any]]) -> Non
     os.replace(temporary, path)
 
 
-def _flat_with_scores(joints: NDArray[np.float32], decimals: int) -> list[float]:
+def _flat_with_scores(joints: NDArray[np.floating], decimals: int) -> list[float]:
     """Joints `(17, D)` as a flat list; coordinates to `decimals`, the score (last) to 4."""
     return [value for joint in joints for value in (*_rounded(joint[:-1], decimals), *_rounded(joint[-1:], 4))]
 
 
-def _rounded(values: NDArray[np.float32], decimals: int) -> list[float]:
+def _rounded(values: NDArray[np.floating], decimals: int) -> list[float]:
     return [round(float(value), decimals) for value in values]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from orpose_models.errors import InputError
 from orpose_models.runtime.results import entries_from_persons, person_from_entry, write_results
-from orpose_models.runtime.types import Person
+from orpose_models.runtime.types import Person, Root, RootSource, TrackState
 
 
 def example_person() -> Person:
@@ -28,7 +29,7 @@ def test_one_entry():
     (entry,) = entries_from_persons(7, "a.png", [person])
     assert list(entry) == [
         "image_id", "file_name", "category_id", "bbox", "score", "keypoints", "keypoints_3d", "keypoints_3d_metric",
-        "track_id",
+        "track_id", "track_state", "root",
     ]  # fmt: skip
     assert (entry["image_id"], entry["file_name"], entry["category_id"]) == (7, "a.png", 1)
     assert entry["bbox"] == [10.12, 20.0, 30.0, 40.0]
@@ -49,6 +50,26 @@ def test_round_trip(tmp_path):
     np.testing.assert_allclose(back.keypoints_3d, person.keypoints_3d, atol=0.051)
     assert back.track_id == 3
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_places_go_there_and_back_in_millimetres(tmp_path):
+    metric = np.random.default_rng(1).uniform(-2, 4, (17, 4)).astype(np.float32)
+    metric[3] = (np.nan, np.nan, np.nan, 0)
+    root = Root(np.array([0.1, -0.2, 3.0]), np.diag([0.01, 0.02, 0.3]), RootSource.SIZE)
+    person = replace(example_person(), keypoints_3d_metric=metric, root=root, track_state=TrackState.CONFIRMED)
+    write_results(tmp_path / "results.json", entries_from_persons(7, "a.png", [person]))
+    (entry,) = json.loads((tmp_path / "results.json").read_text())
+    assert entry["keypoints_3d_metric"][0] == pytest.approx(1000 * metric[0, 0], abs=0.1)
+    assert entry["keypoints_3d_metric"][12:16] == [None, None, None, 0.0]
+    assert entry["root"] == {
+        "position": [100, -200, 3000],
+        "covariance": [10000, 0, 0, 0, 20000, 0, 0, 0, 300000],
+        "source": "size",
+    }
+    back = person_from_entry(entry)
+    np.testing.assert_allclose(back.keypoints_3d_metric, metric, atol=1e-4)
+    np.testing.assert_allclose(back.root.covariance_m2, root.covariance_m2)
+    assert (back.root.source, back.track_state) == (RootSource.SIZE, TrackState.CONFIRMED)
 
 
 def test_nobody(tmp_path):

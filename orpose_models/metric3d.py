@@ -1,0 +1,148 @@
+"""Where people are in the camera's frame, in metres: joints from registered depth, or the pelvis from body size alone.
+
+Frames: x right, y down, z forward (REP 103, optical). Joints are Human3.6M-17.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orpose_models.depth import DepthImage
+from orpose_models.lens import Lens
+from orpose_models.runtime.types import Person, Root, RootSource
+from orpose_models.skeleton import H36M17, h36m17_from_coco17
+
+_MM = 1000.0
+_HEAD, _HEAD_TOP = H36M17.index("head"), H36M17.index("head_top")
+#: Everything but the top of the head, of which the 2D joints know nothing.
+_IN_IMAGE = np.arange(17) != _HEAD_TOP
+#: How deep a joint lies below the surface that depth cameras see, m: flesh and clothes. Medians over seen joints of
+#: rendered people in gowns, aprons and scrubs.
+_BELOW_SURFACE_M = np.array(
+    [0.17, 0.13, 0.12, 0.09, 0.13, 0.12, 0.09, 0.15, 0.09, 0.08, 0.08, 0.055, 0.04, 0.03, 0.055, 0.04, 0.03]
+)
+#: Joints whose depth agrees this well about where the pelvis is belong to one body; the others are hidden by something
+#: nearer, or lie beside the body.
+_ONE_BODY_M = 0.3
+_LEAST_JOINTS = 3
+#: Joints count at least this much: a network that is sure of nothing still measures.
+_LEAST_WEIGHT = 0.05
+#: Depth that is far from what the body's size says needs more joints to be believed: as many times at most.
+_LEAST_PLAUSIBLE = 0.2
+#: Adults differ in size by this share (standard deviation), and so does the distance that their size tells.
+_SIZE_SD = 0.07
+#: What rays of joints miss by counts less from here on, m.
+_OUTLIER_M = 0.15
+#: Nobody's pelvis is known better, m.
+_LEAST_SD_M = 0.03
+#: Errors of a person's joints are alike: as many joints tell as much as one alone.
+_JOINTS_ALIKE = 4.0
+#: What counts less than the score of a joint that was seen: one whose depth is that of the body around it.
+_INFERRED_SCORE = 0.5
+
+
+def located(person: Person, lens: Lens, depth: DepthImage | None, frame_size: tuple[int, int]) -> Person:
+    """The person with `root`, and with `keypoints_3d_metric` where there is depth on enough joints.
+
+    A joint whose depth fits the rest of the body is where its ray and that depth meet. Of a joint behind an occluder,
+    or without depth, only the ray is known: it is put as deep as the body's pose says, with half its score.
+
+    Args:
+        person: Raw: not smoothed over time, so that joints and depth are of the same moment.
+        lens: Of the frame.
+        depth: Registered depth of the same moment, None if there is none.
+        frame_size: Width and height that the person's pixels refer to.
+
+    Raises:
+        ImageError: The depth image is not registered to this frame.
+    """
+    pixels = h36m17_from_coco17(person.keypoints[:, :2].astype(np.float64))
+    relative = person.keypoints_3d[:, :3].astype(np.float64) / _MM
+    weights = np.maximum(person.keypoints_3d[:, 3].astype(np.float64), _LEAST_WEIGHT) * _IN_IMAGE
+    rays = lens.rays(pixels)
+    weights = np.where(np.isfinite(rays).all(axis=1), weights, 0.0)
+    guess = root_from_size(np.nan_to_num(rays), relative, weights)
+    if depth is not None:
+        measured = _measured(person, rays, relative, weights, depth.at(pixels, frame_size), guess)
+        if measured is not None:
+            return measured
+    return replace(person, root=guess)
+
+
+def root_from_size(
+    rays: NDArray[np.float64], relative: NDArray[np.float64], weights: NDArray[np.float64]
+) -> Root | None:
+    """Where the pelvis must be for the joints' rays to hit a body of this size.
+
+    Least squares of the distances of the 3D joints from their rays, outliers weighted down. The uncertainty is that of
+    the fit, and of people's sizes along the line of sight.
+
+    Args:
+        rays: `(17, 3)` unit directions of the joints in the camera frame.
+        relative: `(17, 3)` joints, m, from the pelvis.
+        weights: `(17,)`, 0 for joints that do not count.
+
+    Returns:
+        None where the rays do not say, or say that the person is behind the camera.
+    """
+    across = np.eye(3) - rays[:, :, None] * rays[:, None, :]  # (17, 3, 3): what of a point lies off its ray
+    weighted, position, missed = weights, np.zeros(3), np.zeros(17)
+    for _ in range(5):
+        normal = np.einsum("j,jab->ab", weighted, across)
+        if weighted.sum() <= 0 or np.linalg.cond(normal) > 1e9:
+            return None
+        position = -np.linalg.solve(normal, np.einsum("j,jab,jb->a", weighted, across, relative))
+        missed = np.linalg.norm(np.einsum("jab,jb->ja", across, relative + position), axis=1)
+        weighted = weights / (1 + (missed / _OUTLIER_M) ** 2)
+    if position[2] <= 0:
+        return None
+    normal = np.einsum("j,jab->ab", weighted, across) / weighted.max()
+    scatter = (weighted * missed**2).sum() / weighted.sum() / 2 + _LEAST_SD_M**2
+    covariance = _JOINTS_ALIKE * scatter * np.linalg.inv(normal) + _SIZE_SD**2 * np.outer(position, position)
+    return Root(position, covariance, RootSource.SIZE)
+
+
+def _measured(
+    person: Person,
+    rays: NDArray[np.float64],
+    relative: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    surface_m: NDArray[np.float64],
+    guess: Root | None,
+) -> Person | None:
+    """The person from depth; None where too few joints have any that fits together."""
+    known = np.isfinite(surface_m) & (weights > 0) & (rays[:, 2] > 0)
+    root_z = surface_m + _BELOW_SURFACE_M - relative[:, 2]  # where each joint says the pelvis is
+    body = _one_body(root_z, np.where(known, weights, 0.0), guess)
+    if body.sum() < _LEAST_JOINTS:
+        return None
+    depth_m = np.where(body, surface_m + _BELOW_SURFACE_M, np.median(root_z[body]) + relative[:, 2])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        joints = rays * (depth_m / rays[:, 2])[:, None]
+    joints[(rays[:, 2] <= 0) | (depth_m <= 0)] = np.nan
+    joints[_HEAD_TOP] = joints[_HEAD] + relative[_HEAD_TOP] - relative[_HEAD]
+    scores = person.keypoints_3d[:, 3] * np.where(body, 1.0, _INFERRED_SCORE)
+    scores = np.where(np.isfinite(joints).all(axis=1), scores, 0.0)
+    if not np.isfinite(joints[H36M17.root]).all():
+        return None
+    offsets = (joints - relative)[body]
+    scatter = np.cov(offsets.T, bias=True) * _JOINTS_ALIKE / body.sum() + _LEAST_SD_M**2 * np.eye(3)
+    return replace(
+        person,
+        keypoints_3d_metric=np.column_stack([joints, scores]).astype(np.float32),
+        root=Root(joints[H36M17.root], scatter, RootSource.DEPTH),
+    )
+
+
+def _one_body(root_z: NDArray[np.float64], weights: NDArray[np.float64], guess: Root | None) -> NDArray[np.bool_]:
+    """`(17,)`: those that agree best about the depth of the pelvis, `root_z`, and with the body's size."""
+    agree = (np.abs(root_z[:, None] - root_z[None]) < _ONE_BODY_M) & (weights > 0)[:, None] & (weights > 0)[None]
+    support = np.where(agree, weights[None], 0.0).sum(axis=1)
+    if guess is not None:
+        distance_sd = np.sqrt(guess.covariance_m2[2, 2])
+        plausible = np.exp(-0.5 * ((root_z - guess.position_m[2]) / (2 * distance_sd)) ** 2)
+        support = support * np.maximum(np.nan_to_num(plausible), _LEAST_PLAUSIBLE)
+    return np.asarray(agree[int(np.argmax(support))])
