@@ -99,7 +99,10 @@ class TrainConfig(Settings):
         "hard+soft", description="labels a single-branch preset learns from (paper.md, Table 3); two branches need both"
     )
     heatmap_sigma: float = Field(
-        0.0, ge=0, le=8, description="Gaussian heatmap target's standard deviation, cells of 56; 0: one cell (the paper)"
+        0.0,
+        ge=0,
+        le=8,
+        description="Gaussian heatmap target's standard deviation, cells of 56; 0: one cell (the paper)",
     )
     lifter_input: LifterInput = Field("paper", description="what the lifters read: joints, or their confidence as well")
     lifter_iterations: int = Field(
