@@ -31,6 +31,7 @@ class Recorder:
         self.persons: list[RawMessage] = []
         self.stats: list[RawMessage] = []
         self.others: list[RawMessage] = []
+        self._node = node
         self._subscriptions = [
             _record(node, PersonArray, f"orpose/{camera}/persons", self.persons, _RECORDING_QOS),
             _record(node, InferenceStats, f"orpose/{camera}/stats", self.stats, _RECORDING_QOS),
@@ -40,7 +41,7 @@ class Recorder:
 
     def hears_the_node(self) -> bool:
         """Whether every subscription has its publisher."""
-        return all(subscription.get_publisher_count() for subscription in self._subscriptions)
+        return all(self._node.count_publishers(subscription.topic_name) for subscription in self._subscriptions)
 
     def has_account_of(self, stamp_ns: int) -> bool:
         """Whether the node told what became of the frame with this stamp."""

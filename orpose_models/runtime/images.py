@@ -5,13 +5,19 @@ OpenCV is imported on first use, here and in letterbox.py: `orpose run --help` n
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from orpose_models.errors import ImageError
 
 #: Rounding of float images may step over the end of the range by this much.
 _FLOAT_TOLERANCE = 1e-3
+#: A file of a few kB can claim to hold a picture of gigabytes; no camera has more pixels than this.
+LARGEST_IMAGE_PIXELS = 2**26
+_JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 
 
 def to_bgr8(image: NDArray) -> NDArray[np.uint8]:
@@ -67,14 +73,34 @@ def decode_image(encoded: NDArray[np.uint8]) -> NDArray:
         encoded: `(N,)` the file's bytes.
 
     Raises:
-        ImageError: It cannot be decoded.
+        ImageError: It cannot be decoded, ends too early, or claims more than `LARGEST_IMAGE_PIXELS`.
     """
     import cv2
 
+    content = encoded.tobytes()
+    _check_size(content)
+    # OpenCV before version 5 fills the missing part with grey and says nothing: nobody would be seen there.
+    if content.startswith(_JPEG) and content.rfind(_JPEG_END) < content.rfind(_JPEG_SCAN):
+        raise ImageError(f"a JPEG that ends too early ({encoded.size} bytes)")
     try:
-        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if encoded.size else None
+        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     except cv2.error:
         image = None
     if image is None:
-        raise ImageError(f"not an image that can be decoded ({encoded.size} bytes)")
+        raise _undecodable(content)
     return image
+
+
+def _check_size(content: bytes) -> None:
+    try:
+        width, height = Image.open(io.BytesIO(content)).size  # reads the header only
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise ImageError(f"an image of more than {LARGEST_IMAGE_PIXELS} pixels ({len(content)} bytes)") from None
+    except Exception:  # its readers of damaged headers raise many things
+        raise _undecodable(content) from None
+    if width * height > LARGEST_IMAGE_PIXELS:
+        raise ImageError(f"an image of {width}x{height} pixels, expected {LARGEST_IMAGE_PIXELS} at most")
+
+
+def _undecodable(content: bytes) -> ImageError:
+    return ImageError(f"not an image that can be decoded ({len(content)} bytes)")

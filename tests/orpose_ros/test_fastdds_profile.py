@@ -40,7 +40,8 @@ def test_large_images_arrive_best_effort(ros, namespace):
     node = ros.add(create_node("listener", namespace=namespace))
     qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
     node.create_subscription(Image, "image_raw", received.append, qos)
-    environment = os.environ | {"FASTDDS_DEFAULT_PROFILES_FILE": str(PROFILE)}
+    names = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # the second one in Humble and Jazzy
+    environment = os.environ | dict.fromkeys(names, str(PROFILE))
     driver = subprocess.Popen([sys.executable, "-c", DRIVER, namespace], env=environment)
     ros.until(lambda: driver.poll() is not None, timeout_s=120)
     assert driver.returncode == 0

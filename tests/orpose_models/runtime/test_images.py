@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
+
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from orpose_models.errors import ImageError
-from orpose_models.runtime.images import to_bgr8
+from orpose_models.runtime.images import decode_image, to_bgr8
 
 
 @pytest.mark.parametrize(
@@ -80,3 +84,47 @@ def test_keeps_order_and_range(image):
     # Any view of the same pixels gives the same result.
     flipped = to_bgr8(image[::-1, ::-1])
     assert np.array_equal(flipped, result[::-1, ::-1])
+
+
+def encode(suffix: str, height: int = 48, width: int = 64) -> bytes:
+    image = np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
+    return cv2.imencode(suffix, image)[1].tobytes()
+
+
+def decode(content: bytes) -> np.ndarray:
+    return decode_image(np.frombuffer(content, np.uint8))
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".tiff", ".webp"])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_a_truncated_file_is_no_image(suffix, share):
+    content = encode(suffix)
+    assert decode(content).shape == (48, 64, 3)
+    with pytest.raises(ImageError):
+        decode(content[: int(share * len(content))])
+
+
+def test_a_jpeg_that_lost_its_end_is_named_whatever_opencv_makes_of_it(monkeypatch):
+    """OpenCV 4 gives a picture that is grey from there on."""
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: np.zeros((48, 64, 3), np.uint8))
+    content = encode(".jpg")
+    thumbnail = content[:2] + b"\xff\xe1\x00\x06\xff\xd9zz" + content[2:]  # an end inside a header
+    for truncated in (content[:-2], content[: len(content) // 2], thumbnail[:-2]):
+        with pytest.raises(ImageError, match="ends too early"):
+            decode(truncated)
+    for padded in (content, thumbnail, content + bytes(1000), content + b"driver's own"):
+        decode(padded)
+
+
+def png_that_claims(width: int, height: int) -> bytes:
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(10**6))) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("side", [9_000, 12_000, 2**31 - 1])
+def test_a_small_file_that_claims_a_huge_picture_is_refused(side):
+    with pytest.raises(ImageError, match=r"67108864"):
+        decode(png_that_claims(side, side))
