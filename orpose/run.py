@@ -51,10 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from orpose_models.privacy import guard_process
     from orpose_models.runtime import PoseEstimator
     from orpose_models.runtime.sources import open_source
 
     config = settings_from_args(RunConfig, args)
+    if config.downsample > 1:
+        guard_process()
     source = open_source(args.input, config.topic)
     image_id = image_ids(config.annotations, source.topic)
     if args.out.exists() and not args.out.is_dir():

@@ -20,6 +20,7 @@ from orpose_ros.diagnostics import CameraHealth
 from orpose_ros.markers import marker_array
 from orpose_ros.messages import image_message, inference_stats, person_array, stamp_ns
 from orpose_ros.qos import OUTPUT_QOS
+from orpose_ros.tf_frames import JointFrames
 
 NANOSECONDS_PER_MILLISECOND = 1e6
 
@@ -27,9 +28,10 @@ NANOSECONDS_PER_MILLISECOND = 1e6
 class Camera:
     """Publishers live from configure to cleanup, subscription and counts from activate to deactivate."""
 
-    def __init__(self, node: LifecycleNode, name: str) -> None:
+    def __init__(self, node: LifecycleNode, name: str, frames: JointFrames | None = None) -> None:
         self._node = node
         self.name = name
+        self._frames = frames
         self.source: CameraInput | None = None
         self.counts = FrameCounts()
         self.health: CameraHealth | None = None
@@ -66,6 +68,8 @@ class Camera:
         self._publish_stats(header, result.timings_ms, age_ms)
         if self._markers.get_subscription_count():
             self._markers.publish(marker_array(result.persons, result.image_size, header))
+        if self._frames is not None:
+            self._frames.publish(message)
 
     def show(self, header: Header, prepared: PreparedImage, result: FrameResult) -> None:
         """Publishes the drawing, if anybody listens."""

@@ -14,7 +14,7 @@ from orpose_models.settings import build_settings
 QosName = Literal["auto", "sensor_data", "reliable"]
 
 #: Parameters that may change while the node runs; all others are read-only.
-DYNAMIC_PARAMETERS = frozenset({"score_threshold", "watchdog_s", "overlay"})
+DYNAMIC_PARAMETERS = frozenset({"score_threshold", "watchdog_s", "overlay", "joint_threshold"})
 
 _RELATIVE_NAME = re.compile(r"[A-Za-z]\w*(/[A-Za-z]\w*)*")
 
@@ -40,6 +40,14 @@ class NodeConfig(RuntimeConfig):
     )
     overlay: bool = Field(
         default=False, description="publish the image, at the resolution privacy allows, with the skeletons drawn on it"
+    )
+    tf: bool = Field(
+        default=False,
+        description="publish a TF frame {frame}/person_{track}/{joint} for each joint whose place in metres is known; "
+        "needs tf2_msgs",
+    )
+    joint_threshold: float = Field(
+        default=0.3, ge=0.0, le=1.0, description="joint score from which on a joint gets a TF frame"
     )
     autostart: bool = Field(default=True, description="configure and activate at start-up, without a lifecycle manager")
 

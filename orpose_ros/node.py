@@ -22,6 +22,7 @@ from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool
 
 from orpose_models.errors import OrposeError
+from orpose_models.privacy import guard_process
 from orpose_models.runtime import PoseEstimator
 from orpose_models.skeleton import COCO17, H36M17
 from orpose_ros.camera import Camera
@@ -31,6 +32,7 @@ from orpose_ros.counts import DISABLED
 from orpose_ros.messages import skeleton_definition
 from orpose_ros.parameters import check_change, declare_parameters, read_config
 from orpose_ros.qos import LATCHED_QOS
+from orpose_ros.tf_frames import JointFrames
 from orpose_ros.worker import Worker
 
 _DIAGNOSTICS_PERIOD_S = 1.0
@@ -105,7 +107,8 @@ class PoseNode(LifecycleNode):
         self.estimator = PoseEstimator(self._config)
         width, height = self._config.frame_size or self.estimator.info.input_size
         self.estimator.estimate(np.zeros((height, width, 3), np.uint8))  # the first inference is slow
-        self.cameras = {name: Camera(self, name) for name in self._config.cameras}
+        self._frames = JointFrames(self, lambda: self._config.joint_threshold) if self._config.tf else None
+        self.cameras = {name: Camera(self, name, self._frames) for name in self._config.cameras}
         self._skeletons = self.create_publisher(SkeletonDefinition, "orpose/skeletons", LATCHED_QOS)
         for skeleton in (COCO17, H36M17):
             self._skeletons.publish(skeleton_definition(skeleton))
@@ -138,6 +141,8 @@ class PoseNode(LifecycleNode):
         self._stop()
         for camera in self.cameras.values():
             camera.destroy()
+        if self._frames is not None:
+            self._frames.destroy()
         for timer in self._own_timers:
             self.destroy_timer(timer)
         self.destroy_service(self._service)
@@ -210,6 +215,8 @@ def _run(stopped: threading.Event) -> int:
     except ParameterException as error:
         print(f"orpose_node: {error}", file=sys.stderr)
         return 2
+    if node.get_parameter("downsample").value != 1:  # checked in configure only
+        guard_process()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from orpose_models.errors import ImageError
+from orpose_models.privacy import error_text
 from orpose_models.runtime import FrameResult, PoseEstimator
 from orpose_ros.camera import Camera
 from orpose_ros.camera_input import AnyImage
@@ -61,8 +62,9 @@ class Worker:
                 self._logger.warning(f"{name}: frame dropped: {error}", throttle_duration_sec=5.0)
             except Exception as error:
                 # One frame must not end the node; diagnostics show that it happened.
-                camera.drop(image.header, FAILED, f"{type(error).__name__}: {error}")
-                self._logger.error(f"{name}: frame dropped: {error!r}", throttle_duration_sec=5.0)
+                text = error_text(error, self._current_config().downsample)
+                camera.drop(image.header, FAILED, text)
+                self._logger.error(f"{name}: frame dropped: {text}", throttle_duration_sec=5.0)
 
     def _answer(self, camera: Camera, image: AnyImage) -> None:
         started = time.perf_counter()

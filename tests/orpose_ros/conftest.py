@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import itertools
 import os
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -108,3 +110,87 @@ def make_bag(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+#: hri_msgs/Skeleton2D numbers them in this order.
+_HRI_JOINTS = """
+    NOSE NECK RIGHT_SHOULDER RIGHT_ELBOW RIGHT_WRIST LEFT_SHOULDER LEFT_ELBOW LEFT_WRIST RIGHT_HIP RIGHT_KNEE
+    RIGHT_ANKLE LEFT_HIP LEFT_KNEE LEFT_ANKLE LEFT_EYE RIGHT_EYE LEFT_EAR RIGHT_EAR
+"""
+#: Stand-ins for message packages that are on no package index: package -> its messages, as far as we use them.
+FOREIGN_MESSAGES = {
+    "tf2_msgs": {"TFMessage": ["geometry_msgs/TransformStamped[] transforms"]},
+    "hri_msgs": {
+        "IdsList": ["std_msgs/Header header", "string[] ids"],
+        "NormalizedPointOfInterest2D": ["float32 x", "float32 y", "float32 c"],
+        "NormalizedRegionOfInterest2D": [
+            "std_msgs/Header header", "float32 xmin", "float32 ymin", "float32 xmax", "float32 ymax", "float32 c",
+        ],
+        "Skeleton2D": [
+            "std_msgs/Header header",
+            *(f"uint8 {joint}={index}" for index, joint in enumerate(_HRI_JOINTS.split())),
+            "NormalizedPointOfInterest2D[18] skeleton",
+        ],
+    },
+}  # fmt: skip
+_PACKAGE_XML = """<package format="3">
+  <name>{name}</name><version>0.0.1</version><description>Stand-in.</description>
+  <maintainer email="maintainers@example.com">orpose maintainers</maintainer><license>Apache-2.0</license>
+  <buildtool_depend>ament_cmake</buildtool_depend><depend>geometry_msgs</depend><depend>std_msgs</depend>
+  <member_of_group>rosidl_interface_packages</member_of_group>
+  <export><build_type>ament_cmake</build_type></export>
+</package>
+"""
+_CMAKE_LISTS = """cmake_minimum_required(VERSION 3.16)
+project({name})
+find_package(geometry_msgs REQUIRED)
+find_package(std_msgs REQUIRED)
+find_package(rosidl_default_generators REQUIRED)
+rosidl_generate_interfaces({name} {files} DEPENDENCIES geometry_msgs std_msgs)
+ament_package()
+"""
+
+
+@pytest.fixture(scope="session")
+def foreign_messages(request) -> dict[str, str]:
+    """Environment of processes that can import tf2_msgs and hri_msgs.
+
+    Built by colcon, which takes a while: pytest's cache keeps the result for as long as nothing of it changes.
+    """
+    colcon = Path(sysconfig.get_path("scripts")) / "colcon"
+    if not colcon.exists():
+        pytest.skip("colcon is not installed in this environment")
+    key = hashlib.sha256(repr((FOREIGN_MESSAGES, _PACKAGE_XML, _CMAKE_LISTS, sys.executable)).encode()).hexdigest()[:12]
+    workspace = request.config.cache.mkdir(f"foreign_messages_{key}").resolve()
+    if not (workspace / "finished").exists():
+        _build_foreign_messages(workspace, colcon)
+        (workspace / "finished").touch()
+    (packages,) = (workspace / "install").glob("lib/python*/site-packages")
+
+    def prepended(name: str, folder: Path) -> str:
+        return f"{folder}{os.pathsep}{os.environ.get(name, '')}"
+
+    return {
+        "PYTHONPATH": prepended("PYTHONPATH", packages),
+        "LD_LIBRARY_PATH": prepended("LD_LIBRARY_PATH", workspace / "install/lib"),
+    }
+
+
+def _build_foreign_messages(workspace: Path, colcon: Path) -> None:
+    for name, messages in FOREIGN_MESSAGES.items():
+        source = workspace / "src" / name
+        (source / "msg").mkdir(parents=True, exist_ok=True)
+        files = " ".join(f"msg/{message}.msg" for message in messages)
+        (source / "package.xml").write_text(_PACKAGE_XML.format(name=name))
+        (source / "CMakeLists.txt").write_text(_CMAKE_LISTS.format(name=name, files=files))
+        for message, lines in messages.items():
+            (source / "msg" / f"{message}.msg").write_text("\n".join(lines) + "\n")
+    environment = os.environ | {
+        "AMENT_PREFIX_PATH": sys.prefix,
+        "CMAKE_PREFIX_PATH": sys.prefix,
+        "PATH": f"{colcon.parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    command = [colcon, "--log-base", "log", "build", "--base-paths", "src", "--merge-install", "--cmake-args"]
+    options = ["-G", "Ninja", f"-DPython3_EXECUTABLE={sys.executable}", "-DCMAKE_BUILD_TYPE=Debug"]  # sooner built
+    ended = subprocess.run([*command, *options], cwd=workspace, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
