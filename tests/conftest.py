@@ -12,7 +12,7 @@ import pytest
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _bright_box_graph(input_size: tuple[int, int]):
+def _bright_box_graph(input_size: tuple[int, int], batch: int = 1):
     """A graph with the interface of an exported network that really looks at the image.
 
     Person slot 0, 1, 2 = the bounding box of what is brighter than 200 in the blue, green and red channel, with scores
@@ -25,7 +25,7 @@ def _bright_box_graph(input_size: tuple[int, int]):
     width, height = input_size
     fractions = (np.arange(17) / 16).astype(np.float32)
     scores = np.array([[0.9, 0.6, 0.2]], np.float32)
-    joints_3d = np.tile(np.arange(17, dtype=np.float32)[:, None] * 10, (1, 1, 3, 1, 4))
+    joints_3d = np.tile(np.arange(17, dtype=np.float32)[:, None] * 10, (batch, 3, 1, 4))
     joints_3d[..., 3] = 0.5
     constants = {
         "threshold": np.array(200, np.uint8),
@@ -35,9 +35,9 @@ def _bright_box_graph(input_size: tuple[int, int]):
         "one": np.array(1, np.float32),
         "slot_scores": scores,
         "fractions": fractions.reshape(1, 1, 17, 1),
-        "joint_scores": np.tile(fractions.reshape(1, 1, 17, 1), (1, 3, 1, 1)),
-        "joints_3d": joints_3d.reshape(1, 3, 17, 4),
-        "converged": np.array([1], np.int32),
+        "joint_scores": np.tile(fractions.reshape(1, 1, 17, 1), (batch, 3, 1, 1)),
+        "joints_3d": joints_3d,
+        "converged": np.ones(batch, np.int32),
         "from_0": np.array([0], np.int64),
         "from_2": np.array([2], np.int64),
         "from_4": np.array([4], np.int64),
@@ -67,17 +67,17 @@ def _bright_box_graph(input_size: tuple[int, int]):
     ]
     value = helper.make_tensor_value_info
     outputs = [
-        value("boxes", TensorProto.FLOAT, [1, 3, 4]),
-        value("scores", TensorProto.FLOAT, [1, 3]),
-        value("valid", TensorProto.INT32, [1, 3]),
-        value("keypoints", TensorProto.FLOAT, [1, 3, 17, 3]),
-        value("keypoints_3d", TensorProto.FLOAT, [1, 3, 17, 4]),
-        value("nms_converged", TensorProto.INT32, [1]),
+        value("boxes", TensorProto.FLOAT, [batch, 3, 4]),
+        value("scores", TensorProto.FLOAT, [batch, 3]),
+        value("valid", TensorProto.INT32, [batch, 3]),
+        value("keypoints", TensorProto.FLOAT, [batch, 3, 17, 3]),
+        value("keypoints_3d", TensorProto.FLOAT, [batch, 3, 17, 4]),
+        value("nms_converged", TensorProto.INT32, [batch]),
     ]
     graph = helper.make_graph(
         nodes,
         "bright_boxes",
-        [value("image", TensorProto.UINT8, [1, height, width, 3])],
+        [value("image", TensorProto.UINT8, [batch, height, width, 3])],
         outputs,
         [numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
@@ -107,8 +107,8 @@ def make_fake_model(tmp_path_factory) -> Callable[..., Path]:
     """Writes an .onnx file that finds bright boxes; keyword arguments replace or (None) remove metadata."""
     onnx = pytest.importorskip("onnx")
 
-    def make(graph_size: tuple[int, int] = (640, 480), **metadata: str | None) -> Path:
-        model = _bright_box_graph(graph_size)
+    def make(graph_size: tuple[int, int] = (640, 480), batch: int = 1, **metadata: str | None) -> Path:
+        model = _bright_box_graph(graph_size, batch)
         values = {
             "format": "1",
             "preset": "lite",
@@ -116,6 +116,7 @@ def make_fake_model(tmp_path_factory) -> Callable[..., Path]:
             "input_size": f"{graph_size[0]}x{graph_size[1]}",
             "max_persons": "3",
             "precision": "fp32",
+            "batch": str(batch),
             **metadata,
         }
         onnx.helper.set_model_props(model, {f"orpose.{key}": text for key, text in values.items() if text is not None})

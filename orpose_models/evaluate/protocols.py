@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from orpose_models.annotations import AnnotationSet
 from orpose_models.errors import AnnotationError, InputError
-from orpose_models.evaluate import coco, matches, mpjpe, mvor_pck
+from orpose_models.evaluate import coco, matches, mpjpe, multiview, mvor_pck
 from orpose_models.evaluate.resample import Statistic
 from orpose_models.evaluate.results import Result
 from orpose_models.skeleton import MVOR10
@@ -42,6 +42,7 @@ PROTOCOLS = {
     "coco-keypoints": Protocol(("keypoints", "score"), "AP", "0-1", ("AP", "AP50", "AP75")),
     "mvor-pck": Protocol(("keypoints", "score"), "mean", "%", ("mean",)),
     "mpjpe": Protocol(("keypoints", "keypoints_3d"), "mpjpe_mm", "mm", ("mpjpe_mm", "published_mm")),
+    "multiview": Protocol(("bbox", "score", "keypoints", "keypoints_3d"), "fused_mm", "mm", ("fused_mm",)),
 }
 
 
@@ -60,6 +61,7 @@ def metrics_of(
             "coco-keypoints": coco.keypoint_metrics,
             "mvor-pck": mvor_pck.mvor_pck,
             "mpjpe": mpjpe.mpjpe,
+            "multiview": multiview.multiview,
         }
         metrics = functions[protocol](annotations, results)
     if metrics.get("AP") == -1 or metrics.get("persons") == 0:
@@ -79,6 +81,9 @@ def statistic_of(
     if protocol == "mvor-pck":
         people = mvor_pck.judged_people(annotations, results, MVOR10)
         return _ratios(annotations, [[(person.image_id, 100.0 * person.right) for person in people]])
+    if protocol == "multiview":
+        fused = multiview.best_fused(multiview.room_errors(annotations, results))
+        return _ratios(annotations, [[(e.image_id, e.room_mm) for e in fused if e.room_mm is not None]])
     errors = mpjpe.person_errors(annotations, results)
     found = [(p.image_id, p.errors[mpjpe.ROWS]) for p in errors if p.has_root and p.errors is not None]
     published = [(p.image_id, p.published[mpjpe.ROWS]) for p in errors if p.published is not None]
@@ -110,6 +115,8 @@ def joints_of(protocol: str, annotations: AnnotationSet, results: Sequence[Resul
         raise InputError("coco-bbox measures boxes, not joints; use coco-keypoints, mvor-pck or mpjpe for --per-joint")
     if protocol == "mpjpe":
         return mpjpe.per_joint(mpjpe.person_errors(annotations, results))
+    if protocol == "multiview":
+        return multiview.per_joint(multiview.room_errors(annotations, results))
     skeleton = annotations.skeleton
     return mvor_pck.per_joint(mvor_pck.judged_people(annotations, results, skeleton), skeleton)
 
@@ -117,7 +124,13 @@ def joints_of(protocol: str, annotations: AnnotationSet, results: Sequence[Resul
 def sizes_of(
     protocol: str, annotations: AnnotationSet, results: Sequence[Result], *, keep_label_ids: bool = False
 ) -> Table:
-    """Size by the label's area -> the main metric, and how many people it is measured on. AP: pycocotools' own."""
+    """Size by the label's area -> the main metric, and how many people it is measured on. AP: pycocotools' own.
+
+    Raises:
+        InputError: People in the room have no size in an image.
+    """
+    if protocol == "multiview":
+        raise InputError("multiview measures people in the room, who have no size in px; leave out --per-size")
     if protocol in ("coco-bbox", "coco-keypoints"):
         found = metrics_of(protocol, annotations, results, keep_label_ids=keep_label_ids)
         areas = [person.area_px for person in annotations.persons if not person.is_crowd]

@@ -190,5 +190,5 @@ def _engine_key(path: Path) -> EngineKey:
         f"sm{cuda.compute_capability()} {cuda.device_name()}",
         file_sha256(path),
         info.precision,
-        (1, height, width, 3),
+        (info.batch, height, width, 3),
     )

@@ -145,7 +145,7 @@ def engine_key(trt: ModuleType, path: Path, info: ModelInfo, device: str) -> Eng
     """
     width, height = info.input_size
     name = trt.__name__.split(".")[0].removesuffix("_bindings").replace("_", "-")
-    return EngineKey(name, trt.__version__, device, file_sha256(path), info.precision, (1, height, width, 3))
+    return EngineKey(name, trt.__version__, device, file_sha256(path), info.precision, (info.batch, height, width, 3))
 
 
 def io_tensors(engine: Any) -> dict[str, IoTensor]:

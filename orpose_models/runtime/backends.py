@@ -57,12 +57,12 @@ class Backend(Protocol):
         """Runs the network.
 
         Args:
-            images: `(1, H, W, 3)` uint8 BGR, letterboxed to the input size, C-contiguous.
+            images: `(B, H, W, 3)` uint8 BGR, letterboxed to the input size, C-contiguous; B is `info.batch`.
 
         Returns:
-            Name -> array, coordinates in network-input px (left edge 0, right edge W): `boxes` `(1, P, 4)` x1 y1 x2 y2,
-            `scores` `(1, P)`, `valid` `(1, P)`, `keypoints` `(1, P, 17, 3)`, `keypoints_3d` `(1, P, 17, 4)` in mm,
-            `nms_converged` `(1,)`.
+            Name -> array, coordinates in network-input px (left edge 0, right edge W): `boxes` `(B, P, 4)` x1 y1 x2 y2,
+            `scores` `(B, P)`, `valid` `(B, P)`, `keypoints` `(B, P, 17, 3)`, `keypoints_3d` `(B, P, 17, 4)` in mm,
+            `nms_converged` `(B,)`.
         """
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,11 +91,26 @@ class PoseEstimator:
 
     def infer(self, prepared: PreparedImage) -> FrameResult:
         """Second half of `estimate`: the network, then coordinates in the frame's pixels."""
+        return self.infer_batch([prepared])[0]
+
+    def infer_batch(self, prepared: Sequence[PreparedImage]) -> list[FrameResult]:
+        """`infer` for several images, `info.batch` of them in each call of the network; its time counts for each.
+
+        A model exported with `--batch N` always computes N images: what is missing in the last call is black.
+        """
+        size = self.info.batch
+        groups = [prepared[first : first + size] for first in range(0, len(prepared), size)]
+        return [result for group in groups for result in self._infer_group(group)]
+
+    def _infer_group(self, prepared: Sequence[PreparedImage]) -> list[FrameResult]:
         started = time.perf_counter()
-        outputs = self._backend.infer(prepared.network_input)
+        outputs = self._backend.infer(_stacked([image.network_input for image in prepared], self.info.batch))
         infer_ms = _ms_since(started)
+        return [self._result(outputs, place, image, infer_ms) for place, image in enumerate(prepared)]
+
+    def _result(self, outputs: Outputs, place: int, prepared: PreparedImage, infer_ms: float) -> FrameResult:
         started = time.perf_counter()
-        candidates = persons_from_outputs(outputs, prepared.letterbox, self.config.min_score)
+        candidates = persons_from_outputs(outputs, prepared.letterbox, self.config.min_score, place)
         persons = tuple(person for person in candidates if person.score >= self.config.score_threshold)
         timings = {"preprocess": prepared.preprocess_ms, "infer": infer_ms, "post": _ms_since(started)}
         return FrameResult(
@@ -103,26 +119,39 @@ class PoseEstimator:
             timings_ms=timings,
             downsample=self.config.downsample,
             candidates=candidates,
-            nms_converged=bool(np.asarray(outputs["nms_converged"]).reshape(-1)[0]),
+            nms_converged=bool(np.asarray(outputs["nms_converged"]).reshape(-1)[place]),
         )
 
 
-def persons_from_outputs(outputs: Outputs, letterbox: Letterbox, min_score: float) -> tuple[Person, ...]:
+def _stacked(images: Sequence[NDArray[np.uint8]], size: int) -> NDArray[np.uint8]:
+    """`(size, H, W, 3)` of images `(1, H, W, 3)`, black where there are fewer; a single image is not copied."""
+    if len(images) == size == 1:
+        return images[0]
+    batch = np.zeros((size, *images[0].shape[1:]), np.uint8)
+    for place, image in enumerate(images):
+        batch[place] = image[0]
+    return batch
+
+
+def persons_from_outputs(
+    outputs: Outputs, letterbox: Letterbox, min_score: float, place: int = 0
+) -> tuple[Person, ...]:
     """The network's valid slots as persons in frame px, best first. Boxes are clipped to the frame, joints are not.
 
     Args:
         outputs: Of `Backend.infer`.
         letterbox: Where the frame lies in the network's input.
         min_score: Slots with a lower score are left out.
+        place: Of the image in the batch.
 
     Raises:
         ModelError: A valid slot holds values that are not finite.
     """
-    scores = outputs["scores"][0]
-    kept = np.flatnonzero((outputs["valid"][0] > 0) & (scores >= min_score))
+    scores = outputs["scores"][place]
+    kept = np.flatnonzero((outputs["valid"][place] > 0) & (scores >= min_score))
     kept = kept[np.argsort(-scores[kept], kind="stable")]
     boxes, keypoints, keypoints_3d = (
-        np.asarray(outputs[name][0][kept], np.float32) for name in ("boxes", "keypoints", "keypoints_3d")
+        np.asarray(outputs[name][place][kept], np.float32) for name in ("boxes", "keypoints", "keypoints_3d")
     )
     if not all(np.isfinite(values).all() for values in (scores[kept], boxes, keypoints, keypoints_3d)):
         raise ModelError("the network's output holds values that are not finite; are its weights damaged?")

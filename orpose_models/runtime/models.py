@@ -30,6 +30,7 @@ class ModelInfo:
         max_persons: Number of person slots.
         precision: Of the computations: as really built, where the backend tells, else what the file says.
         engine: Where a built engine came from; empty for backends that build none.
+        batch: Images per call, which the graph has fixed.
     """
 
     model_id: str
@@ -38,6 +39,7 @@ class ModelInfo:
     max_persons: int
     precision: str
     engine: str = ""
+    batch: int = 1
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], where: Path) -> ModelInfo:
@@ -61,6 +63,7 @@ class ModelInfo:
                 input_size=(int(size[1]), int(size[2])),
                 max_persons=int(metadata["orpose.max_persons"]),
                 precision=metadata["orpose.precision"],
+                batch=int(metadata.get("orpose.batch", "1")),
             )
         except KeyError as error:
             raise ModelError(f"{where}: metadata has no {error.args[0]}; export it again") from None
@@ -98,12 +101,12 @@ def check_interface(
     """Checks a graph's inputs (name -> shape) and outputs (names) against what the runtime feeds and reads.
 
     Raises:
-        ModelError: Another input, size, batch or a missing output.
+        ModelError: Another input, size or batch than the metadata says, or a missing output.
     """
     width, height = info.input_size
-    expected = (1, height, width, 3)
+    expected = (info.batch, height, width, 3)
     if set(inputs) != {INPUT_NAME} or inputs[INPUT_NAME] != expected:
-        raise ModelError(f"{where}: inputs {dict(inputs)}, expected '{INPUT_NAME}' {expected}; export with batch 1")
+        raise ModelError(f"{where}: inputs {dict(inputs)}, expected '{INPUT_NAME}' {expected}; export it again")
     if missing := [name for name in OUTPUT_NAMES if name not in outputs]:
         raise ModelError(f"{where}: outputs {', '.join(missing)} are missing; export it again")
 

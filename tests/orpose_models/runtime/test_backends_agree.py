@@ -168,3 +168,25 @@ def test_no_compiler_is_an_error(model_files, tmp_path, monkeypatch):
     )
     with pytest.raises(BackendError, match=r"no working C\+\+ compiler found\); it needs a C\+\+ compiler: apt"):
         PoseEstimator(config)
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+def test_a_real_network_of_batch_two_answers_as_one_of_batch_one(model_files, images, tmp_path, backend):
+    from orpose_models.export.onnx_export import export_onnx
+    from orpose_models.network import load_student
+
+    pytest.importorskip(backend)
+    student = load_student(model_files / "lite.safetensors")
+    estimators = []
+    for batch in (1, 2):
+        path = tmp_path / f"batch{batch}.onnx"
+        export_onnx(student, path, (160, 128), batch, weights="float32")
+        estimators.append(PoseEstimator(RuntimeConfig(model=str(path), backend=backend, threads=1, min_score=0.3)))
+    one = [estimators[0].estimate(image) for image in images]
+    two = estimators[1].infer_batch([estimators[1].prepare(image) for image in images])
+    assert sum(len(result.candidates) for result in one) > 3
+    for expected, found in zip(one, two, strict=True):
+        assert len(found.candidates) == len(expected.candidates)
+        for person, same in zip(found.candidates, expected.candidates, strict=True):
+            np.testing.assert_allclose(person.bbox_xywh, same.bbox_xywh, atol=0.05)
+            np.testing.assert_allclose(person.keypoints, same.keypoints, atol=0.05)

@@ -158,6 +158,25 @@ def test_rounded_sizes_of_a_frame_are_accepted(fake_model, size):
     estimator(fake_model, frame_size=frame).estimate(np.zeros((size[1], size[0], 3), np.uint8))
 
 
+@pytest.mark.parametrize("backend", GRAPH_BACKENDS)
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_a_batch_gives_each_image_its_own_answer(make_fake_model, backend, count):
+    """Three images a call: fewer are filled up, more take several calls."""
+    batched = estimator(make_fake_model(batch=3), backend=backend)
+    assert batched.info.batch == 3
+    images = [image_with_boxes(640, 480, blue=(40 * i, 50, 40 * i + 30, 110)) for i in range(count - 1)]
+    images.append(image_with_boxes(320, 240, blue=(10, 20, 40, 60), green=(100, 100, 120, 120)))
+    results = batched.infer_batch([batched.prepare(image) for image in images])
+    assert [len(result.persons) for result in results] == [1] * (count - 1) + [2]
+    for index, result in enumerate(results[:-1]):
+        assert result.persons[0].bbox_xywh == pytest.approx((40 * index, 50, 30, 60), abs=1)
+    assert results[-1].image_size == (320, 240)
+    assert results[-1].persons[0].bbox_xywh == pytest.approx((10, 20, 30, 40), abs=1)
+    assert all(result.nms_converged for result in results)
+    (alone,) = batched.estimate(images[-1]).persons[:1]
+    assert (alone.keypoints == results[-1].persons[0].keypoints).all()
+
+
 def outputs(scores: list[float], boxes: list[list[float]], valid: list[int]) -> dict[str, np.ndarray]:
     count = len(scores)
     return {
