@@ -2,6 +2,7 @@
 # make test       everything (.venv-dev), then all tests
 # make test-torch28  exports with torch 2.8, as for a Jetson Orin, in an environment of its own (.venv-torch28)
 # make reproduce  the papers' tables on SynthOR, hours; goes on where it was; tables and plots in runs/reduced/
+# make weights    the shipped models from rendered images, hours; goes on where it was; models in runs/models/
 # Variables: PYTHON, SAMPLE (a bag, images or a video to play), DEMO_OPTIONS (of `orpose replay`), PYTEST_OPTIONS
 
 # Real reduced frames where they lie beside the checkout, else the bundled clip.
@@ -18,10 +19,10 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 MESSAGES := $(wildcard ros_ws/src/orpose_msgs/*.* ros_ws/src/orpose_msgs/msg/*.msg) ros_ws/build_msgs.py
 PIP_INSTALL := -m pip install --disable-pip-version-check --quiet --editable
 
-.PHONY: .venv .venv-dev msgs demo test test-torch28 lint reproduce clean help
+.PHONY: .venv .venv-dev msgs demo test test-torch28 lint reproduce weights clean help
 
 help:
-	@head -n 5 Makefile | sed 's/^# //'
+	@head -n 6 Makefile | sed 's/^# //'
 
 # For the tests that convert without a GPU. In a folder of its own: without a GPU its import fails unless it is told of one.
 # Most of what it depends on is for other things.
@@ -67,6 +68,9 @@ test-torch28: .venv-dev/.messages .venv-torch28/.installed
 
 reproduce: .venv-dev/.messages
 	.venv-dev/bin/python -m training.reproduce training/configs/reproduce.yaml
+
+weights: .venv-dev/.messages
+	.venv-dev/bin/python -m training.weights training/configs/weights.yaml
 
 lint: .venv-dev/.messages
 	.venv-dev/bin/ruff check
