@@ -45,6 +45,9 @@ class AugmentConfig(Settings):
 
     flip_probability: float = Field(0.5, ge=0, le=1, description="mirror the image, swap left and right joints")
     zoom: Range = Field((0.75, 1.6), description="scale about a random point, drawn log-uniformly; 1 shows all")
+    towards_people: float = Field(
+        0.0, ge=0, le=1, description="how often the view is moved towards a person; else anywhere"
+    )
     translate: float = Field(0.1, ge=0, le=0.5, description="shift, up to this share of the image's size")
     stretch: float = Field(0.08, ge=0, le=0.5, description="change of the aspect ratio, up to this share")
     rotation_deg: float = Field(8.0, ge=0, le=45, description="rotation, up to this angle either way")

@@ -39,14 +39,28 @@ def random_warp(sample: Sample, size: tuple[int, int], config: AugmentConfig, rn
     # zooming in moves the window anywhere inside the image, so that people at the border are seen large too
     room = np.maximum(zoom - 1, 0) / 2 + config.translate
     shift = rng.uniform(-1, 1, 2) * room * np.array(size)
+    towards = config.towards_people > 0 and rng.random() < config.towards_people
     linear = _rotation(angle) @ np.diag([zoom * stretch, zoom / stretch])
     if flip:
         linear = linear @ np.diag([-1.0, 1.0])
-    centre = np.array(size) / 2
+    centre, letterbox = np.array(size) / 2, letterbox_matrix((width, height), size)
+    people = warp_boxes(sample.boxes[~sample.crowd], letterbox)
+    if towards and len(people):
+        shift = _shift_to_one(people, linear, room, size, rng)
     about_centre = np.column_stack([linear, centre + shift - linear @ centre])
-    matrix = _compose(about_centre, letterbox_matrix((width, height), size))
+    matrix = _compose(about_centre, letterbox)
     warped = warp_sample(sample, matrix, size, angle=angle, flip=flip, border=_border(rng))
     return ignore_cut_boxes(warped, _box_areas(warp_boxes(sample.boxes, matrix)), config)
+
+
+def _shift_to_one(
+    people: NDArray, linear: NDArray, room: NDArray, size: tuple[int, int], rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """The shift (px) that brings one of the boxes `(N, 4)` near the middle, as far as the image reaches."""
+    box = people[rng.integers(len(people))]
+    centre = np.array(size) / 2
+    wanted = rng.uniform(-0.3, 0.3, 2) * np.array(size)
+    return (wanted - linear @ ((box[:2] + box[2:]) / 2 - centre)).clip(-room * np.array(size), room * np.array(size))
 
 
 def warp_sample(

@@ -122,3 +122,19 @@ def test_cut_and_tiny_boxes_are_ignored(box: tuple[float, ...], area_before: flo
     config = AugmentConfig(min_box_px=20)
     left = ignore_cut_boxes(make_sample(box=box), np.array([area_before]), config)
     assert ((~left.crowd).sum(), left.crowd.sum()) == (people, crowds)
+
+
+def test_the_view_is_moved_towards_people_where_asked() -> None:
+    """A small person at the border of a large image: hardly any zoomed view shows them by chance, nearly all on purpose."""
+
+    def share_seen(towards: float) -> float:
+        config = AugmentConfig(zoom=(3, 3), translate=0, towards_people=towards)
+        seen = 0
+        for seed in range(60):
+            sample = make_sample((320, 240), (4, 60, 24, 110))
+            warped = random_warp(sample, (160, 120), config, np.random.default_rng(seed))
+            seen += bool((~warped.crowd).any())
+        return seen / 60
+
+    assert share_seen(0) < 0.5
+    assert share_seen(1) > 0.9
