@@ -42,7 +42,7 @@ class OneEuro:
     """The filter of one person's joints: `(J, D)` numbers, each smoothed by itself."""
 
     def __init__(self, config: SmoothingConfig) -> None:
-        self._config = config
+        self.config = config
         self._stamp_ns: int | None = None
         self._values = self._speeds = np.zeros(0)
 
@@ -63,14 +63,14 @@ class OneEuro:
         """
         step_s = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) / 1e9
         self._stamp_ns = stamp_ns
-        if not 0.0 < step_s <= self._config.smoothing_gap_s:
+        if not 0.0 < step_s <= self.config.smoothing_gap_s:
             self._values, self._speeds = values.astype(np.float64), np.zeros(values.shape)
             return self._values
         is_new = np.isnan(self._values) | np.isnan(values)
         speeds = np.where(is_new, 0.0, (values - self._values) / step_s)
         self._speeds = self._speeds + _share(_SPEED_CUTOFF_HZ, step_s) * (speeds - self._speeds)
         cutoff_hz = (
-            self._config.smoothing_cutoff_hz + self._config.smoothing_speed_gain * np.abs(self._speeds) / body_height
+            self.config.smoothing_cutoff_hz + self.config.smoothing_speed_gain * np.abs(self._speeds) / body_height
         )
         share = _share(cutoff_hz * _SURE_OVER_UNSURE ** (np.clip(np.nan_to_num(scores), 0.0, 1.0) - 0.5), step_s)
         self._values = np.where(is_new, values, self._values + share * (values - self._values))
