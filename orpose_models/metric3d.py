@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from orpose_models.depth import DepthImage
 from orpose_models.lens import Lens
 from orpose_models.runtime.types import Person, Root, RootSource
-from orpose_models.skeleton import H36M17, h36m17_from_coco17
+from orpose_models.skeleton import H36M17, h36m17_from_coco17, h36m17_scores_from_coco17
 
 _MM = 1000.0
 _HEAD, _HEAD_TOP = H36M17.index("head"), H36M17.index("head_top")
@@ -26,7 +26,7 @@ _BELOW_SURFACE_M = np.array(
 )
 #: Joints whose depth agrees this well about where the pelvis is belong to one body; the others are hidden by something
 #: nearer, or lie beside the body.
-_ONE_BODY_M = 0.3
+_ONE_BODY_M = 0.2
 _LEAST_JOINTS = 3
 #: Joints count at least this much: a network that is sure of nothing still measures.
 _LEAST_WEIGHT = 0.05
@@ -38,8 +38,8 @@ _SIZE_SD = 0.07
 _OUTLIER_M = 0.15
 #: Nobody's pelvis is known better, m.
 _LEAST_SD_M = 0.03
-#: Errors of a person's joints are alike: as many joints tell as much as one alone.
-_JOINTS_ALIKE = 4.0
+#: Errors of a person's joints are alike: as many joints tell as much as one alone (set so that 95 % ellipsoids hold).
+_JOINTS_ALIKE = 8.0
 #: What counts less than the score of a joint that was seen: one whose depth is that of the body around it.
 _INFERRED_SCORE = 0.5
 
@@ -61,7 +61,8 @@ def located(person: Person, lens: Lens, depth: DepthImage | None, frame_size: tu
     """
     pixels = h36m17_from_coco17(person.keypoints[:, :2].astype(np.float64))
     relative = person.keypoints_3d[:, :3].astype(np.float64) / _MM
-    weights = np.maximum(person.keypoints_3d[:, 3].astype(np.float64), _LEAST_WEIGHT) * _IN_IMAGE
+    scores = h36m17_scores_from_coco17(person.keypoints[:, 2].astype(np.float64))
+    weights = np.maximum(scores, _LEAST_WEIGHT) * _IN_IMAGE
     rays = lens.rays(pixels)
     weights = np.where(np.isfinite(rays).all(axis=1), weights, 0.0)
     guess = root_from_size(np.nan_to_num(rays), relative, weights)
@@ -69,7 +70,7 @@ def located(person: Person, lens: Lens, depth: DepthImage | None, frame_size: tu
         measured = _measured(person, rays, relative, weights, depth.at(pixels, frame_size), guess)
         if measured is not None:
             return measured
-    return replace(person, root=guess)
+    return replace(person, root=guess, keypoints_3d_metric=None)
 
 
 def root_from_size(
@@ -129,7 +130,8 @@ def _measured(
     if not np.isfinite(joints[H36M17.root]).all():
         return None
     offsets = (joints - relative)[body]
-    scatter = np.cov(offsets.T, bias=True) * _JOINTS_ALIKE / body.sum() + _LEAST_SD_M**2 * np.eye(3)
+    # The pelvis is one joint: it is as uncertain as the joints differ about it.
+    scatter = np.cov(offsets.T, bias=True) + _LEAST_SD_M**2 * np.eye(3)
     return replace(
         person,
         keypoints_3d_metric=np.column_stack([joints, scores]).astype(np.float32),

@@ -25,10 +25,10 @@ class SmoothingConfig(Settings):
         default=True, description="smooth the joints of tracked people over time, less where scores are high"
     )
     smoothing_cutoff_hz: float = Field(
-        default=1.0, ge=0.01, le=100.0, description="cut-off, Hz, of a joint at rest with score 0.5; lower: smoother"
+        default=0.5, ge=0.01, le=100.0, description="cut-off, Hz, of a joint at rest with score 0.5; lower: smoother"
     )
     smoothing_speed_gain: float = Field(
-        default=4.0,
+        default=2.0,
         ge=0.0,
         le=1000.0,
         description="how much the cut-off, Hz, rises with a joint's speed, body heights a second; higher: less lag",

@@ -45,7 +45,8 @@ class TrackingConfig(Settings):
         default=0.5,
         ge=0.0,
         le=1.0,
-        description="share of joints (object keypoint similarity) in the similarity, the rest is overlap of boxes",
+        description="share of joints with score 1 (object keypoint similarity) in the similarity, less with lower scores; the "
+        "rest is overlap of boxes",
     )
     track_confirm: int = Field(
         default=3, ge=1, le=100, description="frames somebody must be seen in before the track is confirmed"
@@ -182,7 +183,7 @@ class Tracker:
 def similarities(tracks: Sequence[_Track], people: Sequence[Person], oks_weight: float) -> NDArray[np.float64]:
     """`(T, P)` in [0, 1]: mean of box overlap and joint similarity, between where tracks are expected and people are.
 
-    Joints count as much as both sides are sure of them: where neither is sure of any, boxes decide alone.
+    Joints count as much as both sides are sure of them (geometric mean): unsure joints leave it to the boxes.
     """
     boxes = np.stack([track.motion.bbox_xywh for track in tracks])
     found = np.stack([person.bbox_xywh for person in people]).astype(np.float64)
@@ -195,7 +196,7 @@ def similarities(tracks: Sequence[_Track], people: Sequence[Person], oks_weight:
     scale = 2 * np.square(2 * _LOOSENED * COCO17_SIGMAS) * np.maximum(areas, 1.0)[..., None]
     total = weights.sum(-1)
     joint_similarity = (weights * np.exp(-squared / scale)).sum(-1) / np.maximum(total, 1e-9)
-    share = oks_weight * np.minimum(1.0, total)
+    share = oks_weight * np.sqrt(np.maximum(weights, 0.0)).mean(-1)
     return share * joint_similarity + (1 - share) * box_ious(boxes, found)
 
 

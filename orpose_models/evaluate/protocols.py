@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from orpose_models.annotations import AnnotationSet
 from orpose_models.errors import AnnotationError, InputError
-from orpose_models.evaluate import coco, identity, matches, mpjpe, multiview, mvor_pck
+from orpose_models.evaluate import coco, identity, matches, mpjpe, multiview, mvor_pck, places
 from orpose_models.evaluate.resample import Statistic
 from orpose_models.evaluate.results import Result
 from orpose_models.skeleton import MVOR10
@@ -43,6 +43,7 @@ PROTOCOLS = {
     "mvor-pck": Protocol(("keypoints", "score"), "mean", "%", ("mean",)),
     "mpjpe": Protocol(("keypoints", "keypoints_3d"), "mpjpe_mm", "mm", ("mpjpe_mm", "published_mm")),
     "identity": Protocol(("bbox", "score", "track_id"), "HOTA", "0-1", ()),
+    "places": Protocol(("bbox", "score"), "joint_mm", "mm", ()),
     "multiview": Protocol(("bbox", "score", "keypoints", "keypoints_3d"), "fused_mm", "mm", ("fused_mm",)),
 }
 
@@ -64,6 +65,7 @@ def metrics_of(
             "mpjpe": mpjpe.mpjpe,
             "identity": identity.identity,
             "multiview": multiview.multiview,
+            "places": places.places,
         }
         metrics = functions[protocol](annotations, results)
     if metrics.get("AP") == -1 or metrics.get("persons") == 0:
@@ -81,7 +83,7 @@ def statistic_of(
         InputError: The protocol has none.
     """
     if not PROTOCOLS[protocol].resampled:
-        raise InputError(f"{protocol} measures whole recordings and has no intervals; leave out --intervals, --against")
+        raise InputError(f"{protocol} has no intervals; leave out --intervals and --against")
     if protocol in ("coco-bbox", "coco-keypoints"):
         kind: coco.Kind = "bbox" if protocol == "coco-bbox" else "keypoints"
         matched = matches.match(annotations, results, kind, keep_label_ids=keep_label_ids)
@@ -121,8 +123,8 @@ def joints_of(protocol: str, annotations: AnnotationSet, results: Sequence[Resul
     """
     if protocol == "coco-bbox":
         raise InputError("coco-bbox measures boxes, not joints; use coco-keypoints, mvor-pck or mpjpe for --per-joint")
-    if protocol == "identity":
-        raise InputError("identity measures people over time, not joints; use coco-keypoints or mpjpe for --per-joint")
+    if protocol in ("identity", "places"):
+        raise InputError(f"{protocol} has no table of joints; use coco-keypoints or mpjpe for --per-joint")
     if protocol == "mpjpe":
         return mpjpe.per_joint(mpjpe.person_errors(annotations, results))
     if protocol == "multiview":
@@ -141,8 +143,8 @@ def sizes_of(
     """
     if protocol == "multiview":
         raise InputError("multiview measures people in the room, who have no size in px; leave out --per-size")
-    if protocol == "identity":
-        raise InputError("identity measures people over time, whose sizes change; leave out --per-size")
+    if protocol in ("identity", "places"):
+        raise InputError(f"{protocol} has no table of sizes; leave out --per-size")
     if protocol in ("coco-bbox", "coco-keypoints"):
         found = metrics_of(protocol, annotations, results, keep_label_ids=keep_label_ids)
         areas = [person.area_px for person in annotations.persons if not person.is_crowd]
