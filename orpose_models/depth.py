@@ -71,9 +71,14 @@ class DepthImage:
         metres = self.values[y, x].astype(np.float64) * self.metres_per_unit
         is_valid = is_inside & (metres >= NEAREST_M) & (metres <= FARTHEST_M)  # false for NaN, too
         is_known = (is_valid.sum(-1) >= _LEAST_VALID) & is_inside[:, 4]
-        found = np.full(len(metres), np.nan)
-        found[is_known] = np.nanmedian(np.where(is_valid, metres, np.nan)[is_known], axis=-1)
-        return found
+        return np.where(is_known, _medians(metres, is_valid), np.nan)
+
+
+def _medians(values: NDArray[np.float64], is_valid: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """`(N,)` medians of the valid ones of `(N, K)`; np.nanmedian is ten times slower on a few rows."""
+    ordered = np.sort(np.where(is_valid, values, np.inf), axis=-1)
+    last, rows = np.maximum(is_valid.sum(-1) - 1, 0), np.arange(len(values))
+    return np.asarray((ordered[rows, last // 2] + ordered[rows, (last + 1) // 2]) / 2, np.float64)
 
 
 def nearest_stamp(stamps_ns: Iterable[int], stamp_ns: int, tolerance_ns: int) -> int | None:
