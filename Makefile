@@ -29,6 +29,9 @@ help:
 TORCH_TENSORRT := -m pip install --disable-pip-version-check --quiet --no-deps --upgrade \
 	--target .venv-dev/torch-tensorrt-rtx torch-tensorrt-rtx==2.12.1 dllist==2.0.0
 
+# For `orpose evaluate --protocol identity`. What it depends on is there, but for a second OpenCV that would overwrite ours.
+TRACKEVAL := -m pip install --disable-pip-version-check --quiet --no-deps trackeval==1.3.0
+
 # The stamps make a second run do nothing, without asking any package index.
 .venv: .venv/.messages
 .venv-dev: .venv-dev/.messages
@@ -45,6 +48,7 @@ msgs: .venv/.messages
 	$(PYTHON) -m venv .venv-dev
 	.venv-dev/bin/python $(PIP_INSTALL) '.[dev]'
 	.venv-dev/bin/python $(TORCH_TENSORRT)
+	.venv-dev/bin/python $(TRACKEVAL)
 	@touch $@
 
 %/.messages: %/.installed $(MESSAGES)

@@ -6,7 +6,6 @@ import argparse
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from orpose.options import add_options, settings_from_args
+from orpose.run_views import Labels, Views
 from orpose_models.errors import ImageError, InputError
+from orpose_models.people import PeopleConfig
 from orpose_models.runtime.config import RuntimeConfig
 
 if TYPE_CHECKING:
@@ -23,15 +24,36 @@ if TYPE_CHECKING:
     from orpose_models.runtime.frames import Frame, Unreadable
     from orpose_models.runtime.sources import Source
 
-#: Frames of a contact sheet, and frames a second of the overlay where the input has no rate of its own.
-SHEET_FRAMES, DEFAULT_RATE = 20, 10.0
+#: Frames of a contact sheet.
+SHEET_FRAMES = 20
 #: Unreadable frames named at the end; more are only counted.
 LISTED = 20
 RESULTS, VIDEO, SHEET = "results.json", "overlay.mp4", "contact_sheet.png"
 
 
-class RunConfig(RuntimeConfig):
+class RunConfig(RuntimeConfig, PeopleConfig):
     """The runtime's configuration, and what is done with its input and results."""
+
+    tracking: bool | None = Field(
+        default=None,
+        description="give people identities over time (track_id) and smooth their joints; not given: in videos, bags, "
+        "and images whose labels name a sequence",
+    )
+    rate: float = Field(
+        default=10.0, gt=0.0, le=1000.0, description="frames a second of an input that has no stamps and no rate"
+    )
+    intrinsics: str | None = Field(
+        default=None,
+        description="calibration, for places in metres: a camera_info YAML file or fx,fy,cx,cy (px of the frame); not "
+        "given: that of the labels, or the bag's camera_info",
+        json_schema_extra={"metavar": "FILE|FX,FY,CX,CY"},
+    )
+    depth: str | None = Field(
+        default=None,
+        description="folder of registered depth images named like the frames (16-bit PNG in mm, float TIFF in m), or "
+        "the bag's depth topic; not given: that of the labels, or the bag's {camera}/depth/image_raw",
+        json_schema_extra={"metavar": "FOLDER|TOPIC"},
+    )
 
     draw: bool = Field(default=False, description=f"write {VIDEO} and {SHEET}, too")
     topic: str | None = Field(default=None, description="the bag's image topic; needed where it has several")
@@ -59,13 +81,17 @@ def run(args: argparse.Namespace) -> int:
     if config.downsample > 1:
         guard_process()
     source = open_source(args.input, config.topic)
-    image_id = image_ids(config.annotations, source.topic)
+    labels = None if config.annotations is None else Labels(config.annotations, source.topic)
     if args.out.exists() and not args.out.is_dir():
         raise InputError(f"{args.out}: is a file, expected a folder for the results")
     estimator = PoseEstimator(config)
     # Everything is written beside the folder first: an error half way leaves nothing behind.
     with tempfile.TemporaryDirectory(prefix=".orpose-run-", dir=_existing_parent(args.out)) as staging:
-        summary = process(source, estimator, image_id, Path(staging), draw=config.draw)
+        views = Views(source, labels, rate=config.rate, intrinsics=config.intrinsics, depth=config.depth)
+        try:
+            summary = process(source, estimator, Path(staging), config, labels, views)
+        finally:
+            views.close()
         args.out.mkdir(parents=True, exist_ok=True)
         for file in Path(staging).iterdir():
             os.replace(file, args.out / file.name)
@@ -82,6 +108,9 @@ class Summary:
     unlabelled: int = 0
     persons: int = 0
     not_converged: int = 0
+    identities: set[int] = field(default_factory=set)
+    placed: Counter[str] = field(default_factory=Counter)
+    problem: str = ""
     unreadable: list[Unreadable] = field(default_factory=list)
     timings_ms: dict[str, list[float]] = field(default_factory=dict)
 
@@ -89,6 +118,8 @@ class Summary:
         self.frames += 1
         self.persons += len(result.persons)
         self.not_converged += not result.nms_converged
+        self.identities.update(person.track_id for person in result.persons if person.track_id >= 0)
+        self.placed.update(person.root.source.name for person in result.persons if person.root is not None)
         stages = {"decode": decode_ms, **result.timings_ms}
         for stage, duration_ms in {**stages, "total": sum(stages.values())}.items():
             self.timings_ms.setdefault(stage, []).append(duration_ms)
@@ -102,6 +133,9 @@ class Summary:
             (f"persons (score >= {score_threshold:g})", f"{self.persons}"),
             ("persons per frame", f"{self.persons / max(1, self.frames):.2f}"),
         ]
+        if self.identities:
+            rows.append(("identities", f"{len(self.identities)}"))
+        rows += [(f"persons placed by {name.lower()}", f"{count}") for name, count in sorted(self.placed.items())]
         if self.unlabelled:
             rows.append(("skipped, not in the annotations", f"{self.unlabelled}"))
         if self.not_converged:
@@ -110,6 +144,8 @@ class Summary:
         lines.append(f"{'latency':<30}{'median ms':>10}{'p95 ms':>10}")
         for stage, durations in self.timings_ms.items():
             lines.append(f"  {stage:<28}{np.median(durations):>10.2f}{np.percentile(durations, 95):>10.2f}")
+        if self.problem:
+            lines.append(f"places in metres: {self.problem}")
         lines += [f"unreadable: {item.name}: {item.reason}" for item in self.unreadable[:LISTED]]
         if len(self.unreadable) > LISTED:
             lines.append(f"unreadable: and {len(self.unreadable) - LISTED} more")
@@ -117,39 +153,39 @@ class Summary:
 
 
 def process(
-    source: Source,
-    estimator: PoseEstimator,
-    image_id: Callable[[Frame], int | None],
-    folder: Path,
-    *,
-    draw: bool,
+    source: Source, estimator: PoseEstimator, folder: Path, config: RunConfig, labels: Labels | None, views: Views
 ) -> Summary:
     """Runs all frames and writes the files into `folder`.
 
     Args:
         source: The frames.
         estimator: The model.
-        image_id: A frame's id in the results, None to skip it.
         folder: Existing folder to write to.
-        draw: Write the video and the contact sheet, too.
+        config: What to do with the results.
+        labels: Give frames their ids; those they do not list are skipped. None: a frame's id is its running index.
+        views: Of the source.
 
     Raises:
         InputError: Not one frame could be used.
+        CalibrationError: `--intrinsics` does not fit the frames.
     """
     from tqdm import tqdm
 
+    from orpose_models.people import People
     from orpose_models.runtime.frames import Unreadable
     from orpose_models.runtime.results import entries_from_persons, write_results
 
     summary = Summary()
     entries: list[dict[str, Any]] = []
-    pictures = Pictures(folder, source) if draw else None
+    people: dict[str | None, People] = {}
+    pictures = Pictures(folder, source, config.rate) if config.draw else None
     try:
         for item in tqdm(source, total=len(source), unit="frame", disable=None):
             if isinstance(item, Unreadable):
                 summary.unreadable.append(item)
                 continue
-            if (number := image_id(item)) is None:
+            image = None if labels is None else labels.find(item)
+            if labels is not None and image is None:
                 summary.unlabelled += 1
                 continue
             try:
@@ -158,7 +194,14 @@ def process(
                 summary.unreadable.append(Unreadable(item.index, item.name, str(error)))
                 continue
             result = estimator.infer(prepared)
+            view = views.view_of(item, image)
+            if view.name not in people:
+                tracking = view.name is not None if config.tracking is None else config.tracking
+                people[view.name] = People(config, tracking=tracking)
+            place = views.placer(item, image, result.image_size)
+            result = people[view.name].update(result, view.stamp_ns, config.score_threshold, place)
             summary.add(result, item.decode_ms)
+            number = item.index if image is None else image.image_id
             entries += entries_from_persons(number, item.name, result.candidates)
             if pictures:
                 pictures.add(item, prepared, result)
@@ -166,6 +209,7 @@ def process(
         if pictures:
             pictures.close()
     _require_frames(summary, source)
+    summary.problem = views.problem
     write_results(folder / RESULTS, entries)
     return summary
 
@@ -173,13 +217,13 @@ def process(
 class Pictures:
     """Draws frames as they come: all into the video, some of them onto the contact sheet."""
 
-    def __init__(self, folder: Path, source: Source) -> None:
+    def __init__(self, folder: Path, source: Source, rate: float) -> None:
         import numpy as np
 
         from orpose_models.draw import VideoWriter
 
         self._folder = folder
-        self._video: VideoWriter = VideoWriter(folder / VIDEO, source.frames_per_second or DEFAULT_RATE)
+        self._video: VideoWriter = VideoWriter(folder / VIDEO, source.frames_per_second or rate)
         last = max(0, len(source) - 1)
         self._chosen = set(np.linspace(0, last, min(SHEET_FRAMES, last + 1)).round().astype(int).tolist())
         self._tiles: list[Any] = []
@@ -201,30 +245,6 @@ class Pictures:
         self._video.close()
         if self._tiles:
             cv2.imwrite(str(self._folder / SHEET), contact_sheet(self._tiles, self._captions))
-
-
-def image_ids(annotations: str | None, topic: str | None) -> Callable[[Frame], int | None]:
-    """How a frame gets its id: its running index, or the label file's by topic and stamp or by file name.
-
-    Raises:
-        AnnotationError: The label file cannot be read.
-    """
-    if annotations is None:
-        return lambda frame: frame.index
-    from orpose_models.annotations import read_annotations
-
-    images = read_annotations(annotations).images
-    by_stamp = {image.stamp_ns: image.image_id for image in images if image.topic == topic}
-    by_name = {image.file_name: image.image_id for image in images}
-    base_names = Counter(Path(name).name for name in by_name)
-    by_base_name = {base: number for name, number in by_name.items() if base_names[base := Path(name).name] == 1}
-
-    def find(frame: Frame) -> int | None:
-        if frame.stamp_ns is not None and frame.stamp_ns in by_stamp:
-            return by_stamp[frame.stamp_ns]
-        return by_name.get(frame.name, by_base_name.get(frame.name))
-
-    return find
 
 
 def _require_frames(summary: Summary, source: Source) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ ENCODINGS = {
 NEAREST_M, FARTHEST_M = 0.1, 30.0
 #: Of nine pixels as many must have depth.
 _LEAST_VALID = 3
+#: Depth of this long before or after an image is still of the same moment, ms.
+SYNC_MS = 50.0
 #: Sizes of depth and colour may differ, their aspects by a rounded pixel only.
 _ASPECT_TOLERANCE = 0.02
 _NEIGHBOURS = np.array([(x, y) for y in (-1, 0, 1) for x in (-1, 0, 1)])
@@ -38,6 +41,15 @@ class DepthImage:
     values: NDArray
     metres_per_unit: float
 
+    def require_registered(self, frame_size: tuple[int, int]) -> None:
+        """Raises ImageError if the depth image cannot be of the same view as a frame of that size: another aspect."""
+        height, width = self.values.shape
+        if abs(width / height * frame_size[1] / frame_size[0] - 1) > _ASPECT_TOLERANCE:
+            raise ImageError(
+                f"depth image is {width}x{height}, the frame {frame_size[0]}x{frame_size[1]}: not registered to it; "
+                "use the driver's depth that is aligned to colour"
+            )
+
     def at(self, pixels: NDArray[np.floating], frame_size: tuple[int, int]) -> NDArray[np.float64]:
         """`(N,)` m: the median of 3x3 depth pixels without those that are 0, NaN or out of range.
 
@@ -50,12 +62,8 @@ class DepthImage:
         Raises:
             ImageError: The depth image has another aspect: it is not registered to this camera.
         """
+        self.require_registered(frame_size)
         height, width = self.values.shape
-        if abs(width / height * frame_size[1] / frame_size[0] - 1) > _ASPECT_TOLERANCE:
-            raise ImageError(
-                f"depth image is {width}x{height}, the frame {frame_size[0]}x{frame_size[1]}: not registered to it; "
-                "use the driver's depth that is aligned to colour"
-            )
         scaled = np.where(np.isfinite(pixels), pixels, -10.0) * (width / frame_size[0], height / frame_size[1])
         places = np.floor(scaled)[:, None] + _NEIGHBOURS  # (N, 9, 2)
         is_inside = ((places >= 0) & (places < (width, height))).all(-1)
@@ -63,9 +71,20 @@ class DepthImage:
         metres = self.values[y, x].astype(np.float64) * self.metres_per_unit
         is_valid = is_inside & (metres >= NEAREST_M) & (metres <= FARTHEST_M)  # false for NaN, too
         is_known = (is_valid.sum(-1) >= _LEAST_VALID) & is_inside[:, 4]
-        found = np.full(len(metres), np.nan)
-        found[is_known] = np.nanmedian(np.where(is_valid, metres, np.nan)[is_known], axis=-1)
-        return found
+        return np.where(is_known, _medians(metres, is_valid), np.nan)
+
+
+def _medians(values: NDArray[np.float64], is_valid: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """`(N,)` medians of the valid ones of `(N, K)`; np.nanmedian is ten times slower on a few rows."""
+    ordered = np.sort(np.where(is_valid, values, np.inf), axis=-1)
+    last, rows = np.maximum(is_valid.sum(-1) - 1, 0), np.arange(len(values))
+    return np.asarray((ordered[rows, last // 2] + ordered[rows, (last + 1) // 2]) / 2, np.float64)
+
+
+def nearest_stamp(stamps_ns: Iterable[int], stamp_ns: int, tolerance_ns: int) -> int | None:
+    """The stamp itself if it is there, else the nearest one within the tolerance, else None."""
+    nearest = min(stamps_ns, key=lambda other: abs(other - stamp_ns), default=None)
+    return nearest if nearest is not None and abs(nearest - stamp_ns) <= tolerance_ns else None
 
 
 def depth_from_array(values: NDArray, where: str) -> DepthImage:

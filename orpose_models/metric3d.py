@@ -5,7 +5,9 @@ Frames: x right, y down, z forward (REP 103, optical). Joints are Human3.6M-17.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from orpose_models.depth import DepthImage
 from orpose_models.lens import Lens
 from orpose_models.runtime.types import Person, Root, RootSource
-from orpose_models.skeleton import H36M17, h36m17_from_coco17
+from orpose_models.skeleton import H36M17, h36m17_from_coco17, h36m17_scores_from_coco17
 
 _MM = 1000.0
 _HEAD, _HEAD_TOP = H36M17.index("head"), H36M17.index("head_top")
@@ -26,20 +28,22 @@ _BELOW_SURFACE_M = np.array(
 )
 #: Joints whose depth agrees this well about where the pelvis is belong to one body; the others are hidden by something
 #: nearer, or lie beside the body.
-_ONE_BODY_M = 0.3
+_ONE_BODY_M = 0.2
 _LEAST_JOINTS = 3
+#: Where a smaller share of the joints (by weight) agrees, the body's size is asked which ones to believe: depth that is
+#: far from what it says needs more joints, as many times at most.
+_CLEAR_SHARE, _LEAST_PLAUSIBLE = 0.95, 0.2
 #: Joints count at least this much: a network that is sure of nothing still measures.
 _LEAST_WEIGHT = 0.05
-#: Depth that is far from what the body's size says needs more joints to be believed: as many times at most.
-_LEAST_PLAUSIBLE = 0.2
 #: Adults differ in size by this share (standard deviation), and so does the distance that their size tells.
 _SIZE_SD = 0.07
 #: What rays of joints miss by counts less from here on, m.
 _OUTLIER_M = 0.15
+_FIT_STEPS = 4
 #: Nobody's pelvis is known better, m.
 _LEAST_SD_M = 0.03
-#: Errors of a person's joints are alike: as many joints tell as much as one alone.
-_JOINTS_ALIKE = 4.0
+#: Errors of a person's joints are alike: as many joints tell as much as one alone (set so that 95 % ellipsoids hold).
+_JOINTS_ALIKE = 8.0
 #: What counts less than the score of a joint that was seen: one whose depth is that of the body around it.
 _INFERRED_SCORE = 0.5
 
@@ -61,15 +65,16 @@ def located(person: Person, lens: Lens, depth: DepthImage | None, frame_size: tu
     """
     pixels = h36m17_from_coco17(person.keypoints[:, :2].astype(np.float64))
     relative = person.keypoints_3d[:, :3].astype(np.float64) / _MM
-    weights = np.maximum(person.keypoints_3d[:, 3].astype(np.float64), _LEAST_WEIGHT) * _IN_IMAGE
+    scores = h36m17_scores_from_coco17(person.keypoints[:, 2].astype(np.float64))
+    weights = np.maximum(scores, _LEAST_WEIGHT) * _IN_IMAGE
     rays = lens.rays(pixels)
     weights = np.where(np.isfinite(rays).all(axis=1), weights, 0.0)
-    guess = root_from_size(np.nan_to_num(rays), relative, weights)
+    guess = partial(root_from_size, np.nan_to_num(rays), relative, weights)
     if depth is not None:
         measured = _measured(person, rays, relative, weights, depth.at(pixels, frame_size), guess)
         if measured is not None:
             return measured
-    return replace(person, root=guess)
+    return replace(person, root=guess(), keypoints_3d_metric=None)
 
 
 def root_from_size(
@@ -90,16 +95,18 @@ def root_from_size(
     """
     across = np.eye(3) - rays[:, :, None] * rays[:, None, :]  # (17, 3, 3): what of a point lies off its ray
     weighted, position, missed = weights, np.zeros(3), np.zeros(17)
-    for _ in range(5):
-        normal = np.einsum("j,jab->ab", weighted, across)
-        if weighted.sum() <= 0 or np.linalg.cond(normal) > 1e9:
+    moved = (across @ relative[:, :, None])[:, :, 0]  # (17, 3)
+    for _ in range(_FIT_STEPS):
+        normal = np.tensordot(weighted, across, 1)
+        # Rays of one direction say nothing about the distance along it: the determinant of what they say is 0.
+        if np.linalg.det(normal) <= 1e-9 * np.trace(normal) ** 3:
             return None
-        position = -np.linalg.solve(normal, np.einsum("j,jab,jb->a", weighted, across, relative))
-        missed = np.linalg.norm(np.einsum("jab,jb->ja", across, relative + position), axis=1)
+        position = -np.linalg.solve(normal, weighted @ moved)
+        missed = np.sqrt(np.square(moved + across @ position).sum(axis=1))
         weighted = weights / (1 + (missed / _OUTLIER_M) ** 2)
     if position[2] <= 0:
         return None
-    normal = np.einsum("j,jab->ab", weighted, across) / weighted.max()
+    normal = np.tensordot(weighted, across, 1) / weighted.max()
     scatter = (weighted * missed**2).sum() / weighted.sum() / 2 + _LEAST_SD_M**2
     covariance = _JOINTS_ALIKE * scatter * np.linalg.inv(normal) + _SIZE_SD**2 * np.outer(position, position)
     return Root(position, covariance, RootSource.SIZE)
@@ -111,7 +118,7 @@ def _measured(
     relative: NDArray[np.float64],
     weights: NDArray[np.float64],
     surface_m: NDArray[np.float64],
-    guess: Root | None,
+    guess: Callable[[], Root | None],
 ) -> Person | None:
     """The person from depth; None where too few joints have any that fits together."""
     known = np.isfinite(surface_m) & (weights > 0) & (rays[:, 2] > 0)
@@ -129,7 +136,8 @@ def _measured(
     if not np.isfinite(joints[H36M17.root]).all():
         return None
     offsets = (joints - relative)[body]
-    scatter = np.cov(offsets.T, bias=True) * _JOINTS_ALIKE / body.sum() + _LEAST_SD_M**2 * np.eye(3)
+    # The pelvis is one joint: it is as uncertain as the joints differ about it.
+    scatter = np.cov(offsets.T, bias=True) + _LEAST_SD_M**2 * np.eye(3)
     return replace(
         person,
         keypoints_3d_metric=np.column_stack([joints, scores]).astype(np.float32),
@@ -137,12 +145,15 @@ def _measured(
     )
 
 
-def _one_body(root_z: NDArray[np.float64], weights: NDArray[np.float64], guess: Root | None) -> NDArray[np.bool_]:
-    """`(17,)`: those that agree best about the depth of the pelvis, `root_z`, and with the body's size."""
-    agree = (np.abs(root_z[:, None] - root_z[None]) < _ONE_BODY_M) & (weights > 0)[:, None] & (weights > 0)[None]
-    support = np.where(agree, weights[None], 0.0).sum(axis=1)
-    if guess is not None:
-        distance_sd = np.sqrt(guess.covariance_m2[2, 2])
-        plausible = np.exp(-0.5 * ((root_z - guess.position_m[2]) / (2 * distance_sd)) ** 2)
+def _one_body(
+    root_z: NDArray[np.float64], weights: NDArray[np.float64], guess: Callable[[], Root | None]
+) -> NDArray[np.bool_]:
+    """`(17,)`: the joints that agree best about the depth of the pelvis, `root_z`, and with the body's size."""
+    counts = weights > 0
+    agree = (np.abs(root_z[:, None] - root_z[None]) < _ONE_BODY_M) & counts[:, None] & counts[None]
+    support = agree @ weights
+    if support.max() < _CLEAR_SHARE * weights.sum() and (root := guess()) is not None:
+        distance_sd = np.sqrt(root.covariance_m2[2, 2])
+        plausible = np.exp(-0.5 * ((root_z - root.position_m[2]) / distance_sd) ** 2)
         support = support * np.maximum(np.nan_to_num(plausible), _LEAST_PLAUSIBLE)
     return np.asarray(agree[int(np.argmax(support))])

@@ -26,10 +26,13 @@ class People:
     Args:
         config: Of tracking and smoothing.
         tracking: Whether to follow at all; without, people are only chosen and placed.
+
+    Attributes:
+        config: May be exchanged between frames.
     """
 
     def __init__(self, config: PeopleConfig, *, tracking: bool = True) -> None:
-        self._config = config
+        self.config = config
         self._tracker = Tracker(config) if tracking else None
         self._filters: dict[int, OneEuro] = {}
 
@@ -54,21 +57,23 @@ class People:
         """
         candidates, lost = list(result.candidates), list[Person]()
         if self._tracker is not None:
+            self._tracker.config = self.config
             candidates, lost = self._tracker.update(candidates, stamp_ns, score_threshold)
             known = {person.track_id for person in (*candidates, *lost)}
             self._filters = {number: one for number, one in self._filters.items() if number in known}
         is_person = [person.track_id >= 0 or person.score >= score_threshold for person in candidates]
         if place is not None:
             candidates = [place(p) if chosen else p for p, chosen in zip(candidates, is_person, strict=True)]
-        if self._config.smoothing:
+        if self.config.smoothing:
             candidates = [self._smoothed(p, stamp_ns) if p.track_id >= 0 else p for p in candidates]
         persons = [person for person, chosen in zip(candidates, is_person, strict=True) if chosen]
-        if self._config.report_lost:
+        if self.config.report_lost:
             candidates, persons = _best_first([*candidates, *lost]), _best_first([*persons, *lost])
         return replace(result, persons=tuple(persons), candidates=tuple(candidates))
 
     def _smoothed(self, person: Person, stamp_ns: int) -> Person:
-        one = self._filters.setdefault(person.track_id, OneEuro(self._config))
+        one = self._filters.setdefault(person.track_id, OneEuro(self.config))
+        one.config = self.config
         metric = np.full((17, 4), np.nan) if person.keypoints_3d_metric is None else person.keypoints_3d_metric
         groups = (person.keypoints, person.keypoints_3d, metric)
         smooth = one.smooth(

@@ -25,10 +25,10 @@ class SmoothingConfig(Settings):
         default=True, description="smooth the joints of tracked people over time, less where scores are high"
     )
     smoothing_cutoff_hz: float = Field(
-        default=1.0, ge=0.01, le=100.0, description="cut-off, Hz, of a joint at rest with score 0.5; lower: smoother"
+        default=0.5, ge=0.01, le=100.0, description="cut-off, Hz, of a joint at rest with score 0.5; lower: smoother"
     )
     smoothing_speed_gain: float = Field(
-        default=4.0,
+        default=2.0,
         ge=0.0,
         le=1000.0,
         description="how much the cut-off, Hz, rises with a joint's speed, body heights a second; higher: less lag",
@@ -42,7 +42,7 @@ class OneEuro:
     """The filter of one person's joints: `(J, D)` numbers, each smoothed by itself."""
 
     def __init__(self, config: SmoothingConfig) -> None:
-        self._config = config
+        self.config = config
         self._stamp_ns: int | None = None
         self._values = self._speeds = np.zeros(0)
 
@@ -63,14 +63,14 @@ class OneEuro:
         """
         step_s = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) / 1e9
         self._stamp_ns = stamp_ns
-        if not 0.0 < step_s <= self._config.smoothing_gap_s:
+        if not 0.0 < step_s <= self.config.smoothing_gap_s:
             self._values, self._speeds = values.astype(np.float64), np.zeros(values.shape)
             return self._values
         is_new = np.isnan(self._values) | np.isnan(values)
         speeds = np.where(is_new, 0.0, (values - self._values) / step_s)
         self._speeds = self._speeds + _share(_SPEED_CUTOFF_HZ, step_s) * (speeds - self._speeds)
         cutoff_hz = (
-            self._config.smoothing_cutoff_hz + self._config.smoothing_speed_gain * np.abs(self._speeds) / body_height
+            self.config.smoothing_cutoff_hz + self.config.smoothing_speed_gain * np.abs(self._speeds) / body_height
         )
         share = _share(cutoff_hz * _SURE_OVER_UNSURE ** (np.clip(np.nan_to_num(scores), 0.0, 1.0) - 0.5), step_s)
         self._values = np.where(is_new, values, self._values + share * (values - self._values))

@@ -45,7 +45,8 @@ class TrackingConfig(Settings):
         default=0.5,
         ge=0.0,
         le=1.0,
-        description="share of joints (object keypoint similarity) in the similarity, the rest is overlap of boxes",
+        description="share of joints with score 1 (object keypoint similarity) in the similarity, less with lower scores; the "
+        "rest is overlap of boxes",
     )
     track_confirm: int = Field(
         default=3, ge=1, le=100, description="frames somebody must be seen in before the track is confirmed"
@@ -91,7 +92,7 @@ class Tracker:
     """Gives the people of one camera's frames identities. Identities are never used again."""
 
     def __init__(self, config: TrackingConfig) -> None:
-        self._config = config
+        self.config = config
         self._tracks: list[_Track] = []
         self._next_id = 1
         self._stamp_ns: int | None = None
@@ -115,7 +116,7 @@ class Tracker:
         """
         step_s = self._move_on(stamp_ns)
         sure = [i for i, person in enumerate(candidates) if person.score >= score_threshold]
-        weak = [i for i, p in enumerate(candidates) if self._config.track_low_score <= p.score < score_threshold]
+        weak = [i for i, p in enumerate(candidates) if self.config.track_low_score <= p.score < score_threshold]
         confirmed = [track for track in self._tracks if track.is_confirmed]
         tentative = [track for track in self._tracks if not track.is_confirmed]
         found: dict[int, _Track] = {}
@@ -127,7 +128,7 @@ class Tracker:
             for row, column in self._pairs(left, [candidates[i] for i in free], least):
                 found[free[column]] = left[row]
 
-        join(confirmed, sure, self._config.track_match)
+        join(confirmed, sure, self.config.track_match)
         join([track for track in confirmed if track.unseen_s == 0.0], weak, _HARDLY_SEEN_MATCH)
         join(tentative, sure, _TENTATIVE_MATCH)
         for index, track in found.items():
@@ -141,7 +142,7 @@ class Tracker:
         """Predicts all tracks, or ends them after a gap; returns the time that went by, s."""
         step_s = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) / NANOSECONDS_PER_SECOND
         self._stamp_ns = stamp_ns
-        if abs(step_s) > self._config.track_memory_s:
+        if abs(step_s) > self.config.track_memory_s:
             self._tracks = []
         step_s = max(0.0, step_s)  # a stamp out of order: no time went by
         for track in self._tracks:
@@ -152,7 +153,7 @@ class Tracker:
         """Pairs (track, person) at least `least` alike, of the greatest total similarity."""
         if not tracks or not people:
             return []
-        alike = similarities(tracks, people, self._config.track_oks_weight)
+        alike = similarities(tracks, people, self.config.track_oks_weight)
         pairs = cheapest_pairs(np.where(alike >= least, 1.0 - alike, _FORBIDDEN))
         return [(row, column) for row, column in pairs if alike[row, column] >= least]
 
@@ -160,11 +161,11 @@ class Tracker:
         track.motion.correct(person.bbox_xywh)
         track.person, track.seen_centre = person, track.motion.centre
         track.unseen_s, track.seen = 0.0, track.seen + 1
-        track.is_confirmed = track.is_confirmed or track.seen >= self._config.track_confirm
+        track.is_confirmed = track.is_confirmed or track.seen >= self.config.track_confirm
 
     def _start(self, person: Person) -> _Track:
         motion = BoxMotion(person.bbox_xywh)
-        track = _Track(self._next_id, person, motion, motion.centre, is_confirmed=self._config.track_confirm == 1)
+        track = _Track(self._next_id, person, motion, motion.centre, is_confirmed=self.config.track_confirm == 1)
         self._next_id += 1
         self._tracks.append(track)
         return track
@@ -175,14 +176,14 @@ class Tracker:
         for track in unseen:
             track.unseen_s += step_s
             track.motion.keep_size()
-            if not track.is_confirmed or track.unseen_s > self._config.track_memory_s:
+            if not track.is_confirmed or track.unseen_s > self.config.track_memory_s:
                 self._tracks.remove(track)
 
 
 def similarities(tracks: Sequence[_Track], people: Sequence[Person], oks_weight: float) -> NDArray[np.float64]:
     """`(T, P)` in [0, 1]: mean of box overlap and joint similarity, between where tracks are expected and people are.
 
-    Joints count as much as both sides are sure of them: where neither is sure of any, boxes decide alone.
+    Joints count as much as both sides are sure of them (geometric mean): unsure joints leave it to the boxes.
     """
     boxes = np.stack([track.motion.bbox_xywh for track in tracks])
     found = np.stack([person.bbox_xywh for person in people]).astype(np.float64)
@@ -195,7 +196,7 @@ def similarities(tracks: Sequence[_Track], people: Sequence[Person], oks_weight:
     scale = 2 * np.square(2 * _LOOSENED * COCO17_SIGMAS) * np.maximum(areas, 1.0)[..., None]
     total = weights.sum(-1)
     joint_similarity = (weights * np.exp(-squared / scale)).sum(-1) / np.maximum(total, 1e-9)
-    share = oks_weight * np.minimum(1.0, total)
+    share = oks_weight * np.sqrt(np.maximum(weights, 0.0)).mean(-1)
     return share * joint_similarity + (1 - share) * box_ious(boxes, found)
 
 

@@ -11,6 +11,7 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
 from orpose_models.draw import draw_persons
+from orpose_models.people import People
 from orpose_models.runtime.estimator import PreparedImage
 from orpose_models.runtime.types import FrameResult
 from orpose_ros.camera_input import AnyImage, CameraInput
@@ -20,6 +21,7 @@ from orpose_ros.diagnostics import CameraHealth
 from orpose_ros.markers import marker_array
 from orpose_ros.messages import image_message, inference_stats, person_array, stamp_ns
 from orpose_ros.qos import OUTPUT_QOS
+from orpose_ros.space_input import SpaceInput
 from orpose_ros.tf_frames import JointFrames
 
 NANOSECONDS_PER_MILLISECOND = 1e6
@@ -35,6 +37,8 @@ class Camera:
         self.source: CameraInput | None = None
         self.counts = FrameCounts()
         self.health: CameraHealth | None = None
+        self.space: SpaceInput | None = None
+        self._people: People | None = None
         prefix = f"orpose/{name}"
         self._persons = node.create_lifecycle_publisher(PersonArray, f"{prefix}/persons", OUTPUT_QOS)
         self._stats = node.create_lifecycle_publisher(InferenceStats, f"{prefix}/stats", OUTPUT_QOS)
@@ -45,6 +49,8 @@ class Camera:
         """Subscribes and starts counting anew."""
         self.counts = FrameCounts()
         self.health = CameraHealth(self.name, self.counts)
+        self._people = People(config, tracking=config.tracking)
+        self.space = SpaceInput(self._node, self.name, config)
         self.source = CameraInput(self._node, self.name, config, on_image)
 
     def close(self) -> None:
@@ -52,10 +58,27 @@ class Camera:
         if self.source is not None:
             self.source.close()
             self.source = None
+        if self.space is not None:
+            self.space.close()
+            self.space = None
 
     def destroy(self) -> None:
         for publisher in (self._persons, self._stats, self._markers, self._overlay):
             self._node.destroy_publisher(publisher)
+
+    def follow_publishers(self) -> None:
+        """Subscribes as the publishers of images and depth now want it."""
+        for subscribed in (self.source, self.space):
+            if subscribed is not None:
+                subscribed.follow_publishers()
+
+    def follow(self, header: Header, result: FrameResult, config: NodeConfig) -> FrameResult:
+        """The people of one image with identities, places and smoothed joints."""
+        people, space = self._people, self.space
+        assert people is not None
+        people.config = config
+        place = None if space is None else space.placer(header, result.image_size, config)
+        return people.update(result, stamp_ns(header), config.score_threshold, place)
 
     def answer(self, header: Header, result: FrameResult, model_id: str) -> None:
         """Publishes what was found in one image; markers and overlay only for those who listen."""

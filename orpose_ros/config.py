@@ -8,18 +8,22 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, field_validator
 
+from orpose_models.depth import SYNC_MS
+from orpose_models.people import PeopleConfig
 from orpose_models.runtime.config import RuntimeConfig
 from orpose_models.settings import build_settings
 
 QosName = Literal["auto", "sensor_data", "reliable"]
 
 #: Parameters that may change while the node runs; all others are read-only.
-DYNAMIC_PARAMETERS = frozenset({"score_threshold", "watchdog_s", "overlay", "joint_threshold"})
+DYNAMIC_PARAMETERS = frozenset(
+    {"score_threshold", "watchdog_s", "overlay", "joint_threshold", "depth_sync_ms", *PeopleConfig.model_fields}
+)
 
 _RELATIVE_NAME = re.compile(r"[A-Za-z]\w*(/[A-Za-z]\w*)*")
 
 
-class NodeConfig(RuntimeConfig):
+class NodeConfig(RuntimeConfig, PeopleConfig):
     """Every field is a ROS parameter of the same name."""
 
     cameras: tuple[str, ...] = Field(
@@ -40,6 +44,20 @@ class NodeConfig(RuntimeConfig):
     )
     overlay: bool = Field(
         default=False, description="publish the image, at the resolution privacy allows, with the skeletons drawn on it"
+    )
+    tracking: bool = Field(
+        default=True, description="give people identities over time (track_id) and smooth their joints"
+    )
+    depth: bool = Field(
+        default=True,
+        description="use {camera}/depth/image_raw, registered to the image (16UC1 mm or 32FC1 m), where somebody "
+        "publishes it: joints in metres",
+    )
+    depth_sync_ms: float = Field(
+        default=SYNC_MS,
+        ge=0.0,
+        le=1000.0,
+        description="time, ms, that a depth image may differ from its image; 0: equal stamps only",
     )
     tf: bool = Field(
         default=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections import deque
+from collections.abc import Sequence
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
@@ -23,7 +24,14 @@ class CameraHealth:
         self._previous_lost = 0
         self._previous_s = time.monotonic()
 
-    def status(self, node_name: str, source: CameraInput, watchdog_s: float, facts: dict[str, str]) -> DiagnosticStatus:
+    def status(
+        self,
+        node_name: str,
+        source: CameraInput,
+        watchdog_s: float,
+        facts: dict[str, str],
+        other_problems: Sequence[str] = (),
+    ) -> DiagnosticStatus:
         """The camera's status since the previous call.
 
         Args:
@@ -31,10 +39,11 @@ class CameraHealth:
             source: The camera's subscription.
             watchdog_s: Time without an image from which on to warn, s.
             facts: What does not change: model, backend, precision.
+            other_problems: Of the camera's calibration and depth.
         """
         totals, now_s = self._counts.totals(), time.monotonic()
         lost = max(source.transport_lost, source.cadence.missing)  # two views of the same loss
-        problems = self._problems(totals, lost - self._previous_lost, source, watchdog_s)
+        problems = [*self._problems(totals, lost - self._previous_lost, source, watchdog_s), *other_problems]
         values = {
             **facts,
             "rate (answers/s)": f"{(totals.answered - self._previous.answered) / (now_s - self._previous_s):.1f}",

@@ -13,11 +13,12 @@ from orpose_msgs.msg import Person as PersonMessage
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from orpose_models.runtime.types import FrameResult, Person
+from orpose_models.runtime.types import FrameResult, Person, Root, RootSource
 from orpose_models.skeleton import COCO17, H36M17, Skeleton
 
 MILLIMETRES_PER_METRE = 1000.0
 NANOSECONDS_PER_SECOND = 1_000_000_000
+_NO_ROOT = Root(np.full(3, np.nan), np.full((3, 3), np.nan), RootSource.NONE)
 
 
 def stamp_ns(header: Header) -> int:
@@ -47,8 +48,12 @@ def person_array(result: FrameResult, header: Header, model_id: str) -> PersonAr
 
 def person_message(person: Person) -> PersonMessage:
     left, top, width, height = (float(value) for value in person.bbox_xywh)
+    metric = [] if person.keypoints_3d_metric is None else person.keypoints_3d_metric.tolist()
+    root = person.root or _NO_ROOT
+    x_m, y_m, z_m = root.position_m.tolist()
     return PersonMessage(
         track_id=person.track_id,
+        track_state=int(person.track_state),
         score=float(person.score),
         bbox_x=left,
         bbox_y=top,
@@ -56,6 +61,10 @@ def person_message(person: Person) -> PersonMessage:
         bbox_h=height,
         keypoints_2d=[Keypoint2D(x=x, y=y, score=score) for x, y, score in person.keypoints.tolist()],
         keypoints_3d_rel=[_keypoint_3d(*joint) for joint in person.keypoints_3d.tolist()],
+        keypoints_3d_metric=[Keypoint3D(position=Point(x=x, y=y, z=z), score=score) for x, y, z, score in metric],
+        root_source=int(root.source),
+        root=Point(x=x_m, y=y_m, z=z_m),
+        root_covariance=root.covariance_m2.reshape(-1),
     )
 
 

@@ -172,8 +172,7 @@ class PoseNode(LifecycleNode):
 
     def _follow_publishers(self) -> None:
         for camera in self.cameras.values():
-            if camera.source is not None:
-                camera.source.follow_publishers()
+            camera.follow_publishers()
 
     def _publish_diagnostics(self) -> None:
         message = DiagnosticArray(status=[self._status(camera) for camera in self.cameras.values()])
@@ -192,8 +191,10 @@ class PoseNode(LifecycleNode):
             **({"engine": info.engine} if info.engine else {}),
             "downsample": f"{self._config.downsample:g}",
             "enabled": str(self._enabled).lower(),
+            **({} if camera.space is None else camera.space.facts()),
         }
-        return camera.health.status(name, camera.source, self._config.watchdog_s, facts)
+        problems = () if camera.space is None else tuple(camera.space.problems.values())
+        return camera.health.status(name, camera.source, self._config.watchdog_s, facts, problems)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from orpose_msgs.msg import InferenceStats, PersonArray
 from orpose_msgs.msg import Person as PersonMessage
 from rclpy.serialization import deserialize_message
 
 from orpose_models.bags import stamp_ns_of
-from orpose_models.runtime.types import FrameResult, Person
+from orpose_models.runtime.types import FrameResult, Person, Root, RootSource, TrackState
 from orpose_ros.account import Account, StatsRecord, account_of
 from orpose_ros.messages import MILLIMETRES_PER_METRE, stamp_ns
 from orpose_ros.recorder import Recorder
@@ -97,7 +98,23 @@ def _person(message: PersonMessage) -> Person:
         keypoints=np.array([(k.x, k.y, k.score) for k in message.keypoints_2d], np.float32).reshape(17, 3),
         keypoints_3d=(np.array(joints_3d).reshape(17, 4) * scale).astype(np.float32),
         track_id=message.track_id,
+        track_state=TrackState(message.track_state),
+        keypoints_3d_metric=_metric(message),
+        root=_root(message),
     )
+
+
+def _metric(message: PersonMessage) -> NDArray[np.float32] | None:
+    joints = [(k.position.x, k.position.y, k.position.z, k.score) for k in message.keypoints_3d_metric]
+    return np.array(joints, np.float32).reshape(17, 4) if joints else None
+
+
+def _root(message: PersonMessage) -> Root | None:
+    if message.root_source == RootSource.NONE:
+        return None
+    position_m = np.array([message.root.x, message.root.y, message.root.z])
+    covariance_m2 = np.array(message.root_covariance, np.float64).reshape(3, 3)
+    return Root(position_m, covariance_m2, RootSource(message.root_source))
 
 
 def _stages(message: InferenceStats) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -11,7 +10,7 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from orpose_models.errors import ImageError
 from orpose_models.privacy import error_text
-from orpose_models.runtime import FrameResult, PoseEstimator
+from orpose_models.runtime import PoseEstimator
 from orpose_ros.camera import Camera
 from orpose_ros.camera_input import AnyImage
 from orpose_ros.config import NodeConfig
@@ -72,14 +71,11 @@ class Worker:
         decode_ms = (time.perf_counter() - started) * 1e3
         prepared = self._estimator.prepare(pixels)
         config = self._current_config()
-        result = _above(self._estimator.infer(prepared), config.score_threshold)
+        result = self._estimator.infer(prepared)
+        started = time.perf_counter()
+        result = camera.follow(image.header, result, config)
+        result.timings_ms["post"] += (time.perf_counter() - started) * 1e3
         result.timings_ms["decode"] = decode_ms
         camera.answer(image.header, result, self._estimator.info.model_id)
         if config.overlay:
             camera.show(image.header, prepared, result)
-
-
-def _above(result: FrameResult, score_threshold: float) -> FrameResult:
-    """The threshold is a dynamic parameter, so it is applied to the candidates, not by the estimator."""
-    persons = tuple(person for person in result.candidates if person.score >= score_threshold)
-    return dataclasses.replace(result, persons=persons)

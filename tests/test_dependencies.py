@@ -45,8 +45,8 @@ DISTRIBUTIONS = {
     "PIL": "pillow",
     "tensorrt_rtx_bindings": "tensorrt-rtx-cu13-bindings",
 }
-#: Used where it is installed, but on no package index.
-NOT_ON_PYPI = {"detectron2"}
+#: Used where it is installed, but on no package index; or installed without its dependencies (Makefile).
+NOT_ON_PYPI = {"detectron2", "trackeval"}
 
 
 def python_files(folder: str) -> list[Path]:

@@ -13,7 +13,8 @@ pytestmark = pytest.mark.skipif(os.environ.get("CI") != "true", reason="not in C
 
 
 @pytest.mark.parametrize(
-    "module", ["torch", "torchvision", "onnxscript", "openvino", "pycocotools", "embreex", "rclpy", "orpose_msgs"]
+    "module",
+    ["torch", "torchvision", "onnxscript", "openvino", "pycocotools", "trackeval", "embreex", "rclpy", "orpose_msgs"],
 )
 def test_the_package_is_installed(module):
     assert importlib.util.find_spec(module) is not None

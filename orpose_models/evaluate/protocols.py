@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from orpose_models.annotations import AnnotationSet
 from orpose_models.errors import AnnotationError, InputError
-from orpose_models.evaluate import coco, matches, mpjpe, multiview, mvor_pck
+from orpose_models.evaluate import coco, identity, matches, mpjpe, multiview, mvor_pck, places
 from orpose_models.evaluate.resample import Statistic
 from orpose_models.evaluate.results import Result
 from orpose_models.skeleton import MVOR10
@@ -28,7 +28,7 @@ class Protocol:
     Attributes:
         need: Keys.
         main: Name of the main metric; `unit` its unit.
-        resampled: Metrics that get confidence intervals, the main one first.
+        resampled: Metrics that get confidence intervals, the main one first; none where images cannot be drawn.
     """
 
     need: tuple[str, ...]
@@ -42,6 +42,8 @@ PROTOCOLS = {
     "coco-keypoints": Protocol(("keypoints", "score"), "AP", "0-1", ("AP", "AP50", "AP75")),
     "mvor-pck": Protocol(("keypoints", "score"), "mean", "%", ("mean",)),
     "mpjpe": Protocol(("keypoints", "keypoints_3d"), "mpjpe_mm", "mm", ("mpjpe_mm", "published_mm")),
+    "identity": Protocol(("bbox", "score", "track_id"), "HOTA", "0-1", ()),
+    "places": Protocol(("bbox", "score"), "joint_mm", "mm", ()),
     "multiview": Protocol(("bbox", "score", "keypoints", "keypoints_3d"), "fused_mm", "mm", ("fused_mm",)),
 }
 
@@ -61,7 +63,9 @@ def metrics_of(
             "coco-keypoints": coco.keypoint_metrics,
             "mvor-pck": mvor_pck.mvor_pck,
             "mpjpe": mpjpe.mpjpe,
+            "identity": identity.identity,
             "multiview": multiview.multiview,
+            "places": places.places,
         }
         metrics = functions[protocol](annotations, results)
     if metrics.get("AP") == -1 or metrics.get("persons") == 0:
@@ -73,7 +77,13 @@ def metrics_of(
 def statistic_of(
     protocol: str, annotations: AnnotationSet, results: Sequence[Result], *, keep_label_ids: bool = False
 ) -> Statistic:
-    """The protocol's `resampled` metrics of a sample of the images; NaN where a sample has no value."""
+    """The protocol's `resampled` metrics of a sample of the images; NaN where a sample has no value.
+
+    Raises:
+        InputError: The protocol has none.
+    """
+    if not PROTOCOLS[protocol].resampled:
+        raise InputError(f"{protocol} has no intervals; leave out --intervals and --against")
     if protocol in ("coco-bbox", "coco-keypoints"):
         kind: coco.Kind = "bbox" if protocol == "coco-bbox" else "keypoints"
         matched = matches.match(annotations, results, kind, keep_label_ids=keep_label_ids)
@@ -109,10 +119,12 @@ def joints_of(protocol: str, annotations: AnnotationSet, results: Sequence[Resul
     """Joint -> 3D errors for mpjpe, else PCK@0.2 over labelled joints.
 
     Raises:
-        InputError: Boxes have no joints.
+        InputError: Boxes and identities have no joints.
     """
     if protocol == "coco-bbox":
         raise InputError("coco-bbox measures boxes, not joints; use coco-keypoints, mvor-pck or mpjpe for --per-joint")
+    if protocol in ("identity", "places"):
+        raise InputError(f"{protocol} has no table of joints; use coco-keypoints or mpjpe for --per-joint")
     if protocol == "mpjpe":
         return mpjpe.per_joint(mpjpe.person_errors(annotations, results))
     if protocol == "multiview":
@@ -127,10 +139,12 @@ def sizes_of(
     """Size by the label's area -> the main metric, and how many people it is measured on. AP: pycocotools' own.
 
     Raises:
-        InputError: People in the room have no size in an image.
+        InputError: People in the room or over time have no one size in an image.
     """
     if protocol == "multiview":
         raise InputError("multiview measures people in the room, who have no size in px; leave out --per-size")
+    if protocol in ("identity", "places"):
+        raise InputError(f"{protocol} has no table of sizes; leave out --per-size")
     if protocol in ("coco-bbox", "coco-keypoints"):
         found = metrics_of(protocol, annotations, results, keep_label_ids=keep_label_ids)
         areas = [person.area_px for person in annotations.persons if not person.is_crowd]

@@ -126,7 +126,7 @@ def write_plots(
     written = [folder / "results.png"]
     main = definition.main
     plots.write_values(written[0], {n: (r.intervals or r.metrics)[main] for n, r in runs.items()}, label)
-    if protocol != "coco-bbox":
+    if protocol not in ("coco-bbox", "identity", "places"):
         joints = {n: runs[n].joints or joints_of(protocol, annotations, results) for n, results in files.items()}
         column, unit = ("mpjpe_mm", "error (mm)") if protocol == "mpjpe" else ("pck", "PCK@0.2 (%)")
         written.append(folder / "joints.png")

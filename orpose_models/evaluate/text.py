@@ -8,7 +8,18 @@ from collections.abc import Mapping, Sequence
 #: Two spaces and ten characters a value, at least.
 _WIDTH = 12
 #: Rows and columns of these names hold counts.
-COUNTS = {"persons", "labelled", "found", "missed", "without_root", "published_people"}
+COUNTS = {
+    "persons",
+    "labelled",
+    "found",
+    "missed",
+    "without_root",
+    "published_people",
+    "id_switches",
+    "fragments",
+    "depth_root_people",
+    "size_root_people",
+}
 
 
 def text_table(rows: Mapping[str, Mapping[str, float]], title: str = "") -> str:

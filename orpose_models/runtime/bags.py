@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ class BagImages:
         with self._reader() as reader:
             started = time.perf_counter()
             for index, raw in enumerate(self._raw_messages(reader)):
-                with _damage_as_input_error(self.path):
+                with damage_as_input_error(self.path):
                     message: Any = reader.deserialize(raw.cdr, raw.msgtype)
                 stamp_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
                 name = f"{self.topic}#{stamp_ns}"
@@ -90,26 +90,31 @@ class BagImages:
     def _raw_messages(self, reader: AnyReader) -> Iterator[RawMessage]:
         messages = reader.messages([c for c in reader.connections if c.topic == self.topic])
         for index in range(self._count):
-            with _damage_as_input_error(self.path):
+            with damage_as_input_error(self.path):
                 if (item := next(messages, None)) is None:
                     raise InputError(f"{self.path}: ends after {index} of {self._count} images; it is truncated")
             connection, recorded_ns, cdr = item
             yield RawMessage(connection.topic, connection.msgtype, recorded_ns, bytes(cdr))
 
-    @contextmanager
-    def _reader(self) -> Iterator[AnyReader]:
-        # Older recordings hold no message definitions; those of images have never changed.
-        with _damage_as_input_error(self.path):
-            reader = AnyReader([self.path], default_typestore=get_typestore(Stores.LATEST))
-            reader.open()
-        try:
-            yield reader
-        finally:
-            reader.close()
+    def _reader(self) -> AbstractContextManager[AnyReader]:
+        return open_bag(self.path)
 
 
 @contextmanager
-def _damage_as_input_error(path: Path) -> Iterator[None]:
+def open_bag(path: Path) -> Iterator[AnyReader]:
+    """A reader of the bag. Raises InputError if it is damaged."""
+    # Older recordings hold no message definitions; those of images have never changed.
+    with damage_as_input_error(path):
+        reader = AnyReader([path], default_typestore=get_typestore(Stores.LATEST))
+        reader.open()
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
+@contextmanager
+def damage_as_input_error(path: Path) -> Iterator[None]:
     """A damaged file shows in many libraries' errors (SQLite, zstd, struct, CDR): all mean the same to the user."""
     try:
         yield

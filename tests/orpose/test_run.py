@@ -176,3 +176,147 @@ def test_real_reduced_frames(fake_model, tmp_path):
         pytest.skip("needs the real frames of ../shared/data")
     assert call(fake_model, folder, "--out", tmp_path / "out", "--frame-size", "640x480", "--draw") == 0
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["contact_sheet.png", "overlay.mp4", "results.json"]
+
+
+# --- over time and in metres ----------------------------------------------------------------------------------------
+
+STAMPS_NS = [10**18 + index * 100_000_000 for index in range(6)]
+#: The fake model's 3D joints lie on a line, joint i at 10 i mm on every axis: its pelvis is at its first joint.
+INFO = {"fx": 500.0, "fy": 500.0, "cx": 320.0, "cy": 240.0}
+
+
+def walking(index: int) -> np.ndarray:
+    """640x480: a person (bright blue box) who walks to the right, 6 px a frame."""
+    image = np.zeros((480, 640, 3), np.uint8)
+    image[100:300, 200 + 6 * index : 260 + 6 * index, 0] = 255
+    return image
+
+
+def depth_image(index: int) -> np.ndarray:
+    """Registered depth, mm: the person 2.4 m away (its lower half behind a table), a wall of 4 m."""
+    depth = np.full((480, 640), 4000, np.uint16)
+    depth[95:305, 195 + 6 * index : 265 + 6 * index] = 2400
+    depth[270:] = 1300
+    return depth
+
+
+@pytest.fixture
+def bag(tmp_path) -> Path:
+    """Six stamped frames with calibration and depth; depth of the fourth is 30 ms late, of the fifth missing."""
+    from orpose_models.bags import write_raw_bag
+    from training.synthetic_or import bag as messages
+
+    labels = messages.Camera("c", "plumb_bob", (640, 480), **INFO)
+    written = []
+    for index, stamp_ns in enumerate(STAMPS_NS):
+        _, header = index, messages._header(stamp_ns, "camera_optical_frame")
+        cv2.imwrite(str(tmp_path / "depth.png"), depth_image(index))
+        cv2.imwrite(str(tmp_path / "image.jpg"), walking(index), [cv2.IMWRITE_JPEG_QUALITY, 100])
+        info = messages._camera_info(header, labels)
+        image = messages._compressed_image(header, tmp_path / "image.jpg")
+        written += [messages._raw(info, "/cam/camera_info", stamp_ns)]
+        written += [messages._raw(image, "/cam/image_raw/compressed", stamp_ns)]
+        if index != 4:
+            late = messages._header(stamp_ns + (30_000_000 if index == 3 else 0), "camera_optical_frame")
+            depth = messages._depth_image(late, tmp_path / "depth.png")
+            written += [messages._raw(depth, "/cam/depth/image_raw", stamp_ns + 30_000_000)]
+    write_raw_bag(tmp_path / "bag", written)
+    return tmp_path / "bag"
+
+
+def people_of(out: Path) -> list[dict]:
+    """The walker's entries, one a frame."""
+    return [e for e in json.loads((out / "results.json").read_text()) if e["score"] == 0.9]
+
+
+def test_a_bag_gives_identities_and_metres(fake_model, bag, tmp_path, capsys):
+    assert call(fake_model, bag, "--out", tmp_path / "out", "--no-smoothing") == 0
+    found = people_of(tmp_path / "out")
+    assert [e["track_id"] for e in found] == [1] * 6
+    assert [e["track_state"] for e in found] == [1, 1, 2, 2, 2, 2]
+    # Without depth nothing is left: the fake model's joints are no body whose size could tell a distance.
+    assert [e["root"] and e["root"]["source"] for e in found] == ["depth"] * 4 + [None, "depth"]
+    assert found[4]["keypoints_3d_metric"] is None
+    for entry in (found[0], found[3]):
+        joints = np.reshape(entry["keypoints_3d_metric"], (17, 4))
+        assert joints[0, 2] == pytest.approx(2400, abs=200)
+        # back in the image the joints are where they were found
+        pixels = joints[:10, :2] / joints[:10, 2:3] * 500 + (320, 240)
+        assert pixels[:, 0].min() > 190 and pixels[:, 0].max() < 285
+    assert "persons placed by depth                  " in capsys.readouterr().out
+
+
+def test_smoothing_changes_joints_and_no_scores(fake_model, bag, tmp_path):
+    call(fake_model, bag, "--out", tmp_path / "raw", "--no-smoothing")
+    call(fake_model, bag, "--out", tmp_path / "smooth")
+    for raw, smooth in zip(people_of(tmp_path / "raw")[1:], people_of(tmp_path / "smooth")[1:], strict=True):
+        raw_joints, joints = (np.reshape(e["keypoints"], (17, 3)) for e in (raw, smooth))
+        assert (joints[1:, 0] < raw_joints[1:, 0]).all(), "smoothed joints lag behind the walker"
+        np.testing.assert_array_equal(joints[:, 2], raw_joints[:, 2])
+        assert raw["bbox"] == smooth["bbox"]
+
+
+def test_a_folder_of_images_is_no_recording_unless_said(fake_model, tmp_path):
+    folder = tmp_path / "walk"
+    folder.mkdir()
+    for index in range(4):
+        cv2.imwrite(str(folder / f"{index}.png"), walking(index))
+    call(fake_model, folder, "--out", tmp_path / "out")
+    assert {e["track_id"] for e in people_of(tmp_path / "out")} == {-1}
+    call(fake_model, folder, "--out", tmp_path / "tracked", "--tracking")
+    assert {e["track_id"] for e in people_of(tmp_path / "tracked")} == {1}
+    labels = tmp_path / "labels.json"
+    images = [
+        {"id": i, "file_name": f"{i}.png", "width": 640, "height": 480, "sequence": f"s{i // 2}", "frame_index": i % 2}
+        for i in range(4)
+    ]
+    labels.write_text(json.dumps({"images": images, "annotations": []}))
+    call(fake_model, folder, "--out", tmp_path / "labelled", "--annotations", labels)
+    assert [e["track_state"] for e in people_of(tmp_path / "labelled")] == [1] * 4, "two recordings of two frames"
+
+
+def test_depth_beside_frames_with_intrinsics(fake_model, tmp_path):
+    frames, depths = tmp_path / "frames", tmp_path / "depths"
+    frames.mkdir(), depths.mkdir()
+    for index in range(2):
+        cv2.imwrite(str(frames / f"{index}.png"), walking(index))
+    cv2.imwrite(str(depths / "0.png"), depth_image(0))
+    cv2.imwrite(str(depths / "1_depth.tiff"), depth_image(1).astype(np.float32) / 1000)
+    options = ["--intrinsics", "500,500,320,240", "--depth", depths]
+    assert call(fake_model, frames, "--out", tmp_path / "out", *options) == 0
+    found = people_of(tmp_path / "out")
+    assert [e["root"]["source"] for e in found] == ["depth"] * 2
+    assert [e["keypoints_3d_metric"][2] for e in found] == pytest.approx([2400] * 2, abs=200)
+
+
+def test_no_calibration_is_said_and_leaves_places_empty(fake_model, frames, tmp_path, capsys):
+    assert call(fake_model, frames, "--out", tmp_path / "out") == 0
+    assert {(e["root"], e["keypoints_3d_metric"]) for e in people_of(tmp_path / "out")} == {(None, None)}
+    assert "places in metres: no calibration" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("--intrinsics 0,500,320,240", "focal"),
+        ("--intrinsics none.yaml", "none.yaml"),
+        ("--depth none", "depth: none: no such folder"),
+        ("--smoothing-cutoff-hz 0", "smoothing_cutoff_hz"),
+    ],
+)
+def test_bad_options_of_places_and_time(fake_model, frames, tmp_path, capsys, options, expected):
+    assert call(fake_model, frames, "--out", tmp_path / "out", *options.split()) == 2
+    assert expected in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_full_resolution_depth_reaches_no_file(fake_model, bag, tmp_path):
+    """A pattern in the depth's background, and none of it in anything that is written."""
+    out = tmp_path / "out"
+    assert call(fake_model, bag, "--out", out, "--downsample", 12, "--draw") == 0
+    written = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert sorted(written) == ["contact_sheet.png", "overlay.mp4", "results.json"]
+    row = depth_image(0)[0].tobytes()
+    assert all(row[:64] not in content for content in written.values())
+    numbers = [e["keypoints_3d_metric"] for e in json.loads(written["results.json"]) if e["keypoints_3d_metric"]]
+    assert sum(len(one) for one in numbers) == 68 * len(numbers), "17 joints of each person, no more"

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from orpose_models.depth import depth_from_array, depth_from_message, read_depth
+from orpose_models.depth import depth_from_array, depth_from_message, nearest_stamp, read_depth
 from orpose_models.errors import ImageError
 
 SIZE = (8, 6)
@@ -102,3 +102,11 @@ def test_files(tmp_path):
     for name, expected in (("grey.png", "got uint8"), ("none.png", "no depth image that can be read")):
         with pytest.raises(ImageError, match=expected):
             read_depth(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("stamp", "expected"), [(100, 100), (108, 110), (161, None), (160, 110), (50, 100), (49, None)]
+)
+def test_the_nearest_stamp_within_the_tolerance(stamp, expected):
+    assert nearest_stamp([110, 100], stamp, 50) == expected
+    assert nearest_stamp([], stamp, 50) is None

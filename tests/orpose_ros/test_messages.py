@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
+from orpose_msgs.msg import Person as PersonMessage
 from orpose_msgs.msg import PersonArray
 from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header
 
 from orpose_models.bags import stamp_ns_of, with_stamp
-from orpose_models.runtime.types import FrameResult, Person
+from orpose_models.runtime.types import FrameResult, Person, Root, RootSource, TrackState
 from orpose_models.skeleton import COCO17, H36M17
 from orpose_ros.bag_types import message_folder, typestore
 from orpose_ros.messages import image_message, inference_stats, person_array, skeleton_definition, stamp_ns
@@ -59,6 +61,36 @@ def test_the_way_back_gives_the_same_result(person, header):
     assert back.downsample == 4.0
     for name in ("bbox_xywh", "keypoints", "keypoints_3d"):
         np.testing.assert_allclose(getattr(back.persons[1], name), getattr(person, name), rtol=1e-5, atol=1e-4)
+
+
+def test_identities_and_places_go_there_and_back(person, header):
+    metric = np.random.default_rng(5).uniform(-1, 4, (17, 4)).astype(np.float32)
+    metric[7] = (np.nan, np.nan, np.nan, 0)
+    root = Root(np.array([0.5, -0.25, 3.0]), np.arange(9.0).reshape(3, 3), RootSource.DEPTH)
+    placed = dataclasses.replace(
+        person, track_id=12, track_state=TrackState.LOST, keypoints_3d_metric=metric, root=root
+    )
+    message = person_array(FrameResult(persons=(placed, person), image_size=(8, 8)), header, "m")
+    first, second = message.persons
+    assert (first.track_id, first.track_state, first.root_source) == (12, first.TRACK_LOST, first.ROOT_DEPTH)
+    assert first.keypoints_3d_metric[2].position.z == pytest.approx(metric[2, 2]), "metres stay metres"
+    assert math.isnan(first.keypoints_3d_metric[7].position.x)
+    assert (first.root.x, first.root.y, first.root.z) == (0.5, -0.25, 3.0)
+    assert list(first.root_covariance) == list(range(9))
+    assert (second.root_source, math.isnan(second.root.x)) == (second.ROOT_NONE, True)
+    back = result_from_message(deserialize_message(serialize_message(message), PersonArray)).persons
+    np.testing.assert_allclose(back[0].keypoints_3d_metric, metric, rtol=1e-6)
+    np.testing.assert_array_equal(back[0].root.covariance_m2, root.covariance_m2)
+    assert (back[0].track_id, back[0].track_state, back[0].root.source) == (12, TrackState.LOST, RootSource.DEPTH)
+    assert (back[1].keypoints_3d_metric, back[1].root) == (None, None)
+
+
+@pytest.mark.parametrize("states", [TrackState, RootSource])
+def test_numbers_of_states_are_those_of_the_message(states):
+    prefix = "TRACK_" if states is TrackState else "ROOT_"
+    assert {state.name: int(state) for state in states} == {
+        state.name: getattr(PersonMessage, prefix + state.name) for state in states
+    }
 
 
 def test_nobody_is_an_empty_array(header):
