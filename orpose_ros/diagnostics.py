@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections import deque
 from collections.abc import Sequence
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from orpose_ros.camera_input import CameraInput
@@ -47,7 +47,7 @@ class CameraHealth:
         values = {
             **facts,
             "rate (answers/s)": f"{(totals.answered - self._previous.answered) / (now_s - self._previous_s):.1f}",
-            "age (ms, median)": f"{statistics.median(list(self.ages_ms)):.1f}" if self.ages_ms else "-",
+            **age_values(list(self.ages_ms)),
             "received": str(totals.received),
             "answered": str(totals.answered),
             "dropped": str(totals.dropped),
@@ -80,3 +80,10 @@ class CameraHealth:
             if new > 0:
                 problems.append(f"{new} frames dropped ({reason}): {totals.last_problem}")
         return problems
+
+
+def age_values(ages_ms: Sequence[float]) -> dict[str, str]:
+    """How old answers were when they were published, since the image's stamp: median, 99th percentile and maximum."""
+    names = ("median", "p99", "max")
+    found = [f"{age_ms:.1f}" for age_ms in np.percentile(ages_ms, (50, 99, 100))] if ages_ms else ["-"] * len(names)
+    return {f"age (ms, {name})": text for name, text in zip(names, found, strict=True)}

@@ -58,6 +58,7 @@ class PoseNode(LifecycleNode):
         self.estimator: PoseEstimator | None = None
         self.cameras: dict[str, Camera] = {}
         self._worker: Worker | None = None
+        self._frames: JointFrames | None = None
         declare_parameters(self)
         self.add_on_set_parameters_callback(self._change_parameters)
 
@@ -104,10 +105,10 @@ class PoseNode(LifecycleNode):
 
     def _configure(self) -> None:
         self._config = read_config(self)
+        self._frames = JointFrames(self, lambda: self._config.joint_threshold) if self._config.tf else None
         self.estimator = PoseEstimator(self._config)
         width, height = self._config.frame_size or self.estimator.info.input_size
         self.estimator.estimate(np.zeros((height, width, 3), np.uint8))  # the first inference is slow
-        self._frames = JointFrames(self, lambda: self._config.joint_threshold) if self._config.tf else None
         self.cameras = {name: Camera(self, name, self._frames) for name in self._config.cameras}
         self._skeletons = self.create_publisher(SkeletonDefinition, "orpose/skeletons", LATCHED_QOS)
         for skeleton in (COCO17, H36M17):
@@ -136,13 +137,14 @@ class PoseNode(LifecycleNode):
             self._worker = None
 
     def _release(self) -> None:
-        if self.estimator is None:
-            return
         self._stop()
-        for camera in self.cameras.values():
-            camera.destroy()
         if self._frames is not None:
             self._frames.destroy()
+            self._frames = None
+        if self.estimator is None:
+            return
+        for camera in self.cameras.values():
+            camera.destroy()
         for timer in self._own_timers:
             self.destroy_timer(timer)
         self.destroy_service(self._service)

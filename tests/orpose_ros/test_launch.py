@@ -142,10 +142,3 @@ def test_the_launch_argument_names_every_camera_file(launch_file):
 )
 def test_each_drivers_image_topic(launch_file, driver, image):
     assert ("cam1/image_raw", image) in start(launch_file, camera_topics=driver, cameras="cam1")["remappings"]
-
-
-def test_rviz_shows_the_default_cameras_topics():
-    displays = yaml.safe_load((ROOT / "rviz/orpose.rviz").read_text())["Visualization Manager"]["Displays"]
-    topics = [display["Topic"]["Value"] for display in displays if "Topic" in display]
-    camera = NodeConfig().cameras[0]
-    assert topics == [f"/orpose/{camera}/markers", f"/orpose/{camera}/overlay"]
