@@ -125,7 +125,7 @@ def test_cut_and_tiny_boxes_are_ignored(box: tuple[float, ...], area_before: flo
 
 
 def test_the_view_is_moved_towards_people_where_asked() -> None:
-    """A small person at the border of a large image: hardly any zoomed view shows them by chance, nearly all on purpose."""
+    """A small person at the border: few zoomed views show them by chance, nearly all on purpose."""
 
     def share_seen(towards: float) -> float:
         config = AugmentConfig(zoom=(3, 3), translate=0, towards_people=towards)
