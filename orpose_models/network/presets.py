@@ -134,7 +134,7 @@ LITE_SMALL = LITE.model_copy(
     }
 )
 
-#: `lite` for privacy mode: half of the reference size holds all that is left of a frame, and half of the layers read it.
+#: `lite` for privacy mode: half of the reference size holds all that is left of a frame.
 LITE_12X = LITE.model_copy(
     update={
         "name": "lite_12x",
