@@ -68,12 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from orpose_models.privacy import guard_process
     from orpose_models.runtime.sources import open_source
 
     config = settings_from_args(ReplayConfig, args)
-    if config.downsample > 1:
-        guard_process()
     source = open_source(args.input, config.topic)
     _require_ros()
     if args.out.exists() and not args.out.is_dir():

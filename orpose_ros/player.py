@@ -27,7 +27,6 @@ from tqdm import tqdm
 
 from orpose_models.bags import with_stamp
 from orpose_models.errors import InputError, OrposeError
-from orpose_models.privacy import forbid_core_dumps
 from orpose_models.runtime.bags import BagImages
 from orpose_ros.messages import stamp_ns
 from orpose_ros.qos import OUTPUT_QOS, is_reliable
@@ -156,7 +155,6 @@ def main() -> int:
     own, ros = _split_ros_arguments(sys.argv[1:])
     args = build_parser().parse_args(own)
     reliability = ReliabilityPolicy.BEST_EFFORT if args.best_effort else ReliabilityPolicy.RELIABLE
-    forbid_core_dumps()  # full frames, whatever the node makes of them
     try:
         bag = BagImages(args.bag, args.topic)
         with contextlib.ExitStack() as stack:
