@@ -19,7 +19,7 @@ umask 077
 ros2 security generate_artifacts --keystore-root-path "$1" --policy-files "$policies"
 keystore="$(cd "$1" && pwd)"
 cat <<END
-For each process, with its enclave (/orpose/node, /orpose/health, /orpose/camera, /orpose/viewer):
+For each process, with its enclave (/orpose/node, /orpose/health, /orpose/camera, /orpose/viewer, /orpose/rep155):
   export ROS_SECURITY_KEYSTORE=$keystore
   export ROS_SECURITY_ENABLE=true ROS_SECURITY_STRATEGY=Enforce ROS_DOMAIN_ID=${ROS_DOMAIN_ID:-0}
   export ROS_SECURITY_ENCLAVE_OVERRIDE=/orpose/node

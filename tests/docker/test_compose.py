@@ -87,7 +87,8 @@ def test_secured_services_have_an_enclave_of_the_policy_and_no_private_key():
     services = yaml.safe_load(text)["services"]
     used = {service["environment"]["ROS_SECURITY_ENCLAVE_OVERRIDE"] for service in services.values()}
     used |= set(re.findall(r"OVERRIDE=(\S+?),", text))
-    assert used == {enclave.attrib["path"] for enclave in policy.iter("enclave")}
+    elsewhere = {"/orpose/rep155"}  # started by hand where it is wanted
+    assert used | elsewhere == {enclave.attrib["path"] for enclave in policy.iter("enclave")}
     for service in services.values():
         assert service["environment"]["ROS_SECURITY_STRATEGY"] == "Enforce"
         assert [volume.split(":")[1] for volume in service["volumes"]] == ["/keystore/enclaves", "/keystore/public"]

@@ -1,4 +1,4 @@
-"""What users expect of the node besides answers: a clock of their choice, no needless work, statistics, safe changes."""
+"""What users expect of the node besides answers: a clock of choice, no needless work, statistics, safe changes."""
 
 from __future__ import annotations
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
+import importlib.util
 import os
+import shutil
 import subprocess
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -20,8 +22,9 @@ from orpose_ros.player import Player
 
 SROS2 = Path(__file__).resolve().parents[2] / "docker/sros2"
 POLICY = ElementTree.parse(SROS2 / "policies.xml").getroot()
-#: Allowed, but only needed with `use_sim_time`, or by a camera driver in the player's place.
-OPTIONAL = {"/clock", "*/camera_info"}
+#: Allowed, but only needed with `use_sim_time`, with `tf` (whose messages not every test machine has), or by a camera
+#: driver in the player's place.
+OPTIONAL = {"/clock", "/tf", "*/camera_info"}
 
 
 def allowed(node: str, kind: str, right: str) -> list[str]:
@@ -86,6 +89,14 @@ def test_the_player(ros, namespace):
     assert difference(subscribed, allowed("orpose_player", "topic", "subscribe")) == ([], [])
 
 
+def test_the_rep_155_bridge_sees_no_image():
+    published = ["tracked", "cam1_4/skeleton2d", "cam1_4/roi", "cam1_4/position"]
+    names = [f"/humans/bodies/{name}" for name in published] + ["/parameter_events", "/rosout"]
+    assert difference(names, allowed("orpose_rep155", "topic", "publish")) == ([], [])
+    subscribed = allowed("orpose_rep155", "topic", "subscribe")
+    assert difference(["/orpose/camera/persons", "/camera/image_raw"], subscribed) == (["/camera/image_raw"], [])
+
+
 @pytest.mark.parametrize("node", ["orpose_health", "foxglove_bridge"])
 def test_who_only_listens_gets_no_camera_image_and_says_nothing(node):
     assert set(allowed(node, "topic", "publish")) <= {"/parameter_events", "/rosout"}
@@ -120,6 +131,28 @@ def test_the_script_calls_ros2_security(tmp_path):
     assert (keystore / "called").read_text() == expected
     assert f"ROS_SECURITY_KEYSTORE={keystore}" in ended.stdout
     assert "ROS_DOMAIN_ID=7" in ended.stdout
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("sros2") is None or not shutil.which("ros2"),
+    reason="sros2 is not installed here (apt: ros-...-sros2); that the policy fits the node is tested all the same",
+)
+def test_sros2_itself_takes_the_policy(tmp_path):
+    """The real command makes an identity and signed permissions for each enclave and this domain."""
+    environment = os.environ | {"ROS_DOMAIN_ID": "7"}
+    command = ["/bin/bash", SROS2 / "make_keystore.sh", tmp_path / "keys"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    for enclave in POLICY.iter("enclave"):
+        folder = tmp_path / "keys/enclaves" / enclave.attrib["path"].lstrip("/")
+        permissions = ElementTree.parse(folder / "permissions.xml").getroot()
+        assert {domain.text for domain in permissions.iter("id")} == {"7"}
+        assert [item.text for item in permissions.iter("default")] == ["DENY"]
+        assert b"pkcs7-signature" in (folder / "permissions.p7s").read_bytes()
+        assert (folder / "key.pem").stat().st_mode & 0o077 == 0
+    node = (tmp_path / "keys/enclaves/orpose/node/permissions.xml").read_text()
+    assert "rt/orpose/*/persons" in node and "rq/orpose/set_enabledRequest" in node
+    assert "ENCRYPT" in (tmp_path / "keys/enclaves/governance.xml").read_text()
 
 
 @pytest.mark.parametrize(("arguments", "expected"), [((), "expected one"), (("keys",), "no ros2 command")])
