@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from orpose_models.errors import ImageError
 
 #: ROS' encodings of depth: type and metres a unit (REP 118); mono16 is how some drivers call 16UC1.
-ENCODINGS = {
+ENCODINGS: dict[str, tuple[np.dtype[Any], float]] = {
     "16UC1": (np.dtype(np.uint16), 0.001),
     "mono16": (np.dtype(np.uint16), 0.001),
     "32FC1": (np.dtype(np.float32), 1.0),

@@ -14,6 +14,8 @@ from orpose_models.settings import read_yaml_mapping
 
 #: Widths and heights of calibration and image may differ in scale; their aspects by a rounded pixel only.
 _ASPECT_TOLERANCE = 0.02
+#: A lens shows more than this around its middle, and not the whole world, in focal lengths.
+_LEAST_SHOWN, _MOST_SHOWN = 0.05, 1e3
 
 
 def lens_from_camera_info(info: Any, frame_size: tuple[int, int]) -> Lens:
@@ -73,7 +75,7 @@ def _lens(
     frame_size: tuple[int, int],
     corner: tuple[int, int],
 ) -> Lens:
-    if k.size != 9 or not np.isfinite(k).all() or not (k[0] > 0 and k[4] > 0):
+    if k.size != 9 or not np.isfinite([*k, *d]).all() or not (k[0] > 0 and k[4] > 0):
         raise CalibrationError(f"{where}: K has no focal length ({k.ravel()[:1]}): the camera is not calibrated")
     if min(size) < 1:
         raise CalibrationError(f"{where}: the size is {size[0]}x{size[1]}, expected that of the calibrated images")
@@ -87,9 +89,14 @@ def _lens(
     if not model and not any(d):
         model, d = "plumb_bob", ()
     try:
-        return Lens(model, k[0] * scale_x, k[4] * scale_y, cx, cy, _coefficients(model, tuple(d)))
+        lens = Lens(model, k[0] * scale_x, k[4] * scale_y, cx, cy, _coefficients(model, tuple(d)))
+        with np.errstate(all="ignore"):
+            shown = lens.widest_radius
     except ValueError as error:
         raise CalibrationError(f"{where}: {error}") from None
+    if not _LEAST_SHOWN < shown < _MOST_SHOWN:
+        raise CalibrationError(f"{where}: with D = {', '.join(f'{value:.3g}' for value in d)} the lens shows nothing")
+    return lens
 
 
 def _coefficients(model: str, d: tuple[float, ...]) -> tuple[float, ...]:

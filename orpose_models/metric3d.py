@@ -94,7 +94,9 @@ def root_from_size(
         None where the rays do not say, or say that the person is behind the camera.
     """
     across = np.eye(3) - rays[:, :, None] * rays[:, None, :]  # (17, 3, 3): what of a point lies off its ray
-    weighted, position, missed = weights, np.zeros(3), np.zeros(17)
+    weighted = weights
+    position: NDArray[np.float64] = np.zeros(3)
+    missed: NDArray[np.float64] = np.zeros(17)
     moved = (across @ relative[:, :, None])[:, :, 0]  # (17, 3)
     for _ in range(_FIT_STEPS):
         normal = np.tensordot(weighted, across, 1)

@@ -6,6 +6,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orpose_models.errors import CalibrationError
 from orpose_models.intrinsics import lens_from_camera_info, lens_from_text
@@ -71,6 +73,9 @@ def test_a_smaller_stream_and_a_region_of_interest():
         ({"width": 1280, "height": 720}, "1280x720 images, the frame is 640x480"),
         ({"model": "kannala_brandt4", "d": (0.1,)}, "expected one of plumb_bob"),
         ({"d": (0.1, 0.2)}, "expected 0 or 4 or 5 numbers"),
+        ({"d": (float("nan"),) * 5}, "not calibrated"),
+        ({"d": (-1e6, 0.0, 0.0, 0.0, 0.0)}, "the lens shows nothing"),
+        ({"d": (1e300,) * 5}, "the lens shows nothing"),
         ({"model": "", "d": (0.1, 0.2, 0.0, 0.0)}, "expected one of plumb_bob"),
     ],
 )
@@ -109,3 +114,24 @@ def test_a_yaml_of_something_else(tmp_path):
     path.write_text("image_width: 640\n")
     with pytest.raises(CalibrationError, match="no camera_info"):
         lens_from_text(str(path), FRAME)
+
+
+NUMBERS = st.floats(width=64) | st.floats(-2, 2) | st.sampled_from([0.0, 320.0, 500.0])
+
+
+@given(
+    model=st.sampled_from(["plumb_bob", "rational_polynomial", "equidistant", "", "fisheye"]),
+    d=st.lists(NUMBERS, max_size=14),
+    k=st.lists(NUMBERS, min_size=9, max_size=9),
+    size=st.tuples(st.sampled_from([0, 1, 320, 640, 2**32 - 1]), st.sampled_from([0, 240, 480])),
+)
+def test_whatever_comes_is_a_lens_that_works_or_one_error(model, d, k, size):
+    info = camera_info(model, tuple(d), k=np.array(k), width=size[0], height=size[1])
+    try:
+        lens = lens_from_camera_info(info, FRAME)
+    except CalibrationError as error:
+        assert "\n" not in str(error)
+        return
+    rays = lens.rays(np.array([[0.0, 0.0], [320.0, 240.0], [640.0, 480.0]]))
+    lengths = np.linalg.norm(rays, axis=1)
+    np.testing.assert_allclose(lengths[np.isfinite(lengths)], 1.0, atol=1e-6)

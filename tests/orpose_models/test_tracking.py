@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orpose_models.runtime.types import Person, TrackState
 from orpose_models.tracking import Tracker, TrackingConfig, box_ious
@@ -147,3 +149,21 @@ def test_raw_values_stay():
 def test_overlap_by_hand():
     ious = box_ious(np.array([[0.0, 0, 10, 10]]), np.array([[5.0, 0, 10, 10], [0, 0, 10, 10], [20, 0, 5, 5]]))
     np.testing.assert_allclose(ious, [[50 / 150, 1, 0]])
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(0, 300), st.sampled_from([0.1, 0.3, 0.6, 0.9])), max_size=5),
+        min_size=1,
+        max_size=8,
+    ),
+    st.lists(st.sampled_from([0.0, 0.1, 0.5, -0.1, 10.0, -10.0]), min_size=8, max_size=8),
+)
+def test_whoever_comes_and_whatever_the_clock_does(frames_seen, steps):
+    frames = Frames()
+    for people, step_s in zip(frames_seen, steps, strict=False):
+        found = frames.see(*(person(x, score=score) for x, score in people), after_s=step_s)
+        ids = [one.track_id for one in (*found, *frames.lost) if one.track_id >= 0]
+        assert len(ids) == len(set(ids)), "nobody is two people"
+        assert all(one.track_id > 0 for one in found if one.score >= THRESHOLD)
+        assert all(one.track_id == -1 for one in found if one.score < 0.2)

@@ -10,7 +10,7 @@ For measuring what tracking, smoothing and depth do, apart from one model's faul
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from orpose_models.evaluate.results import Result, read_results
 from orpose_models.metric3d import located
 from orpose_models.people import People, PeopleConfig
 from orpose_models.runtime.results import entries_from_persons, person_from_entry, write_results
-from orpose_models.runtime.types import FrameResult
+from orpose_models.runtime.types import FrameResult, Person
 from orpose_models.settings import build_settings
 
 
@@ -60,8 +60,8 @@ def followed_results(
     return entries
 
 
-def _place(labels: AnnotationSet, image: LabelledImage, depth_folder: Path | None) -> Any:
-    if image.camera_id not in labels.cameras:
+def _place(labels: AnnotationSet, image: LabelledImage, depth_folder: Path | None) -> Callable[[Person], Person] | None:
+    if image.camera_id is None or image.camera_id not in labels.cameras:
         return None
     depth = None
     if depth_folder is not None and image.depth_file_name is not None:
