@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -63,7 +64,10 @@ def replay(bag: BagImages, config: NodeConfig, rate: str, log_folder: Path) -> t
         _spin_until_heard(ros_node, recorder, node)
         options = ["--topic", str(bag.topic), "--camera", camera, "--rate", rate, "--log", str(sent_log)]
         player = children.start("player", "orpose_ros.player", [str(bag.path), *options, *ros_arguments])
-        with tqdm(total=len(bag), unit="frame", desc="replay", disable=None) as progress:
+        with (
+            tqdm(total=len(bag), unit="frame", desc="replay", disable=None) as progress,
+            _losses_named(bag, recorder, sent_log),
+        ):
             while player.is_running():
                 rclpy.spin_once(ros_node, timeout_sec=0.1)
                 progress.update(len(recorder.stats) - progress.n)
@@ -81,6 +85,18 @@ def read_sent_log(path: Path) -> list[SentFrame]:
     """What the player wrote about the frames it sent."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return [SentFrame(*(int(word) for word in line.split())) for line in lines]
+
+
+@contextlib.contextmanager
+def _losses_named(bag: BagImages, recorder: Recorder, sent_log: Path) -> Iterator[None]:
+    """Where a process failed half way, the error says how far it came, and whether the disk is full."""
+    try:
+        yield
+    except ReplayError as error:
+        sent = len(read_sent_log(sent_log)) if sent_log.exists() else 0
+        full = "" if shutil.disk_usage(sent_log.parent).free else f"; no space left in {sent_log.parent}"
+        answered = len(recorder.persons)
+        raise ReplayError(f"{error}; {sent} of {len(bag)} frames were sent, {answered} answered{full}") from None
 
 
 def _write_parameters(config: NodeConfig, path: Path) -> Path:
