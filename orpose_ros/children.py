@@ -33,6 +33,10 @@ class Child:
                 start_new_session=True,  # Ctrl-C is for us; we end the children in order
             )
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def is_running(self) -> bool:
         return self._process.poll() is None
 

@@ -59,7 +59,7 @@ def replay(bag: BagImages, config: NodeConfig, rate: str, log_folder: Path) -> t
     camera, sent_log = config.cameras[0], log_folder / "sent.txt"
     with Children(log_folder) as children, _ros_node(namespace) as ros_node:
         recorder = Recorder(ros_node, camera)
-        parameters = _write_parameters(config, log_folder / "node.yaml")
+        parameters = write_parameters(config, log_folder / "node.yaml")
         node = children.start("node", "orpose_ros.node", [*ros_arguments, "--params-file", str(parameters)])
         _spin_until_heard(ros_node, recorder, node)
         options = ["--topic", str(bag.topic), "--camera", camera, "--rate", rate, "--log", str(sent_log)]
@@ -99,7 +99,8 @@ def _losses_named(bag: BagImages, recorder: Recorder, sent_log: Path) -> Iterato
         raise ReplayError(f"{error}; {sent} of {len(bag)} frames were sent, {answered} answered{full}") from None
 
 
-def _write_parameters(config: NodeConfig, path: Path) -> Path:
+def write_parameters(config: NodeConfig, path: Path) -> Path:
+    """Writes a parameter file of ROS; returns its path."""
     values = {name: ros_value(getattr(config, name)) for name in NodeConfig.model_fields}
     path.write_text(yaml.safe_dump({"/**": {"ros__parameters": values}}, sort_keys=False), encoding="utf-8")
     return path
