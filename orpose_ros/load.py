@@ -135,7 +135,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--cameras", type=int, default=2, help="how many")
     parser.add_argument(
-        "--rates", type=parse_rates, default="15", help="frames a second of each camera; several levels: 10,15,20"
+        "--rates", type=parse_rates, default="15", help="frames a second of a camera; several: 10,15,20"
     )
     parser.add_argument("--seconds", type=float, default=600.0, help="length of each level, s")
     parser.add_argument(

@@ -12,6 +12,20 @@ from orpose_ros.summary import quantiles
 
 #: What of a run is left out, while everything starts, and what then counts as its beginning and as its end.
 _WARM_UP, _ENDS = 0.1, 0.2
+_RATE = "frames/s a camera"
+_FRAMES_HEAD = (_RATE, "sent", "lost", "answered", "dropped", "dropped %", "unaccounted", "answered/s")
+_LATENCY_HEAD = (
+    _RATE,
+    "median ms",
+    "p95",
+    "p99",
+    "max",
+    "node median ms",
+    "latency growth ms",
+    "memory growth MiB",
+    "",
+)
+_PROCESS_HEAD = (_RATE, "process", "processor %", "memory first, last, most MiB")
 #: A run grows when its end is above its beginning by more than this; what varies by itself is less.
 MEMORY_GROWTH_MIB, LATENCY_GROWTH_MS = 5.0, 10.0
 _MIB = 2**20
@@ -112,43 +126,20 @@ def _process_summary(samples: Sequence[Sample]) -> dict[str, float] | None:
 
 def markdown(facts: Mapping[str, str], levels: Sequence[Mapping[str, Any]]) -> str:
     """The report: load against drops, latency, growth, and the processes at each level."""
-    lines = ["# Load test", "", *(f"- {name}: {text}" for name, text in facts.items()), "", "## Load against drops", ""]
-    lines += _table(
-        ["frames/s a camera", "sent", "lost", "answered", "dropped", "dropped %", "unaccounted", "answered/s"],
-        [_frames_row(level) for level in levels],
-    )
-    lines += ["", "Dropped: a newer frame of the same camera came before this one's turn.", "", "## Latency and growth"]
-    lines += [
-        "",
+    parts = [
+        "# Load test",
+        "\n".join(f"- {name}: {text}" for name, text in facts.items()),
+        "## Load against drops",
+        _table(_FRAMES_HEAD, [_frames_row(level) for level in levels]),
+        "Dropped: a newer frame of the same camera came before this one's turn.",
+        "## Latency and growth",
         "Latency: image stamp to message at the recorder. Node: image stamp to publication, less the network.",
-        "",
-    ]
-    lines += _table(
-        [
-            "frames/s a camera",
-            "median ms",
-            "p95",
-            "p99",
-            "max",
-            "node median ms",
-            "latency growth ms",
-            "memory growth MiB",
-            "",
-        ],
-        [_latency_row(level) for level in levels],
-    )
-    lines += [
-        "",
-        "Growth: median of the last fifth less that of the first fifth, after a tenth for warming up.",
-        "",
+        _table(_LATENCY_HEAD, [_latency_row(level) for level in levels]),
+        "Growth: median of the last fifth less that of the first one, after a tenth for warming up.",
         "## Processes",
-        "",
+        _table(_PROCESS_HEAD, [row for level in levels for row in _process_rows(level)]),
     ]
-    lines += _table(
-        ["frames/s a camera", "process", "processor %", "memory first, last, most MiB"],
-        [row for level in levels for row in _process_rows(level)],
-    )
-    return "\n".join(lines) + "\n"
+    return "\n\n".join(parts) + "\n"
 
 
 def _frames_row(level: Mapping[str, Any]) -> list[str]:
@@ -180,8 +171,8 @@ def _shown(value: float | None) -> str:
     return "-" if value is None else f"{value:+.1f}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [_line(head), _line(["---"] * len(head)), *(_line(row) for row in rows)]
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join([_line(head), _line(["---"] * len(head)), *(_line(row) for row in rows)])
 
 
 def _line(cells: Sequence[str]) -> str:
