@@ -16,6 +16,7 @@ from orpose_ros.account import StatsRecord
 from orpose_ros.load_report import Answered, Sample
 from orpose_ros.messages import stamp_ns
 from orpose_ros.recorder import RECORDING_QOS
+from orpose_ros.replayed import STAGES
 
 _SAMPLE_PERIOD_S = 1.0
 
@@ -65,8 +66,8 @@ class Recording:
         at_ns, is_answer = stamp_ns(message.header), not math.isnan(message.infer_ms)
         self.stats.append(StatsRecord(at_ns, is_answer, message.received, message.dropped))
         if is_answer and (arrived_ns := self._arrived_ns.pop(at_ns, None)) is not None:
-            latency_ms = (arrived_ns - at_ns) / 1e6
-            self.answered.append(Answered(at_ns, latency_ms, message.age_ms - message.infer_ms))
+            stages_ms = {stage: getattr(message, f"{stage}_ms") for stage in STAGES}
+            self.answered.append(Answered(at_ns, (arrived_ns - at_ns) / 1e6, message.age_ms, stages_ms))
 
 
 class Meter:

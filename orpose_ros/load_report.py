@@ -8,23 +8,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from orpose_ros.account import Account
+from orpose_ros.replayed import STAGES
 from orpose_ros.summary import quantiles
 
 #: What of a run is left out, while everything starts, and what then counts as its beginning and as its end.
 _WARM_UP, _ENDS = 0.1, 0.2
 _RATE = "frames/s a camera"
 _FRAMES_HEAD = (_RATE, "sent", "lost", "answered", "dropped", "dropped %", "unaccounted", "answered/s")
-_LATENCY_HEAD = (
-    _RATE,
-    "median ms",
-    "p95",
-    "p99",
-    "max",
-    "node median ms",
-    "latency growth ms",
-    "memory growth MiB",
-    "",
-)
+_LATENCY_HEAD = (_RATE, "median ms", "p95", "p99", "max", "latency growth ms", "memory growth MiB", "")
+_NODE_HEAD = (_RATE, "all", "decode", "preprocess", "post", "transport, waiting, messages", "the network")
 _PROCESS_HEAD = (_RATE, "process", "processor %", "memory first, last, most MiB")
 #: A run grows when its end is above its beginning by more than this; what varies by itself is less.
 MEMORY_GROWTH_MIB, LATENCY_GROWTH_MS = 5.0, 10.0
@@ -38,12 +30,24 @@ class Answered:
     Attributes:
         stamp_ns: Of the frame.
         latency_ms: From the stamp to the arrival of the answer at the recorder.
-        node_ms: From the stamp to publication in the node, less the time of the network.
+        age_ms: From the stamp to publication in the node.
+        stages_ms: The node's stages: decode, preprocess, infer, post.
     """
 
     stamp_ns: int
     latency_ms: float
-    node_ms: float
+    age_ms: float
+    stages_ms: Mapping[str, float]
+
+    @property
+    def node_ms(self) -> float:
+        """Everything but the network."""
+        return self.age_ms - self.stages_ms["infer"]
+
+    @property
+    def rest_ms(self) -> float:
+        """Transport from the camera, waiting and messages."""
+        return self.age_ms - sum(self.stages_ms.values())
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,8 @@ def level_summary(
         "answered_per_second": round(totals["answered"] / duration_s, 2),
         "latency_ms": quantiles(frame.latency_ms for frame in ordered),
         "node_ms": quantiles(frame.node_ms for frame in ordered),
+        "stages_ms": {stage: quantiles(frame.stages_ms[stage] for frame in ordered) for stage in STAGES},
+        "rest_ms": quantiles(frame.rest_ms for frame in ordered),
         "latency_growth_ms": growth_ms,
         "node_memory_growth_mib": growth_mib,
         "grows": (growth_mib or 0) > MEMORY_GROWTH_MIB or (growth_ms or 0) > LATENCY_GROWTH_MS,
@@ -133,9 +139,12 @@ def markdown(facts: Mapping[str, str], levels: Sequence[Mapping[str, Any]]) -> s
         _table(_FRAMES_HEAD, [_frames_row(level) for level in levels]),
         "Dropped: a newer frame of the same camera came before this one's turn.",
         "## Latency and growth",
-        "Latency: image stamp to message at the recorder. Node: image stamp to publication, less the network.",
+        "Latency: image stamp to message at the recorder.",
         _table(_LATENCY_HEAD, [_latency_row(level) for level in levels]),
         "Growth: median of the last fifth less that of the first one, after a tenth for warming up.",
+        "## The node's own cost, median ms",
+        "All: image stamp to publication, less the network. Post: boxes, identities, smoothing, places.",
+        _table(_NODE_HEAD, [_node_row(level) for level in levels]),
         "## Processes",
         _table(_PROCESS_HEAD, [row for level in levels for row in _process_rows(level)]),
     ]
@@ -151,11 +160,17 @@ def _frames_row(level: Mapping[str, Any]) -> list[str]:
 
 
 def _latency_row(level: Mapping[str, Any]) -> list[str]:
-    latency, node = level["latency_ms"], level["node_ms"]
+    latency = level["latency_ms"]
     times = [f"{latency[key]:.1f}" for key in ("median", "p95", "p99", "max")] if latency else ["-"] * 4
     growth = [_shown(level[key]) for key in ("latency_growth_ms", "node_memory_growth_mib")]
     verdict = "grows" if level["grows"] else "steady"
-    return [f"{level['rate']:g}", *times, f"{node['median']:.1f}" if node else "-", *growth, verdict]
+    return [f"{level['rate']:g}", *times, *growth, verdict]
+
+
+def _node_row(level: Mapping[str, Any]) -> list[str]:
+    stages = level["stages_ms"]
+    times = [level["node_ms"], *(stages[name] for name in ("decode", "preprocess", "post")), level["rest_ms"]]
+    return [f"{level['rate']:g}", *(f"{t['median']:.2f}" if t else "-" for t in (*times, stages["infer"]))]
 
 
 def _process_rows(level: Mapping[str, Any]) -> list[list[str]]:

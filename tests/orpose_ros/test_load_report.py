@@ -13,7 +13,8 @@ def level(latency_of=lambda index: 20.0, memory_of=lambda index: 100.0) -> dict:
     """100 s with a frame a second: the first is lost, the second dropped, all others are answered."""
     stats = [StatsRecord(index * MS, index != 1, index, min(index, 1)) for index in range(1, 100)]
     account = account_of([index * MS for index in range(100)], stats, [index * MS for index in range(2, 100)])
-    answered = [Answered(index * MS, latency_of(index), 3.0) for index in range(99, 1, -1)]
+    stages_ms = {"decode": 0.5, "preprocess": 0.25, "infer": 10.0, "post": 1.0}
+    answered = [Answered(index * MS, latency_of(index), 13.0, stages_ms) for index in range(99, 1, -1)]
     samples = [Sample(float(index), round(memory_of(index) * MIB), index / 2) for index in range(100)]
     return level_summary(1.0, 100.0, {"camera1": account}, answered, {"node": samples, "camera1": samples[:1]})
 
@@ -23,7 +24,8 @@ def test_every_frame_is_in_the_table():
     frames = {"sent": 100, "lost": 1, "received": 99, "answered": 98, "dropped": 1, "unaccounted": 0}
     assert summary["frames"] == frames
     assert summary["answered_per_second"] == 0.98
-    assert summary["node_ms"]["median"] == 3.0
+    assert (summary["node_ms"]["median"], summary["rest_ms"]["median"]) == (3.0, 1.25)
+    assert "| 1 | 3.00 | 0.50 | 0.25 | 1.00 | 1.25 | 10.00 |" in markdown({}, [summary])
     assert "| 1 | 100 | 1 | 98 | 1 | 1.0 | 0 | 1.0 |" in markdown({"cameras": "one"}, [summary]).splitlines()
 
 
@@ -53,4 +55,4 @@ def test_nothing_answered():
     account = account_of([1], [], [])
     summary = level_summary(5.0, 1.0, {"camera1": account}, [], {"node": []})
     assert (summary["frames"]["lost"], summary["latency_ms"], summary["grows"]) == (1, None, False)
-    assert "| 5 | - | - | - | - | - | - | - | steady |" in markdown({}, [summary])
+    assert "| 5 | - | - | - | - | - | - | steady |" in markdown({}, [summary])
