@@ -1,6 +1,7 @@
 # make demo       light environment (.venv, no torch); plays a camera bag through the node; report in out/demo/
 # make test       everything (.venv-dev), then all tests
 # make test-torch28  exports with torch 2.8, as for a Jetson Orin, in an environment of its own (.venv-torch28)
+# make test-jazzy    the ROS tests on ROS 2 Jazzy, in an environment of its own (.venv-jazzy)
 # make reproduce  the papers' tables on SynthOR, hours; goes on where it was; tables and plots in runs/reduced/
 # make weights    the shipped models from rendered images, hours; goes on where it was; models in runs/models/
 # Variables: PYTHON, SAMPLE (a bag, images or a video to play), DEMO_OPTIONS (of `orpose replay`), PYTEST_OPTIONS
@@ -19,10 +20,10 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 MESSAGES := $(wildcard ros_ws/src/orpose_msgs/*.* ros_ws/src/orpose_msgs/msg/*.msg) ros_ws/build_msgs.py
 PIP_INSTALL := -m pip install --disable-pip-version-check --quiet --editable
 
-.PHONY: .venv .venv-dev msgs demo test test-torch28 lint reproduce weights clean help
+.PHONY: .venv .venv-dev msgs demo test test-torch28 test-jazzy lint reproduce weights clean help
 
 help:
-	@head -n 6 Makefile | sed 's/^# //'
+	@head -n 7 Makefile | sed 's/^# //'
 
 # For the tests that convert without a GPU. In a folder of its own: without a GPU its import fails unless it is told of one.
 # Most of what it depends on is for other things.
@@ -70,6 +71,15 @@ test-torch28: .venv-dev/.messages .venv-torch28/.installed
 	ORPOSE_TORCH28_PYTHON=$(CURDIR)/.venv-torch28/bin/python \
 		.venv-dev/bin/python -m pytest $(PYTEST_OPTIONS) tests/orpose_models/export/test_torch28.py
 
+.venv-jazzy/.installed: pyproject.toml setup.py
+	@$(or $(PYTHON),python3) ros_ws/check_python.py
+	$(PYTHON) -m venv .venv-jazzy
+	.venv-jazzy/bin/python $(PIP_INSTALL) '.[jazzy]'
+	@touch $@
+
+test-jazzy: .venv-jazzy/.messages
+	.venv-jazzy/bin/python -m pytest $(PYTEST_OPTIONS) tests/orpose_ros tests/orpose/test_replay.py
+
 reproduce: .venv-dev/.messages
 	.venv-dev/bin/python -m training.reproduce training/configs/reproduce.yaml
 
@@ -81,6 +91,6 @@ lint: .venv-dev/.messages
 	.venv-dev/bin/ruff format --check
 	.venv-dev/bin/mypy
 
-# The environments stay: `rm -r .venv .venv-dev .venv-torch28` removes them.
+# The environments stay: `rm -r .venv .venv-dev .venv-torch28 .venv-jazzy` removes them.
 clean:
 	rm -rf out build ros_ws/build ros_ws/install ros_ws/log *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,8 +1,9 @@
-"""Child processes of a replay: started with a log file each, ended together."""
+"""Child processes of a replay: started with a log file each, ended together, and with us, however we end."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -25,12 +26,16 @@ class Child:
         self._log_path = log_path
         with log_path.open("w", encoding="utf-8") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
+                [sys.executable, "-m", "orpose_ros.with_parent", str(os.getpid()), module, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C is for us; we end the children in order
             )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def is_running(self) -> bool:
         return self._process.poll() is None

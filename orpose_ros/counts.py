@@ -65,24 +65,38 @@ class FrameCounts:
 
 
 class StampCadence:
-    """Counts stamps that never arrived, from the rhythm of those that did. For cameras with a steady rate."""
+    """What the stamps of a camera tell. For cameras with a steady rate.
+
+    Attributes:
+        missing: Stamps that never arrived, from the rhythm of those that did.
+        repeated: Images with the stamp of the newest one before.
+        went_back: Images older than one before: out of order, or the camera's clock was set back.
+    """
 
     #: Differences to know before judging a gap.
     _NEEDED = 8
+    #: An image so many frames late is out of order; a longer way back is a clock set anew, or another recording.
+    _LATEST_FRAMES = 10
 
     def __init__(self) -> None:
-        self.missing = 0
-        self._last_ns: int | None = None
+        self.missing = self.repeated = self.went_back = 0
+        self._newest_ns: int | None = None
         self._steps_ns: deque[int] = deque(maxlen=50)
 
     def observe(self, stamp_ns: int) -> None:
-        """Takes the stamp of the next image, ns. A stamp that goes back starts a new recording."""
-        step_ns = 0 if self._last_ns is None else stamp_ns - self._last_ns
-        self._last_ns = stamp_ns
-        if step_ns <= 0:
+        """Takes the stamp of the next image, ns."""
+        step_ns = 0 if self._newest_ns is None else stamp_ns - self._newest_ns
+        usual_ns = statistics.median(self._steps_ns) if len(self._steps_ns) >= self._NEEDED else None
+        if step_ns < 0:
+            self.went_back += 1
+            if usual_ns is not None and -step_ns <= self._LATEST_FRAMES * usual_ns:
+                self.missing = max(0, self.missing - 1)  # here it is
+                return
             self._steps_ns.clear()
-            return
-        if len(self._steps_ns) >= self._NEEDED:
-            usual_ns = statistics.median(self._steps_ns)
-            self.missing += max(0, round(step_ns / usual_ns) - 1)
-        self._steps_ns.append(step_ns)
+        elif step_ns > 0:
+            if usual_ns is not None:
+                self.missing += max(0, round(step_ns / usual_ns) - 1)
+            self._steps_ns.append(step_ns)
+        elif self._newest_ns is not None:
+            self.repeated += 1
+        self._newest_ns = stamp_ns

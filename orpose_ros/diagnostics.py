@@ -21,7 +21,7 @@ class CameraHealth:
         self._camera = camera
         self._counts = counts
         self._previous = Totals()
-        self._previous_lost = 0
+        self._previous_lost = self._previous_odd = 0
         self._previous_s = time.monotonic()
 
     def status(
@@ -44,6 +44,9 @@ class CameraHealth:
         totals, now_s = self._counts.totals(), time.monotonic()
         lost = max(source.transport_lost, source.cadence.missing)  # two views of the same loss
         problems = [*self._problems(totals, lost - self._previous_lost, source, watchdog_s), *other_problems]
+        odd = source.cadence.repeated + source.cadence.went_back
+        if odd > self._previous_odd:
+            problems.append(f"{odd - self._previous_odd} images with a stamp not newer than the one before")
         values = {
             **facts,
             "rate (answers/s)": f"{(totals.answered - self._previous.answered) / (now_s - self._previous_s):.1f}",
@@ -55,10 +58,12 @@ class CameraHealth:
             "last problem": totals.last_problem or "-",
             "lost: counted by the middleware": str(source.transport_lost),
             "lost: stamps missing in the camera's rhythm": str(source.cadence.missing),
+            "stamps: repeated": str(source.cadence.repeated),
+            "stamps: went back": str(source.cadence.went_back),
             "input": source.describe(),
         }
         self.ages_ms.clear()
-        self._previous, self._previous_lost, self._previous_s = totals, lost, now_s
+        self._previous, self._previous_lost, self._previous_odd, self._previous_s = totals, lost, odd, now_s
         return DiagnosticStatus(
             level=DiagnosticStatus.WARN if problems else DiagnosticStatus.OK,
             name=f"{node_name}: {self._camera}",

@@ -30,6 +30,7 @@ from orpose_ros.camera_input import AnyImage
 from orpose_ros.config import NodeConfig
 from orpose_ros.counts import DISABLED
 from orpose_ros.messages import skeleton_definition
+from orpose_ros.namesakes import namesake_warnings
 from orpose_ros.parameters import check_change, declare_parameters, read_config
 from orpose_ros.qos import LATCHED_QOS
 from orpose_ros.tf_frames import JointFrames
@@ -177,7 +178,8 @@ class PoseNode(LifecycleNode):
             camera.follow_publishers()
 
     def _publish_diagnostics(self) -> None:
-        message = DiagnosticArray(status=[self._status(camera) for camera in self.cameras.values()])
+        cameras = [self._status(camera) for camera in self.cameras.values()]
+        message = DiagnosticArray(status=cameras + namesake_warnings(self))
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import signal
 import sys
 import time
@@ -165,6 +166,11 @@ def main() -> int:
             play(player, bag, args.rate, log)
     except OrposeError as error:
         print(f"orpose_player: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"orpose_player: {args.log}: {error.strerror}; free the disk and play again", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -15,7 +15,7 @@ from orpose_models.runtime.bags import RawMessage
 from orpose_ros.qos import LATCHED_QOS
 
 #: Nothing may be missing in a recording.
-_RECORDING_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1000, reliability=ReliabilityPolicy.RELIABLE)
+RECORDING_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1000, reliability=ReliabilityPolicy.RELIABLE)
 
 
 class Recorder:
@@ -33,10 +33,10 @@ class Recorder:
         self.others: list[RawMessage] = []
         self._node = node
         self._subscriptions = [
-            _record(node, PersonArray, f"orpose/{camera}/persons", self.persons, _RECORDING_QOS),
-            _record(node, InferenceStats, f"orpose/{camera}/stats", self.stats, _RECORDING_QOS),
+            _record(node, PersonArray, f"orpose/{camera}/persons", self.persons, RECORDING_QOS),
+            _record(node, InferenceStats, f"orpose/{camera}/stats", self.stats, RECORDING_QOS),
             _record(node, SkeletonDefinition, "orpose/skeletons", self.others, LATCHED_QOS),
-            _record(node, DiagnosticArray, "diagnostics", self.others, _RECORDING_QOS),
+            _record(node, DiagnosticArray, "diagnostics", self.others, RECORDING_QOS),
         ]
 
     def hears_the_node(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -58,12 +59,15 @@ def replay(bag: BagImages, config: NodeConfig, rate: str, log_folder: Path) -> t
     camera, sent_log = config.cameras[0], log_folder / "sent.txt"
     with Children(log_folder) as children, _ros_node(namespace) as ros_node:
         recorder = Recorder(ros_node, camera)
-        parameters = _write_parameters(config, log_folder / "node.yaml")
+        parameters = write_parameters(config, log_folder / "node.yaml")
         node = children.start("node", "orpose_ros.node", [*ros_arguments, "--params-file", str(parameters)])
         _spin_until_heard(ros_node, recorder, node)
         options = ["--topic", str(bag.topic), "--camera", camera, "--rate", rate, "--log", str(sent_log)]
         player = children.start("player", "orpose_ros.player", [str(bag.path), *options, *ros_arguments])
-        with tqdm(total=len(bag), unit="frame", desc="replay", disable=None) as progress:
+        with (
+            tqdm(total=len(bag), unit="frame", desc="replay", disable=None) as progress,
+            _losses_named(bag, recorder, sent_log),
+        ):
             while player.is_running():
                 rclpy.spin_once(ros_node, timeout_sec=0.1)
                 progress.update(len(recorder.stats) - progress.n)
@@ -83,7 +87,20 @@ def read_sent_log(path: Path) -> list[SentFrame]:
     return [SentFrame(*(int(word) for word in line.split())) for line in lines]
 
 
-def _write_parameters(config: NodeConfig, path: Path) -> Path:
+@contextlib.contextmanager
+def _losses_named(bag: BagImages, recorder: Recorder, sent_log: Path) -> Iterator[None]:
+    """Where a process failed half way, the error says how far it came, and whether the disk is full."""
+    try:
+        yield
+    except ReplayError as error:
+        sent = len(read_sent_log(sent_log)) if sent_log.exists() else 0
+        full = "" if shutil.disk_usage(sent_log.parent).free else f"; no space left in {sent_log.parent}"
+        answered = len(recorder.persons)
+        raise ReplayError(f"{error}; {sent} of {len(bag)} frames were sent, {answered} answered{full}") from None
+
+
+def write_parameters(config: NodeConfig, path: Path) -> Path:
+    """Writes a parameter file of ROS; returns its path."""
     values = {name: ros_value(getattr(config, name)) for name in NodeConfig.model_fields}
     path.write_text(yaml.safe_dump({"/**": {"ros__parameters": values}}, sort_keys=False), encoding="utf-8")
     return path
