@@ -1,7 +1,8 @@
 """Plays a bag's images as a camera would: `python -m orpose_ros.player BAG`. A process of its own in `orpose replay`.
 
 Header stamps are set to the time of sending, so that ages mean what they mean with a camera. The messages are passed
-on undecoded. Every frame sent gets a line in the log: index in the bag, stamp sent (ns), recording time (ns).
+on undecoded. Every frame sent gets a line in the log: index in the bag, stamp sent, recording time and stamp in the
+bag (all in ns).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image
 from tqdm import tqdm
 
-from orpose_models.bags import with_stamp
+from orpose_models.bags import stamp_ns_of, with_stamp
 from orpose_models.errors import InputError, OrposeError
 from orpose_models.runtime.bags import BagImages
 from orpose_ros.messages import stamp_ns
@@ -109,7 +110,7 @@ def play(player: Player, bag: BagImages, rate: float | None, log: TextIO) -> Non
             due_s = started_s + (message.recorded_ns - first_ns) / 1e9 / rate
             time.sleep(max(0.0, due_s - time.monotonic()))
         sent_ns = player.send(message.cdr)
-        log.write(f"{index} {sent_ns} {message.recorded_ns}\n")
+        log.write(f"{index} {sent_ns} {message.recorded_ns} {stamp_ns_of(message.cdr)}\n")
         log.flush()
         if rate is None:
             player.wait_for_answer(sent_ns)
@@ -133,7 +134,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--camera", default="camera", help="publish as this camera (default: camera)")
     parser.add_argument("--rate", type=parse_rate, default=1.0, help="times real time (default: 1), or max")
     parser.add_argument("--best-effort", action="store_true", help="offer the images best effort, not reliably")
-    parser.add_argument("--log", type=Path, help="write a line for each frame sent: index, stamp, recording time (ns)")
+    parser.add_argument(
+        "--log",
+        type=Path,
+        help="write a line for each frame sent: index, stamp, recording time and stamp in the bag (ns)",
+    )
     parser.add_argument("--wait", type=float, default=60.0, help="time to wait for a subscriber, s (default: 60)")
     return parser
 

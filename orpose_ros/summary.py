@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from orpose_models.evaluate.protocols import PROTOCOLS
 from orpose_ros.account import Account
 from orpose_ros.replayed import STAGES, ReplayedFrame
 
@@ -51,8 +52,29 @@ def table(summary: dict[str, Any]) -> str:
         ("  of it the network, ms", _median_and_p95(summary["stages_ms"]["infer"])),
         ("  of it transport, waiting and messages, ms", _median_and_p95(summary["node_added_ms"])),
     ]
+    rows += _accuracy_rows(summary.get("accuracy"))
     lines = [f"{name:<48}{value}" for name, value in rows]
     return "\n".join([*lines, *(f"contradiction: {text}" for text in frames["contradictions"])])
+
+
+def _accuracy_rows(accuracy: dict[str, Any] | None) -> list[tuple[str, Any]]:
+    """The main metric of each protocol, over answered frames and, where these are fewer, over all frames sent."""
+    if accuracy is None:
+        return []
+    answered, sent = accuracy["answered"], accuracy["sent"]
+    rows: list[tuple[str, Any]] = [("labelled frames that were answered", f"{answered['images']} of {sent['images']}")]
+    for name, protocol in PROTOCOLS.items():
+        metrics = answered.get(name)
+        if metrics is None:
+            continue
+        if protocol.main not in metrics:
+            rows.append((f"  {name}", f"not measured: {metrics['not_measured']}"))
+            continue
+        text = f"{metrics[protocol.main]:.4g}"
+        if sent["images"] != answered["images"]:
+            text += f" (over all frames sent {sent[name].get(protocol.main, -1):.4g})"
+        rows.append((f"  {name}: {protocol.main}", text))
+    return rows
 
 
 def _median_and_p95(times: dict[str, float] | None) -> str:
