@@ -54,15 +54,12 @@ def plotly_script() -> str:
 
 def figure_html(figure: Figure, name: str, height_px: int = 300) -> str:
     """A figure as a <div> of this id."""
-    figure.update_layout(
-        height=height_px,
-        template="plotly_white",
-        font=_FONT,
-        margin={"l": 60, "r": 20, "t": 30, "b": 45},
-        legend={"orientation": "h", "y": 1.12, "x": 0},
-    )
-    config = {"displaylogo": False, "responsive": True}
-    html = figure.to_html(full_html=False, include_plotlyjs=False, div_id=name, config=config)
+    margin = {"l": figure.layout.margin.l or 60, "r": 20, "t": 36, "b": 45}
+    figure.update_layout(height=height_px, template="plotly_white", font=_FONT, margin=margin)
+    if figure.layout.legend.x is None:
+        figure.update_layout(legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"})
+    config = {"displaylogo": False, "responsive": True, "displayModeBar": bool(figure.frames)}
+    html = figure.to_html(full_html=False, include_plotlyjs=False, div_id=name, config=config, auto_play=False)
     return f'<div class="figure">{html}</div>'
 
 
@@ -101,7 +98,7 @@ def _traces(moment: Moment) -> list[Any]:
     names = [f"{item.name}: {joint.replace('_', ' ')}" for item in persons for joint in H36M17.joint_names]
     joint_colors = [css_color(item.color) for item in persons if item.color for _ in H36M17.joint_names]
     wanted = _polyline([item.joints_m for item in labels], H36M17)
-    line, marker = {"width": 7, "color": colors or None}, {"size": 3.5, "color": joint_colors or None}
+    line, marker = {"width": 6, "color": colors or None}, {"size": 2.5, "color": joint_colors or None}
     return [
         go.Scatter3d(x=limbs[0], y=limbs[1], z=limbs[2], mode="lines", line=line, name="found", hoverinfo="skip"),
         go.Scatter3d(
@@ -161,7 +158,7 @@ def _scene_layout(moments: Sequence[Moment]) -> dict[str, Any]:
     cloud = np.concatenate([np.zeros((1, 3)), *points])[:, [0, 2, 1]] * (1, 1, -1)
     cloud = cloud[np.isfinite(cloud).all(axis=1)]
     # A person far out of place must not make the others small.
-    low, high = np.percentile(cloud, 0.5, axis=0), np.percentile(cloud, 99.5, axis=0)
+    low, high = np.percentile(cloud, 1, axis=0), np.percentile(cloud, 99, axis=0)
     low, high = np.minimum(low, 0) - 0.3, np.maximum(high, 0) + 0.3
     size = high - low
     names = ("right, m", "away, m", "up, m")
@@ -173,8 +170,8 @@ def _scene_layout(moments: Sequence[Moment]) -> dict[str, Any]:
     return {
         **axes,
         "aspectmode": "manual",
-        "aspectratio": {"x": 1.4 * x, "y": 1.4 * y, "z": 1.4 * z},
-        "camera": {"eye": {"x": 0.9, "y": -1.3, "z": 0.8}, "center": {"x": 0, "y": 0.1, "z": -0.1}},
+        "aspectratio": {"x": 1.8 * x, "y": 1.8 * y, "z": 1.8 * z},
+        "camera": {"eye": {"x": 0.8, "y": -1.5, "z": 0.7}, "center": {"x": 0, "y": 0, "z": -0.15}},
     }
 
 

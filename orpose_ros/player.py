@@ -12,8 +12,9 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TextIO
 
 import rclpy
@@ -23,16 +24,18 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tqdm import tqdm
 
 from orpose_models.bags import stamp_ns_of, with_stamp
 from orpose_models.errors import InputError, OrposeError
 from orpose_models.runtime.bags import BagImages
+from orpose_ros.companions import CAMERA_INFO, DEPTH, NearestMessages, companions_of
 from orpose_ros.messages import stamp_ns
 from orpose_ros.qos import OUTPUT_QOS, is_reliable
 
 AS_FAST_AS_ANSWERED = "max"
+COMPANION_TYPES = {CAMERA_INFO: CameraInfo, DEPTH: Image}
 #: Time to wait for a reliable subscription, once there is one at all: `qos: auto` needs a moment to find out.
 _RELIABLE_WAIT_S = 3.0
 #: Longest wait for one answer with `--rate max`.
@@ -42,13 +45,25 @@ _ANSWER_WAIT_S = 10.0
 class Player:
     """Publishes serialised images on the topic that a node with this camera name listens to."""
 
-    def __init__(self, node: Node, camera: str, compressed: bool, reliability: ReliabilityPolicy) -> None:
+    def __init__(
+        self, node: Node, camera: str, compressed: bool, reliability: ReliabilityPolicy, beside: Sequence[str] = ()
+    ) -> None:
+        """Args:
+        node: What publishes.
+        camera: Its name, before all topics.
+        compressed: Whether images are CompressedImage messages.
+        reliability: To offer.
+        beside: Names of `COMPANIONS` that are sent, too.
+        """
         self._node = node
         self._sent_ns = self._answered_ns = -1
         suffix = "/compressed" if compressed else ""
         qos = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=reliability)
         image_type = CompressedImage if compressed else Image
         self._publisher: Publisher = node.create_publisher(image_type, f"{camera}/image_raw{suffix}", qos)
+        self._beside = {
+            name: node.create_publisher(COMPANION_TYPES[name], f"{camera}/{name}", qos) for name in beside
+        }
         self._offers_reliable = reliability == ReliabilityPolicy.RELIABLE
         node.create_subscription(InferenceStats, f"orpose/{camera}/stats", self._note_answer, OUTPUT_QOS)
 
@@ -70,9 +85,17 @@ class Player:
                 raise InputError(f"nobody subscribes to {self._publisher.topic_name} within {timeout_s:.0f} s")
             time.sleep(0.05)
 
-    def send(self, cdr: bytes) -> int:
-        """Publishes a serialised image with the present time as its stamp; returns the stamp, ns."""
+    def send(self, cdr: bytes, beside: Mapping[str, bytes] = MappingProxyType({})) -> int:
+        """Publishes a serialised image with the present time as its stamp; returns the stamp, ns.
+
+        Args:
+            cdr: The image.
+            beside: Name of a companion -> its message; sent before the image, as far from it in time as it was.
+        """
         self._sent_ns = max(time.time_ns(), self._sent_ns + 1)  # stamps are the frames' names: never twice the same
+        later_ns = self._sent_ns - stamp_ns_of(cdr)
+        for name, message in beside.items():
+            self._beside[name].publish(with_stamp(message, stamp_ns_of(message) + later_ns))
         self._publisher.publish(with_stamp(cdr, self._sent_ns))
         return self._sent_ns
 
@@ -94,12 +117,15 @@ class Player:
         self._answered_ns = max(self._answered_ns, stamp_ns(stats.header))
 
 
-def play(player: Player, bag: BagImages, rate: float | None, log: TextIO) -> None:
-    """Sends all images of a bag.
+def play(
+    player: Player, bag: BagImages, beside: Sequence[NearestMessages], rate: float | None, log: TextIO
+) -> None:
+    """Sends all images of a bag, with what belongs to them.
 
     Args:
         player: What sends.
         bag: Where they come from.
+        beside: The companions that the player sends.
         rate: Times real time; None: the next one when the last one was answered.
         log: Gets one line for each image.
     """
@@ -109,8 +135,10 @@ def play(player: Player, bag: BagImages, rate: float | None, log: TextIO) -> Non
         if rate is not None:
             due_s = started_s + (message.recorded_ns - first_ns) / 1e9 / rate
             time.sleep(max(0.0, due_s - time.monotonic()))
-        sent_ns = player.send(message.cdr)
-        log.write(f"{index} {sent_ns} {message.recorded_ns} {stamp_ns_of(message.cdr)}\n")
+        original_ns = stamp_ns_of(message.cdr)
+        found = {companion.name: companion.at(original_ns) for companion in beside}
+        sent_ns = player.send(message.cdr, {name: cdr for name, cdr in found.items() if cdr is not None})
+        log.write(f"{index} {sent_ns} {message.recorded_ns} {original_ns}\n")
         log.flush()
         if rate is None:
             player.wait_for_answer(sent_ns)
@@ -165,9 +193,11 @@ def main() -> int:
         with contextlib.ExitStack() as stack:
             log = stack.enter_context(open(args.log or "/dev/null", "w", encoding="utf-8"))
             node = stack.enter_context(_ros_node(ros))
-            player = Player(node, args.camera, bag.is_compressed, reliability)
+            beside = [NearestMessages(bag.path, companion) for companion in companions_of(bag.path, str(bag.topic))]
+            names = [companion.name for companion in beside]
+            player = Player(node, args.camera, bag.is_compressed, reliability, names)
             player.wait_for_subscriber(args.wait)
-            play(player, bag, args.rate, log)
+            play(player, bag, beside, args.rate, log)
     except OrposeError as error:
         print(f"orpose_player: {error}", file=sys.stderr)
         return 2

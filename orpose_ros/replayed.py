@@ -30,7 +30,7 @@ class ReplayedFrame:
         index: Position in the bag.
         stamp_ns: Header stamp it was sent with, ns.
         original_ns: Header stamp in the bag, ns.
-        time_s: The same since the first frame, s.
+        time_s: In the recording, since its first frame, s.
         result: What the node found; None without an answer.
         latency_ms: From the image's stamp to the arrival of the answer at the recorder; None without an answer.
         age_ms: From the image's stamp to publication in the node; None if it was never received.
@@ -67,7 +67,7 @@ def put_together(sent: Sequence[SentFrame], recorder: Recorder) -> tuple[list[Re
                 index=item.index,
                 stamp_ns=item.stamp_ns,
                 original_ns=item.original_ns,
-                time_s=(item.stamp_ns - sent[0].stamp_ns) / 1e9,
+                time_s=(item.recorded_ns - sent[0].recorded_ns) / 1e9,
                 result=result_from_message(deserialize_message(answer.cdr, PersonArray)) if answer else None,
                 latency_ms=(answer.recorded_ns - item.stamp_ns) / 1e6 if answer else None,
                 age_ms=statistics.age_ms if statistics else None,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: Times of the 3D view at most: each costs a few kilobytes of the page.
 MOMENTS = 100
-_TIME = "time, s"
+_TIME = "time in the recording, s"
 
 
 def latency_over_time(frames: Sequence[ReplayedFrame]) -> Figure:
@@ -100,7 +100,8 @@ def precision_recall(frames: Sequence[ReplayedFrame], labels: Labels, entries: S
             line = {"color": color, "dash": dash}
             figure.add_scatter(x=RECALLS, y=curves[row], name=f"{name} {THRESHOLDS[row]:.2f}", line=line)
     limits = {"range": [0, 1.02]}
-    figure.update_layout(xaxis={"title": "recall", **limits}, yaxis={"title": "precision", **limits})
+    legend = {"x": 1, "xanchor": "right", "y": 1, "yanchor": "top", "font_size": 11, "bgcolor": "rgba(255,255,255,.7)"}
+    figure.update_layout(xaxis={"title": "recall", **limits}, yaxis={"title": "precision", **limits}, legend=legend)
     return figure
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from orpose_models.bags import NANOSECONDS_PER_SECOND
 from orpose_models.evaluate.protocols import PROTOCOLS
 from orpose_ros.account import Account
 from orpose_ros.replayed import STAGES, ReplayedFrame
@@ -23,8 +24,13 @@ def summarise(frames: Sequence[ReplayedFrame], account: Account) -> dict[str, An
         "latency_ms": quantiles(frame.latency_ms for frame in frames),
         "node_added_ms": quantiles(frame.node_added_ms for frame in frames),
         "stages_ms": {stage: quantiles(frame.stages_ms.get(stage) for frame in frames) for stage in STAGES},
-        "answers_per_second": len(answered) / frames[-1].time_s if len(frames) > 1 else None,
+        "answers_per_second": len(answered) / _duration_s(frames) if len(frames) > 1 else None,
     }
+
+
+def _duration_s(frames: Sequence[ReplayedFrame]) -> float:
+    """How long it took to send the frames."""
+    return (frames[-1].stamp_ns - frames[0].stamp_ns) / NANOSECONDS_PER_SECOND
 
 
 def quantiles(values: Iterable[float | None]) -> dict[str, float] | None:
