@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ class ReplayConfig(RuntimeConfig):
     annotations: str | None = Field(
         default=None, description="label file (JSON) of the frames, found by topic and stamp or file name: adds metrics"
     )
+    rerun: str | None = Field(default=None, description="also write images and results for the Rerun viewer (.rrd)")
     fps: float = Field(
         default=10.0, gt=0, le=1000, description="frames a second where the input is no bag and has no rate of its own"
     )
@@ -68,11 +70,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from orpose_models.rerun_file import check_name, require_rerun
     from orpose_models.runtime.sources import open_source
 
     config = settings_from_args(ReplayConfig, args)
     source = open_source(args.input, config.topic)
     _require_installed("rclpy", "orpose_msgs.msg", "plotly", *(["pycocotools"] if config.annotations else []))
+    if config.rerun:
+        require_rerun()
+        check_name(config.rerun)
     if args.out.exists() and not args.out.is_dir():
         raise InputError(f"{args.out}: is a file, expected a folder")
     logs = args.out / LOGS
@@ -92,9 +98,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _replay(played: ReplayInput, name: str, config: ReplayConfig, logs: Path, results: Path) -> dict[str, Any]:
+    from orpose_models.rerun_file import RerunFile
     from orpose_models.runtime.results import write_results
     from orpose_ros.accuracy import measure, qualities, result_entries
     from orpose_ros.config import NodeConfig
+    from orpose_ros.drawing import Drawing, camera_of_frames
     from orpose_ros.pictures import Pictures
     from orpose_ros.recording import write_bag
     from orpose_ros.replay import replay
@@ -113,8 +121,15 @@ def _replay(played: ReplayInput, name: str, config: ReplayConfig, logs: Path, re
     summary = summarise(frames, account)
     if labels:
         summary["accuracy"] = {"score_threshold": config.score_threshold, **measure(frames, labels, entries)}
-    with Pictures(results, frames, bag.frames_per_second or DEFAULT_RATE, labels, quality) as pictures:
-        topics = write_bag(results / BAG, bag, sent, recorder, pictures, config, node_config.cameras[0])
+    with ExitStack() as stack:
+        rate = bag.frames_per_second or DEFAULT_RATE
+        pictures = stack.enter_context(Pictures(results, frames, rate, labels, quality))
+        recording = None
+        if config.rerun:
+            camera = camera_of_frames(bag, labels)
+            recording = stack.enter_context(RerunFile(Path(config.rerun), camera, has_stamps=True))
+        drawing = Drawing(frames, labels, pictures, recording)
+        topics = write_bag(results / BAG, bag, sent, recorder, drawing, config, node_config.cameras[0])
     facts = _facts(bag, name, config, topics)
     write_results(results / RESULTS, entries)
     write_report(results / REPORT, Replayed(frames, summary, pictures, facts, entries, labels, quality))

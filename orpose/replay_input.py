@@ -95,8 +95,7 @@ def read_labels(path: str, played: ReplayInput) -> Labels:
         AnnotationError: The label file cannot be read.
         InputError: It is of other frames.
     """
-    from orpose.run import image_ids
-    from orpose_models.annotations import read_annotations
+    from orpose.run_views import Labels as LabelFile
     from orpose_models.runtime.frames import Frame
     from orpose_ros.accuracy import labels_of
 
@@ -104,12 +103,11 @@ def read_labels(path: str, played: ReplayInput) -> Labels:
     first = next((item for item in bag if isinstance(item, Frame)), None)
     if first is None:
         raise InputError(f"{bag.path}: none of its {len(bag)} images can be decoded")
-    annotations = read_annotations(path)
-    find = image_ids(annotations, bag.topic)
-    found = {frame.index: find(frame) for frame in _frames(played)}
-    image_of_frame = {index: image_id for index, image_id in found.items() if image_id is not None}
+    file = LabelFile(path, bag.topic)
+    found = {frame.index: file.find(frame) for frame in _frames(played)}
+    image_of_frame = {index: image.image_id for index, image in found.items() if image is not None}
     frame_size = played.frame_size or (first.image.shape[1], first.image.shape[0])
-    return labels_of(Path(path), annotations, image_of_frame, frame_size)
+    return labels_of(file.path, file.annotations, image_of_frame, frame_size)
 
 
 def _frames(played: ReplayInput) -> Iterator[Frame]:

@@ -23,7 +23,8 @@ h1 { font-size: 1.5rem; margin-bottom: .2rem; } h2 { font-size: 1.1rem; margin: 
 table { border-collapse: collapse; background: #fff; } th, td { border: 1px solid #e2e8f0; padding: .25rem .7rem; }
 th { text-align: left; font-weight: 500; } td { text-align: right; } .facts td { text-align: left; }
 svg[role="img"] { width: 100%; background: #fff; border: 1px solid #e2e8f0; border-radius: 8px; }
-svg[role="img"] text { font-size: 11px; fill: #475569; } .grid { stroke: #e2e8f0; } .mark { stroke: #b91c1c; stroke-width: 2; }
+svg[role="img"] text { font-size: 11px; fill: #475569; } .grid { stroke: #e2e8f0; }
+.mark { stroke: #b91c1c; stroke-width: 2; }
 .stills { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: .6rem; }
 figure { margin: 0; } figure img { width: 100%; display: block; border-radius: 4px; }
 figcaption { color: #64748b; font-size: .85rem; }

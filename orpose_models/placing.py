@@ -15,13 +15,18 @@ _DISTANCE_LIMITS_M = (0.3, 15.0)
 
 
 def shown_joints_m(person: Person, image_size: tuple[int, int]) -> NDArray[np.float64]:
-    """Human3.6M-17 joints `(17, 3)` m in the camera frame, at a guessed distance.
+    """Human3.6M-17 joints `(17, 3)` m in the camera frame: measured ones, else about the pelvis that is known or guessed.
 
     Args:
-        person: Joints in px and in mm.
+        person: Joints in px and in mm, places in m.
         image_size: Width and height of the image, px.
     """
-    return person.keypoints_3d[:, :3] / MILLIMETRES_PER_METRE + pelvis_guess_m(person, image_size)
+    pelvis_m = pelvis_guess_m(person, image_size) if person.root is None else person.root.position_m
+    joints_m = person.keypoints_3d[:, :3] / MILLIMETRES_PER_METRE + pelvis_m
+    if person.keypoints_3d_metric is None:
+        return joints_m
+    measured_m = person.keypoints_3d_metric[:, :3].astype(np.float64)
+    return np.where(np.isfinite(measured_m), measured_m, joints_m)
 
 
 def pelvis_guess_m(person: Person, image_size: tuple[int, int]) -> NDArray[np.float64]:

@@ -52,7 +52,6 @@ class Pictures:
         qualities: Mapping[int, FrameQuality],
     ) -> None:
         self._folder, self._labels, self._qualities = folder, labels, qualities
-        self._frames = {frame.index: frame for frame in frames}
         places = np.linspace(0, len(frames) - 1, min(STILLS, len(frames))).round().astype(int).tolist()
         self._chosen = {frames[place].index for place in places}
         self._worst = worst_frames(frames, qualities)
@@ -64,27 +63,24 @@ class Pictures:
     def worst(self) -> list[Still]:
         return [self._drawn_worst[index] for index in self._worst if index in self._drawn_worst]
 
-    def add(self, index: int, image: NDArray[np.uint8], frame_size: tuple[int, int]) -> NDArray[np.uint8] | None:
-        """Draws a frame's answer; None if the frame was not sent.
+    def add(self, frame: ReplayedFrame, image: NDArray[np.uint8], frame_size: tuple[int, int]) -> NDArray[np.uint8]:
+        """Draws a frame's answer.
 
         Args:
-            index: Of the frame in the bag.
+            frame: The frame.
             image: `(h, w, 3)` BGR as privacy allows.
             frame_size: Width and height of the frame, px.
         """
-        frame = self._frames.get(index)
-        if frame is None:
-            return None
         result = frame.result or FrameResult(persons=(), image_size=frame_size)
         drawn = draw_persons(image, result)
         height = drawn.shape[0]
         self._video.write(np.hstack([drawn, draw_3d(result.persons, (height // 4, height))]))
-        if index in self._chosen:
+        if frame.index in self._chosen:
             self.stills.append(Still(_caption(frame), drawn))
-        if index in self._worst:
-            people = self._labels.people_of(index) if self._labels else None
+        if frame.index in self._worst:
+            people = self._labels.people_of(frame.index) if self._labels else None
             picture = draw_labels(drawn, people, result.image_size) if people else drawn
-            self._drawn_worst[index] = Still(_worst_caption(frame, self._qualities.get(index)), picture)
+            self._drawn_worst[frame.index] = Still(_worst_caption(frame, self._qualities.get(frame.index)), picture)
         return drawn
 
     def __enter__(self) -> Pictures:

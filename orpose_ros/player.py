@@ -61,9 +61,7 @@ class Player:
         qos = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=reliability)
         image_type = CompressedImage if compressed else Image
         self._publisher: Publisher = node.create_publisher(image_type, f"{camera}/image_raw{suffix}", qos)
-        self._beside = {
-            name: node.create_publisher(COMPANION_TYPES[name], f"{camera}/{name}", qos) for name in beside
-        }
+        self._beside = {name: node.create_publisher(COMPANION_TYPES[name], f"{camera}/{name}", qos) for name in beside}
         self._offers_reliable = reliability == ReliabilityPolicy.RELIABLE
         node.create_subscription(InferenceStats, f"orpose/{camera}/stats", self._note_answer, OUTPUT_QOS)
 
@@ -117,9 +115,7 @@ class Player:
         self._answered_ns = max(self._answered_ns, stamp_ns(stats.header))
 
 
-def play(
-    player: Player, bag: BagImages, beside: Sequence[NearestMessages], rate: float | None, log: TextIO
-) -> None:
+def play(player: Player, bag: BagImages, beside: Sequence[NearestMessages], rate: float | None, log: TextIO) -> None:
     """Sends all images of a bag, with what belongs to them.
 
     Args:

@@ -15,7 +15,7 @@ from orpose_models.runtime.downsample import privacy_downsample
 from orpose_models.runtime.frames import Frame
 from orpose_models.runtime.images import to_bgr8
 from orpose_ros.bag_types import typestore
-from orpose_ros.pictures import Pictures
+from orpose_ros.drawing import Drawing
 from orpose_ros.recorded_time import RecordedTime
 from orpose_ros.recorder import Recorder
 from orpose_ros.replay import SentFrame
@@ -28,7 +28,7 @@ def write_bag(
     bag: BagImages,
     sent: Sequence[SentFrame],
     recorder: Recorder,
-    pictures: Pictures,
+    drawing: Drawing,
     config: RuntimeConfig,
     camera: str,
 ) -> PassedTopics:
@@ -46,7 +46,7 @@ def write_bag(
         (times.message(message) for message in (*recorder.persons, *recorder.stats, *recorder.others)),
         key=_recorded_ns,
     )
-    images = _images(bag, {item.index: item for item in sent}, pictures, config, camera)
+    images = _images(bag, {item.index: item for item in sent}, drawing, config, camera)
     store = typestore()
     others.add_types_to(store)
     qos = {**others.offered_qos, f"{OWN_TOPICS}skeletons": [LATCHED]}
@@ -67,7 +67,7 @@ def _is_passed(topic: str, msgtype: str, bag: BagImages, downsample: float) -> b
 
 
 def _images(
-    bag: BagImages, sent: Mapping[int, SentFrame], pictures: Pictures, config: RuntimeConfig, camera: str
+    bag: BagImages, sent: Mapping[int, SentFrame], drawing: Drawing, config: RuntimeConfig, camera: str
 ) -> Iterator[RawMessage]:
     """The images as privacy allows, each with its drawing."""
     for raw, frame in bag.with_messages():
@@ -82,11 +82,10 @@ def _images(
             message = compressed_message(picture, reduced_topic(raw.topic), stamp_ns, "png", frame_id=frame_id)
             yield dataclasses.replace(message, recorded_ns=raw.recorded_ns)
         frame_size = config.frame_size or (frame.image.shape[1], frame.image.shape[0])
-        drawn = pictures.add(frame.index, picture, frame_size)
-        if drawn is not None:
-            topic = f"{OWN_TOPICS}{camera}/overlay/compressed"
-            message = compressed_message(drawn, topic, stamp_ns, "jpeg", _OVERLAY_QUALITY, frame_id)
-            yield dataclasses.replace(message, recorded_ns=raw.recorded_ns)
+        drawn = drawing.add(frame.index, picture, frame_size)
+        topic = f"{OWN_TOPICS}{camera}/overlay/compressed"
+        message = compressed_message(drawn, topic, stamp_ns, "jpeg", _OVERLAY_QUALITY, frame_id)
+        yield dataclasses.replace(message, recorded_ns=raw.recorded_ns)
 
 
 def _recorded_ns(message: RawMessage) -> int:
