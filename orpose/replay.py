@@ -16,6 +16,7 @@ from pydantic import Field, field_validator
 from orpose.options import add_options, settings_from_args
 from orpose.replay_input import ReplayInput, as_bag, read_labels
 from orpose_models.errors import BackendError, InputError
+from orpose_models.people import PeopleConfig
 from orpose_models.runtime.config import RuntimeConfig
 
 if TYPE_CHECKING:
@@ -27,8 +28,12 @@ BAG, REPORT, STATS, RESULTS, LOGS = "bag", "report.html", "stats.json", "results
 DEFAULT_RATE = 10.0
 
 
-class ReplayConfig(RuntimeConfig):
-    """The runtime's configuration, and how the bag is played."""
+class ReplayConfig(RuntimeConfig, PeopleConfig):
+    """The configuration of the runtime and of what the node makes of its results, and how the bag is played."""
+
+    tracking: bool = Field(
+        default=True, description="give people identities over time (track_id) and smooth their joints"
+    )
 
     rate: str = Field(
         default="1",
@@ -38,7 +43,11 @@ class ReplayConfig(RuntimeConfig):
     annotations: str | None = Field(
         default=None, description="label file (JSON) of the frames, found by topic and stamp or file name: adds metrics"
     )
-    rerun: str | None = Field(default=None, description="also write images and results for the Rerun viewer (.rrd)")
+    rerun: str | None = Field(
+        default=None,
+        description="also write images and results into this file for the Rerun viewer",
+        json_schema_extra={"metavar": "FILE.rrd"},
+    )
     fps: float = Field(
         default=10.0, gt=0, le=1000, description="frames a second where the input is no bag and has no rate of its own"
     )
@@ -70,10 +79,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from orpose_models.privacy import guard_process
     from orpose_models.rerun_file import check_name, require_rerun
     from orpose_models.runtime.sources import open_source
 
     config = settings_from_args(ReplayConfig, args)
+    if config.downsample > 1:
+        guard_process()
     source = open_source(args.input, config.topic)
     _require_installed("rclpy", "orpose_msgs.msg", "plotly", *(["pycocotools"] if config.annotations else []))
     if config.rerun:
@@ -112,8 +124,8 @@ def _replay(played: ReplayInput, name: str, config: ReplayConfig, logs: Path, re
 
     bag = played.bag
     labels = read_labels(config.annotations, played) if config.annotations else None
-    runtime = {field: getattr(config, field) for field in RuntimeConfig.model_fields}
-    node_config = NodeConfig(**runtime, compressed=bag.is_compressed)
+    shared = NodeConfig.model_fields.keys() & ReplayConfig.model_fields.keys()
+    node_config = NodeConfig(**{name: getattr(config, name) for name in shared}, compressed=bag.is_compressed)
     sent, recorder = replay(bag, node_config, config.rate, logs)
     frames, account = put_together(sent, recorder)
     entries = result_entries(frames, played.name_of, labels)

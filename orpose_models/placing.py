@@ -15,7 +15,7 @@ _DISTANCE_LIMITS_M = (0.3, 15.0)
 
 
 def shown_joints_m(person: Person, image_size: tuple[int, int]) -> NDArray[np.float64]:
-    """Human3.6M-17 joints `(17, 3)` m in the camera frame: measured ones, else about the pelvis that is known or guessed.
+    """Human3.6M-17 joints `(17, 3)` m in the camera frame: measured, or about the pelvis.
 
     Args:
         person: Joints in px and in mm, places in m.

@@ -29,6 +29,7 @@ from tqdm import tqdm
 
 from orpose_models.bags import stamp_ns_of, with_stamp
 from orpose_models.errors import InputError, OrposeError
+from orpose_models.privacy import guard_process
 from orpose_models.runtime.bags import BagImages
 from orpose_ros.companions import CAMERA_INFO, DEPTH, NearestMessages, companions_of
 from orpose_ros.messages import stamp_ns
@@ -180,6 +181,7 @@ def _ros_node(arguments: list[str]) -> Iterator[Node]:
 
 def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    guard_process()  # whatever privacy the node was told: a crash here shows no image
     # argparse would take ROS arguments apart.
     own, ros = _split_ros_arguments(sys.argv[1:])
     args = build_parser().parse_args(own)
