@@ -22,6 +22,8 @@ from orpose_ros.replayed import ReplayedFrame
 VIDEO, SHEET = "overlay.mp4", "contact_sheet.png"
 #: Pictures in the contact sheet and in the report, and how many of the worst frames.
 STILLS, WORST = 12, 6
+#: Between two of the worst frames, s.
+APART_S = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +99,23 @@ class Pictures:
 
 
 def worst_frames(frames: Sequence[ReplayedFrame], qualities: Mapping[int, FrameQuality]) -> list[int]:
-    """Indices in the bag, worst first: of the labelled frames those least right, without labels the slowest answers."""
+    """Indices in the bag, worst first: of the labelled frames those least right, without labels the slowest answers.
+
+    Frames of one moment look alike: none is nearer to a worse one than `APART_S`.
+    """
     if qualities:
-        wrong = {index: quality.quality for index, quality in qualities.items() if quality.quality < 1}
-        return sorted(wrong, key=wrong.__getitem__)[:WORST]
-    slow = {frame.index: frame.latency_ms for frame in frames if frame.latency_ms is not None}
-    return sorted(slow, key=slow.__getitem__, reverse=True)[:WORST]
+        ranked = sorted(
+            (frame for frame in frames if frame.index in qualities and qualities[frame.index].quality < 1),
+            key=lambda frame: qualities[frame.index].quality,
+        )
+    else:
+        answered = [frame for frame in frames if frame.latency_ms is not None]
+        ranked = sorted(answered, key=lambda frame: -(frame.latency_ms or 0.0))
+    chosen: list[ReplayedFrame] = []
+    for frame in ranked:
+        if len(chosen) < WORST and all(abs(frame.time_s - other.time_s) >= APART_S for other in chosen):
+            chosen.append(frame)
+    return [frame.index for frame in chosen]
 
 
 def _caption(frame: ReplayedFrame) -> str:
