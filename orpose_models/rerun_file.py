@@ -26,6 +26,7 @@ SUFFIX = ".rrd"
 _JPEG_QUALITY = 85
 _LABEL_COLOR = (148, 163, 184)
 _LIMB_RADIUS_M, _JOINT_RADIUS_M = 0.015, 0.025
+_FLUSH_S = 60.0
 #: Every recording begins and ends so.
 _MAGIC = b"RRF2"
 
@@ -98,6 +99,7 @@ class RerunFile:
         self._log_3d(persons, shown.labels, shown.frame_size)
         for name, duration_ms in shown.times_ms.items():
             self._recording.log(f"{TIMES}/{name}", self._rerun.Scalars([duration_ms]))
+        self._flush()
 
     def close(self) -> None:
         """Completes the file and gives it its name.
@@ -105,10 +107,14 @@ class RerunFile:
         Raises:
             InputError: It could not be written to the end.
         """
-        self._recording.disconnect()  # writes what still waits
-        if not _is_complete(self._temporary):  # Rerun tells nobody
-            remove_if_possible(self._temporary)
-            raise InputError(f"{self._path}: could not be written to the end; free the disk or choose another --rerun")
+        try:
+            self._flush()
+            self._recording.disconnect()  # writes the table of contents
+            if not _is_complete(self._temporary):  # of which Rerun tells nobody
+                raise self._incomplete()
+        except InputError:
+            self._discard()
+            raise
         os.replace(self._temporary, self._path)
 
     def __enter__(self) -> RerunFile:
@@ -120,8 +126,21 @@ class RerunFile:
         if kind is None:
             self.close()
         else:
-            self._recording.disconnect()
-            remove_if_possible(self._temporary)
+            self._discard()
+
+    def _discard(self) -> None:
+        self._recording.disconnect()
+        remove_if_possible(self._temporary)
+
+    def _flush(self) -> None:
+        """Each frame: Rerun's writer ends at the first error, and whoever logs more would wait for it for ever."""
+        try:
+            self._recording.flush(timeout_sec=_FLUSH_S)
+        except RuntimeError:
+            raise self._incomplete() from None
+
+    def _incomplete(self) -> InputError:
+        return InputError(f"{self._path}: could not be written to the end; free the disk or choose another --rerun")
 
     def _blueprint(self) -> Any:
         import rerun.blueprint as views
@@ -212,6 +231,7 @@ def require_rerun() -> Any:
     Raises:
         BackendError: It is not installed.
     """
+    os.environ.setdefault("RUST_LOG", "off")  # what goes wrong is said once, by us
     try:
         import rerun
     except ImportError as error:

@@ -145,8 +145,9 @@ def _accuracy(replayed: Replayed) -> list[str]:
 def _accuracy_note(accuracy: Mapping[str, Any]) -> str:
     answered, sent = accuracy["answered"]["images"], accuracy["sent"]["images"]
     text = (
-        f"Everybody whom the node published (score_threshold {accuracy['score_threshold']:g}) beside the labels of {sent} "
-        f"frames, {answered} of which were answered. Weaker candidates, which orpose run keeps, would add a little AP."
+        f"Everybody whom the node published (score_threshold {accuracy['score_threshold']:g}) beside the labels of "
+        f"{sent} frames, {answered} of which were answered. Weaker candidates, which orpose run keeps, would add a "
+        "little AP."
     )
     return f'<p class="note">{escape(text)}</p>'
 

@@ -100,7 +100,8 @@ def label(number: int, index: int, box: tuple[int, int, int, int]) -> PersonLabe
     """What the fake model finds in such a box: joints on its diagonal, 3D joints 10 mm apart."""
     shares = np.arange(17)[:, None] / 16
     keypoints = np.hstack([box[:2] + shares * box[2:], np.full((17, 1), 2)])
-    joints_mm = np.hstack([np.tile(np.arange(17)[:, None] * 10, (1, 3)) + (0, 0, 3000), np.full((17, 1), 2)])
+    depth_mm = np.array([0, 0, 3000])
+    joints_mm = np.hstack([np.tile(np.arange(17)[:, None] * 10, (1, 3)) + depth_mm, np.full((17, 1), 2)])
     return PersonLabel(number, 100 + index, np.array(box, float), keypoints, keypoints_3d=joints_mm, track_id=1)
 
 

@@ -73,10 +73,10 @@ def test_a_full_disk_is_noticed(tmp_path):
         pytest.skip("no right to mount a small disk")
     try:
         noise = np.random.default_rng(1).integers(0, 255, (480, 640, 3), np.uint8)
-        with pytest.raises(InputError, match="could not be written to the end"):
-            with RerunFile(tmp_path / "a.rrd", None, has_stamps=True) as recording:
-                for index in range(3):
-                    recording.add(shown(index, noise, (person(),)))
+        file = RerunFile(tmp_path / "a.rrd", None, has_stamps=True)
+        with pytest.raises(InputError, match="could not be written to the end"), file as recording:
+            for index in range(3):
+                recording.add(shown(index, noise, (person(),)))
         assert list(tmp_path.iterdir()) == []
     finally:
         subprocess.run(["umount", tmp_path], check=True)
