@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from orpose_models.annotations import AnnotationSet, LabelledImage, PersonLabel
-from orpose_models.errors import AnnotationError, InputError
+from orpose_models.errors import AnnotationError, BackendError, InputError
 from orpose_models.evaluate.frame_quality import FrameQuality, frame_quality
-from orpose_models.evaluate.protocols import PROTOCOLS, metrics_of
+from orpose_models.evaluate.protocols import metrics_of
 from orpose_models.runtime.results import entries_from_persons
 from orpose_ros.replayed import ReplayedFrame
 
-#: Measured in a replay, as far as `orpose evaluate` knows them.
-REPLAY_PROTOCOLS = [name for name in ("coco-bbox", "coco-keypoints", "mpjpe", "identity") if name in PROTOCOLS]
+#: Measured in a replay: those of `orpose evaluate` that are about one camera.
+REPLAY_PROTOCOLS = ("coco-bbox", "coco-keypoints", "mpjpe", "identity", "places")
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +124,7 @@ def _metrics(annotations: AnnotationSet, entries: Sequence[dict[str, Any]]) -> d
     for protocol in REPLAY_PROTOCOLS:
         try:
             metrics[protocol] = metrics_of(protocol, annotations, entries)
-        except AnnotationError as error:
+        except (AnnotationError, InputError, BackendError) as error:  # no such labels, no identities, no TrackEval
             metrics[protocol] = {"not_measured": str(error)}
     return metrics
 

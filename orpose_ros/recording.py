@@ -41,17 +41,22 @@ def write_bag(
         The topics that were passed on and left out.
     """
     others = PassedTopics(bag.path, lambda topic, msgtype: _is_passed(topic, msgtype, bag, config.downsample))
-    times = RecordedTime(sent)
-    answers = sorted(
-        (times.message(message) for message in (*recorder.persons, *recorder.stats, *recorder.others)),
-        key=_recorded_ns,
-    )
+    answers = _in_the_bags_time([*recorder.persons, *recorder.stats, *recorder.others], RecordedTime(sent))
     images = _images(bag, {item.index: item for item in sent}, drawing, config, camera)
     store = typestore()
     others.add_types_to(store)
     qos = {**others.offered_qos, f"{OWN_TOPICS}skeletons": [LATCHED]}
     write_raw_bag(path, heapq.merge(images, others, answers, key=_recorded_ns), store, qos)
     return others
+
+
+def _in_the_bags_time(messages: list[RawMessage], times: RecordedTime) -> list[RawMessage]:
+    """In the order they came in: played faster than recorded, an answer may lie after the next image and its answer."""
+    found: list[RawMessage] = []
+    for message in map(times.message, sorted(messages, key=_recorded_ns)):
+        latest_ns = found[-1].recorded_ns if found else 0
+        found.append(dataclasses.replace(message, recorded_ns=max(latest_ns, message.recorded_ns)))
+    return found
 
 
 def reduced_topic(topic: str) -> str:

@@ -31,7 +31,8 @@ _MAIN = {
     "coco-bbox": ("box AP", "{:.3f}"),
     "coco-keypoints": ("keypoint AP", "{:.3f}"),
     "mpjpe": ("MPJPE, mm", "{:.0f}"),
-    "identity": ("identities", "{:.3f}"),
+    "identity": ("HOTA", "{:.3f}"),
+    "places": ("joints in metres, mm", "{:.0f}"),
 }
 _SCENE_PX = 620
 _WARNING = "Not a medical device and not for safety-rated separation of people and robots."
