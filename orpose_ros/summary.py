@@ -76,6 +76,8 @@ def _accuracy_rows(accuracy: dict[str, Any] | None) -> list[tuple[str, Any]]:
         if protocol.main not in metrics:
             rows.append((f"  {name}", f"not measured: {metrics['not_measured']}"))
             continue
+        if metrics[protocol.main] == -1:  # no joints in metres, say
+            continue
         text = f"{metrics[protocol.main]:.4g}"
         if sent["images"] != answered["images"]:
             text += f" (over all frames sent {sent[name].get(protocol.main, -1):.4g})"

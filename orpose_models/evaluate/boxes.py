@@ -20,12 +20,3 @@ def covered_share(box: NDArray[np.floating], by: NDArray[np.floating]) -> float:
     if (sides <= 0).any():
         return 0.0
     return float(sides.prod() / (box[2:] - box[:2] + 1).prod())
-
-
-def overlap(first_xywh: NDArray[np.floating], second_xywh: NDArray[np.floating]) -> float:
-    """Intersection over union of two boxes (left, top, width, height), in 0-1."""
-    low = np.maximum(first_xywh[:2], second_xywh[:2])
-    high = np.minimum(first_xywh[:2] + first_xywh[2:], second_xywh[:2] + second_xywh[2:])
-    common = float(np.clip(high - low, 0, None).prod())
-    both = float(first_xywh[2:].prod() + second_xywh[2:].prod()) - common
-    return common / both if both > 0 else 0.0

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from orpose_models.annotations import PersonLabel
-from orpose_models.evaluate.boxes import covered_share, overlap
+from orpose_models.evaluate.boxes import covered_share
 from orpose_models.evaluate.mpjpe import oks
 from orpose_models.runtime.types import Person
+from orpose_models.tracking import box_ious
 
 #: Boxes that overlap less are two people.
 MIN_OVERLAP = 0.5
@@ -51,7 +52,7 @@ def frame_quality(labels: Sequence[PersonLabel], persons: Sequence[Person]) -> F
     free = list(range(len(wanted)))
     similarities, invented = [], 0
     for person in sorted(persons, key=lambda person: -person.score):
-        overlaps = {index: overlap(wanted[index].bbox, person.bbox_xywh) for index in free}
+        overlaps = {index: float(box_ious(wanted[index].bbox[None], person.bbox_xywh[None])[0, 0]) for index in free}
         best = max(overlaps, key=overlaps.__getitem__, default=None)
         if best is not None and overlaps[best] >= MIN_OVERLAP:
             free.remove(best)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from orpose_models.annotations import PersonLabel
-from orpose_models.evaluate.boxes import overlap
 from orpose_models.evaluate.frame_quality import FrameQuality, frame_quality
 from orpose_models.runtime.types import Person
 
@@ -18,14 +17,6 @@ def person(left: float, score: float = 0.9, width: float = 10) -> Person:
 
 def label(left: float, *, is_crowd: bool = False, width: float = 10) -> PersonLabel:
     return PersonLabel(1, 1, np.array([left, 0, width, 10], float), is_crowd=is_crowd)
-
-
-@pytest.mark.parametrize(
-    ("second", "expected"),
-    [([0, 0, 10, 10], 1), ([5, 0, 10, 10], 50 / 150), ([10, 0, 10, 10], 0), ([0, 0, 0, 0], 0), ([2, 2, 5, 5], 0.25)],
-)
-def test_overlap_of_boxes(second, expected):
-    assert overlap(np.array([0.0, 0, 10, 10]), np.array(second, float)) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
