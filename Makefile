@@ -13,6 +13,7 @@ SAMPLE ?= $(REAL)
 DEMO_OPTIONS ?= $(if $(filter $(REAL),$(SAMPLE)),--fps 10 --frame-size 640x480)
 else
 SAMPLE ?= $(firstword $(wildcard samples/or_clip*))
+DEMO_OPTIONS ?= $(if $(filter samples/or_clip,$(SAMPLE)),--annotations samples/or_clip_annotations.json)
 endif
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
 	$$python ros_ws/check_python.py 2>/dev/null && echo $$python && break; done)
@@ -30,7 +31,7 @@ help:
 TORCH_TENSORRT := -m pip install --disable-pip-version-check --quiet --no-deps --upgrade \
 	--target .venv-dev/torch-tensorrt-rtx torch-tensorrt-rtx==2.12.1 dllist==2.0.0
 
-# For `orpose evaluate --protocol identity`. What it depends on is there, but for a second OpenCV that would overwrite ours.
+# For identities in `orpose replay` and `orpose evaluate`. What it depends on is there, but for a second OpenCV that would overwrite ours.
 TRACKEVAL := -m pip install --disable-pip-version-check --quiet --no-deps trackeval==1.3.0
 
 # The stamps make a second run do nothing, without asking any package index.
@@ -41,7 +42,8 @@ msgs: .venv/.messages
 .venv/.installed: pyproject.toml setup.py
 	@$(or $(PYTHON),python3) ros_ws/check_python.py
 	$(PYTHON) -m venv .venv
-	.venv/bin/python $(PIP_INSTALL) '.[ros]'
+	.venv/bin/python $(PIP_INSTALL) '.[ros,replay]'
+	.venv/bin/python $(TRACKEVAL)
 	@touch $@
 
 .venv-dev/.installed: pyproject.toml setup.py

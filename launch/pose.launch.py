@@ -32,8 +32,9 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription([*arguments, OpaqueFunction(function=start_node)])
 
 
-def start_node(context: LaunchContext) -> list[Node]:
-    given = {
+def start_node(context: LaunchContext, **preset: str) -> list[Node]:
+    """The node; `preset` are arguments for where none is given."""
+    given = preset | {
         name: text for name in (*PARAMETERS, *OTHERS) if (text := LaunchConfiguration(name).perform(context)) != ""
     }
     parameters = {name: parameter_from_text(name, given[name]) for name in PARAMETERS if name in given}

@@ -6,37 +6,48 @@ import argparse
 import json
 import os
 import shutil
-import sys
 import tempfile
-from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
 
 from orpose.options import add_options, settings_from_args
+from orpose.replay_input import ReplayInput, as_bag, read_labels
 from orpose_models.errors import BackendError, InputError
+from orpose_models.people import PeopleConfig
 from orpose_models.runtime.config import RuntimeConfig
 
 if TYPE_CHECKING:
+    from orpose_models.bag_topics import PassedTopics
     from orpose_models.runtime.bags import BagImages
-    from orpose_models.runtime.sources import Source
 
-BAG, VIDEO, SHEET, REPORT, STATS = "bag", "overlay.mp4", "contact_sheet.png", "report.html", "stats.json"
-LOGS = "logs"
-#: Of the bag that is made where the input is none.
-_TOPIC = "/camera/image_raw/compressed"
-_FIRST_STAMP_NS = 1_600_000_000_000_000_000
+BAG, REPORT, STATS, RESULTS, LOGS = "bag", "report.html", "stats.json", "results.json", "logs"
+#: Frames a second of the overlay where the recording has one frame.
+DEFAULT_RATE = 10.0
 
 
-class ReplayConfig(RuntimeConfig):
-    """The runtime's configuration, and how the bag is played."""
+class ReplayConfig(RuntimeConfig, PeopleConfig):
+    """The configuration of the runtime and of what the node makes of its results, and how the bag is played."""
+
+    tracking: bool = Field(
+        default=True, description="give people identities over time (track_id) and smooth their joints"
+    )
 
     rate: str = Field(
         default="1",
         description="speed in times real time, or max: the next frame as soon as the last one was answered",
     )
     topic: str | None = Field(default=None, description="the bag's image topic; needed where it has several")
+    annotations: str | None = Field(
+        default=None, description="label file (JSON) of the frames, found by topic and stamp or file name: adds metrics"
+    )
+    rerun: str | None = Field(
+        default=None,
+        description="also write images and results into this file for the Rerun viewer",
+        json_schema_extra={"metavar": "FILE.rrd"},
+    )
     fps: float = Field(
         default=10.0, gt=0, le=1000, description="frames a second where the input is no bag and has no rate of its own"
     )
@@ -62,17 +73,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar="DIR",
         type=Path,
-        help=f"where {BAG}/ (MCAP), {VIDEO}, {SHEET}, {REPORT} and {STATS} go; made if it is not there",
+        help=f"where {BAG}/ (MCAP), {REPORT}, {STATS}, {RESULTS} and pictures go; made if it is not there",
     )
     add_options(parser, ReplayConfig)
 
 
 def run(args: argparse.Namespace) -> int:
+    from orpose_models.privacy import guard_process
+    from orpose_models.rerun_file import check_name, require_rerun
     from orpose_models.runtime.sources import open_source
 
     config = settings_from_args(ReplayConfig, args)
+    if config.downsample > 1:
+        guard_process()
     source = open_source(args.input, config.topic)
-    _require_ros()
+    _require_installed("rclpy", "orpose_msgs.msg", "plotly", *(["pycocotools"] if config.annotations else []))
+    if config.rerun:
+        require_rerun()
+        check_name(config.rerun)
     if args.out.exists() and not args.out.is_dir():
         raise InputError(f"{args.out}: is a file, expected a folder")
     logs = args.out / LOGS
@@ -81,8 +99,9 @@ def run(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix=".orpose-replay-", dir=args.out) as staging:
         results = Path(staging, "results")
         results.mkdir()
-        bag = as_bag(source, Path(staging, "input"), config.fps)
-        summary = _replay(bag, args.input, config, logs, results)
+        played = as_bag(source, Path(staging, "input"), config.fps, config)
+        config = config.model_copy(update={"frame_size": played.frame_size})
+        summary = _replay(played, args.input, config, logs, results)
         _move_into(args.out, results)
     print(summary["table"])
     print(f"written to {args.out}")
@@ -90,84 +109,91 @@ def run(args: argparse.Namespace) -> int:
     return 1 if frames["unaccounted"] or frames["lost"] else 0
 
 
-def as_bag(source: Source, path: Path, frames_per_second: float) -> BagImages:
-    """The source itself where it is a bag, else a bag made of it at `path`."""
-    from orpose_models.bags import compressed_message, write_raw_bag
-    from orpose_models.runtime.bags import BagImages, RawMessage
-    from orpose_models.runtime.frames import Frame
-    from orpose_models.runtime.images import to_bgr8
-    from orpose_models.runtime.sources import ImageFiles
-
-    if isinstance(source, BagImages):
-        return source
-    rate = source.frames_per_second or frames_per_second
-    # What is a video already loses nothing that matters in a JPEG; images stay as they are.
-    picture_format: Literal["jpeg", "png"] = "png" if isinstance(source, ImageFiles) else "jpeg"
-
-    def messages() -> Iterator[RawMessage]:
-        for item in source:
-            if isinstance(item, Frame):
-                stamp_ns = _FIRST_STAMP_NS + round(item.index * 1e9 / rate)
-                yield compressed_message(to_bgr8(item.image), _TOPIC, stamp_ns, picture_format)
-            else:
-                print(f"orpose replay: left out {item.name}: {item.reason}", file=sys.stderr)
-
-    write_raw_bag(path, messages())
-    return BagImages(path)
-
-
-def _replay(bag: BagImages, name: str, config: ReplayConfig, logs: Path, results: Path) -> dict[str, Any]:
+def _replay(played: ReplayInput, name: str, config: ReplayConfig, logs: Path, results: Path) -> dict[str, Any]:
+    from orpose_models.rerun_file import RerunFile
+    from orpose_models.runtime.results import write_results
+    from orpose_ros.accuracy import measure, qualities, result_entries
     from orpose_ros.config import NodeConfig
-    from orpose_ros.recording import draw, write_bag
+    from orpose_ros.drawing import Drawing, camera_of_frames
+    from orpose_ros.pictures import Pictures
+    from orpose_ros.recording import write_bag
     from orpose_ros.replay import replay
     from orpose_ros.replayed import put_together
-    from orpose_ros.report import write_report
+    from orpose_ros.report import Replayed, write_report
     from orpose_ros.summary import summarise, table
 
-    runtime = {field: getattr(config, field) for field in RuntimeConfig.model_fields}
-    node_config = NodeConfig(**runtime, compressed=bag.is_compressed)
+    bag = played.bag
+    labels = read_labels(config.annotations, played) if config.annotations else None
+    shared = NodeConfig.model_fields.keys() & ReplayConfig.model_fields.keys()
+    node_config = NodeConfig(**{name: getattr(config, name) for name in shared}, compressed=bag.is_compressed)
     sent, recorder = replay(bag, node_config, config.rate, logs)
     frames, account = put_together(sent, recorder)
+    entries = result_entries(frames, played.name_of, labels)
+    quality = qualities(frames, labels) if labels else {}
     summary = summarise(frames, account)
-    facts = _facts(bag, name, config)
-    write_bag(results / BAG, bag, sent, recorder, config.downsample)
-    stills = draw(results, bag, frames, config.downsample)
-    write_report(results / REPORT, frames, summary, stills, facts)
+    if labels:
+        summary["accuracy"] = {"score_threshold": config.score_threshold, **measure(frames, labels, entries)}
+    with ExitStack() as stack:
+        rate = bag.frames_per_second or DEFAULT_RATE
+        pictures = stack.enter_context(Pictures(results, frames, rate, labels, quality))
+        recording = None
+        if config.rerun:
+            camera = camera_of_frames(bag, labels)
+            recording = stack.enter_context(RerunFile(Path(config.rerun), camera, has_stamps=True))
+        drawing = Drawing(frames, labels, pictures, recording)
+        topics = write_bag(results / BAG, bag, sent, recorder, drawing, config, node_config.cameras[0])
+    facts = _facts(bag, name, config, topics)
+    write_results(results / RESULTS, entries)
+    write_report(results / REPORT, Replayed(frames, summary, pictures, facts, entries, labels, quality))
     (results / STATS).write_text(json.dumps({**summary, "facts": facts}, indent=1) + "\n", encoding="utf-8")
     return {**summary, "table": table(summary)}
 
 
-def _facts(bag: BagImages, name: str, config: ReplayConfig) -> dict[str, str]:
+def _facts(bag: BagImages, name: str, config: ReplayConfig, topics: PassedTopics) -> dict[str, str]:
     from orpose_models.machine import describe_machine, machine_line
 
     machine = describe_machine()
     versions = ", ".join(f"{package} {version}" for package, version in machine["packages"].items())
-    return {
+    facts = {
         "bag": name,
         "topic": str(bag.topic),
         "rate": config.rate if config.rate == "max" else f"{config.rate} x real time",
         "model": config.model,
         "backend": config.backend,
         "downsample": f"{config.downsample:g}",
+        "score threshold": f"{config.score_threshold:g}",
         "frame size": "x".join(map(str, config.frame_size)) if config.frame_size else "that of the images",
         "machine": machine_line(machine),
         "versions": versions,
     }
+    if config.annotations:
+        facts["annotations"] = config.annotations
+    if config.downsample > 1:
+        left_out = [str(bag.topic), *(topic for topic in topics.left_out if topic != bag.topic)]
+        facts["left out of the bag for privacy"] = ", ".join(left_out)
+    return facts
 
 
-def _require_ros() -> None:
+#: Module -> what to do where it is missing.
+_INSTALLS = {
+    "rclpy": "run `make msgs`, or source ROS 2 and your workspace",
+    "orpose_msgs.msg": "run `make msgs`, or source ROS 2 and your workspace",
+    "plotly": "pip install 'orpose[replay]'",
+    "pycocotools": "pip install 'orpose[replay]'",
+}
+
+
+def _require_installed(*modules: str) -> None:
     """Raises:
-    BackendError: ROS 2 or our messages cannot be imported.
+    BackendError: One of the modules cannot be imported.
     """
     import importlib
 
-    for module in ("rclpy", "orpose_msgs.msg"):
+    for module in modules:
         try:
             importlib.import_module(module)
         except ImportError as error:
-            raise BackendError(
-                f"{module} cannot be imported ({error}): run `make msgs`, or source ROS 2 and your workspace"
-            ) from None
+            raise BackendError(f"{module} cannot be imported ({error}): {_INSTALLS[module]}") from None
 
 
 def _move_into(folder: Path, results: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import tempfile
 from collections import Counter
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from orpose.options import add_options, settings_from_args
+from orpose.run_recording import RunRecording
 from orpose.run_views import Labels, Views
 from orpose_models.errors import ImageError, InputError
 from orpose_models.people import PeopleConfig
@@ -60,6 +62,11 @@ class RunConfig(RuntimeConfig, PeopleConfig):
     annotations: str | None = Field(
         default=None, description="label file (JSON) to take image ids from; frames that it does not list are skipped"
     )
+    rerun: str | None = Field(
+        default=None,
+        description="also write images and results into this file for the Rerun viewer",
+        json_schema_extra={"metavar": "FILE.rrd"},
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,14 +91,13 @@ def run(args: argparse.Namespace) -> int:
     labels = None if config.annotations is None else Labels(config.annotations, source.topic)
     if args.out.exists() and not args.out.is_dir():
         raise InputError(f"{args.out}: is a file, expected a folder for the results")
+    recording = None if config.rerun is None else RunRecording(config.rerun, source, labels)
     estimator = PoseEstimator(config)
     # Everything is written beside the folder first: an error half way leaves nothing behind.
     with tempfile.TemporaryDirectory(prefix=".orpose-run-", dir=_existing_parent(args.out)) as staging:
         views = Views(source, labels, rate=config.rate, intrinsics=config.intrinsics, depth=config.depth)
-        try:
-            summary = process(source, estimator, Path(staging), config, labels, views)
-        finally:
-            views.close()
+        with contextlib.closing(views), recording or contextlib.nullcontext():
+            summary = process(source, estimator, Path(staging), config, labels, views, recording)
         args.out.mkdir(parents=True, exist_ok=True)
         for file in Path(staging).iterdir():
             os.replace(file, args.out / file.name)
@@ -153,7 +159,13 @@ class Summary:
 
 
 def process(
-    source: Source, estimator: PoseEstimator, folder: Path, config: RunConfig, labels: Labels | None, views: Views
+    source: Source,
+    estimator: PoseEstimator,
+    folder: Path,
+    config: RunConfig,
+    labels: Labels | None,
+    views: Views,
+    recording: RunRecording | None = None,
 ) -> Summary:
     """Runs all frames and writes the files into `folder`.
 
@@ -164,6 +176,7 @@ def process(
         config: What to do with the results.
         labels: Give frames their ids; those they do not list are skipped. None: a frame's id is its running index.
         views: Of the source.
+        recording: Gets every frame, too.
 
     Raises:
         InputError: Not one frame could be used.
@@ -205,6 +218,8 @@ def process(
             entries += entries_from_persons(number, item.name, result.candidates)
             if pictures:
                 pictures.add(item, prepared, result)
+            if recording:
+                recording.add(item, view.stamp_ns, prepared.image, result, image)
     finally:
         if pictures:
             pictures.close()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import cv2
@@ -24,7 +25,7 @@ NANOSECONDS_PER_SECOND = 1_000_000_000
 _STAMP_OFFSET = 4
 _FOREVER = QosTime(2147483647, 4294967295)
 #: Of topics whose last message every new listener gets.
-_LATCHED = Qos(
+LATCHED = Qos(
     history=QosHistory.KEEP_LAST,
     depth=1,
     reliability=QosReliability.RELIABLE,
@@ -92,13 +93,19 @@ def compressed_message(
     return _as_raw(message, topic, stamp_ns)
 
 
-def write_raw_bag(path: str | Path, messages: Iterable[RawMessage], typestore: Typestore | None = None) -> None:
+def write_raw_bag(
+    path: str | Path,
+    messages: Iterable[RawMessage],
+    typestore: Typestore | None = None,
+    offered_qos: Mapping[str, Sequence[Qos]] = MappingProxyType({}),
+) -> None:
     """Writes a bag folder with serialised messages, in the given order.
 
     Args:
         path: The folder to create.
         messages: In order of recording; /tf_static is marked as latched, so that a player offers it to late listeners.
         typestore: Knows their types, by default those of ROS 2 itself; the definitions go into the file.
+        offered_qos: Topic -> qualities of service that its publishers offered, for a player to offer again.
 
     Raises:
         InputError: The folder exists already.
@@ -110,7 +117,8 @@ def write_raw_bag(path: str | Path, messages: Iterable[RawMessage], typestore: T
         for message in messages:
             key = (message.topic, message.msgtype)
             if key not in connections:
-                qos = [_LATCHED] if message.topic == "/tf_static" else []
+                latched = [LATCHED] if message.topic == "/tf_static" else []
+                qos = offered_qos.get(message.topic) or latched
                 connections[key] = writer.add_connection(
                     *key, typestore=typestore or _store(), offered_qos_profiles=qos
                 )
@@ -128,6 +136,13 @@ def with_stamp(cdr: bytes, stamp_ns: int) -> bytes:
     changed = bytearray(cdr)
     struct.pack_into(_stamp_format(cdr), changed, _STAMP_OFFSET, *divmod(stamp_ns, NANOSECONDS_PER_SECOND))
     return bytes(changed)
+
+
+def frame_id_of(cdr: bytes) -> str:
+    """The header's frame_id of a serialised message that begins with a header."""
+    start = _STAMP_OFFSET + 12
+    (length,) = struct.unpack_from(_stamp_format(cdr)[0] + "I", cdr, start - 4)
+    return cdr[start : start + length].split(b"\0")[0].decode("utf-8", errors="replace")
 
 
 def _stamp_format(cdr: bytes) -> str:

@@ -14,7 +14,7 @@ _STILL_WIDTH_PX = 640
 
 _STYLE = """
 :root { color-scheme: light; font: 15px/1.5 system-ui, sans-serif; color: #1e293b; background: #f8fafc; }
-body { max-width: 1000px; margin: 2rem auto; padding: 0 1rem; }
+body { max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin-bottom: .2rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
 .note { color: #64748b; } .bad { color: #b91c1c; font-weight: 600; }
 .tiles { display: flex; flex-wrap: wrap; gap: .6rem; }
@@ -22,11 +22,17 @@ h1 { font-size: 1.5rem; margin-bottom: .2rem; } h2 { font-size: 1.1rem; margin: 
 .tile b { display: block; font-size: 1.5rem; } .tile.alarm b { color: #b91c1c; }
 table { border-collapse: collapse; background: #fff; } th, td { border: 1px solid #e2e8f0; padding: .25rem .7rem; }
 th { text-align: left; font-weight: 500; } td { text-align: right; } .facts td { text-align: left; }
-svg { width: 100%; background: #fff; border: 1px solid #e2e8f0; border-radius: 8px; }
-svg text { font-size: 11px; fill: #475569; } .grid { stroke: #e2e8f0; } .mark { stroke: #b91c1c; stroke-width: 2; }
+svg[role="img"] { width: 100%; background: #fff; border: 1px solid #e2e8f0; border-radius: 8px; }
+svg[role="img"] text { font-size: 11px; fill: #475569; } .grid { stroke: #e2e8f0; }
+.mark { stroke: #b91c1c; stroke-width: 2; }
 .stills { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: .6rem; }
 figure { margin: 0; } figure img { width: 100%; display: block; border-radius: 4px; }
 figcaption { color: #64748b; font-size: .85rem; }
+.headline { margin: 1rem 0 .6rem; } .headline .tile { border-color: #bfdbfe; background: #eff6ff; }
+.figure { background: #fff; border: 1px solid #e2e8f0; border-radius: 8px; margin: .6rem 0; overflow: hidden; }
+.pair { display: grid; grid-template-columns: repeat(auto-fill, minmax(320px, 1fr)); gap: .6rem; }
+.pair .figure { min-width: 0; margin: 0; } td.text { text-align: left; }
+summary { cursor: pointer; color: #2563eb; margin: .4rem 0; }
 """
 
 

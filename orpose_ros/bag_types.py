@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 
 import orpose_msgs
@@ -12,9 +11,8 @@ from rosbags.typesys.store import Typestore
 from orpose_models.errors import InputError
 
 
-@functools.cache
 def typestore() -> Typestore:
-    """rosbags' types of the standard messages, and ours.
+    """rosbags' types of the standard messages, and ours: a new one each time, for the caller to add to.
 
     Raises:
         InputError: orpose_msgs is installed without its .msg files.

@@ -13,13 +13,10 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from orpose_models.draw import person_color
+from orpose_models.placing import shown_joints_m
 from orpose_models.runtime.types import Person
-from orpose_models.skeleton import H36M17, h36m17_from_coco17
-from orpose_ros.messages import MILLIMETRES_PER_METRE
+from orpose_models.skeleton import H36M17
 
-#: Focal length over image width of an ordinary lens (58 degrees horizontally).
-_FOCAL_OVER_WIDTH = 0.9
-_DISTANCE_LIMITS_M = (0.3, 15.0)
 _JOINT_DIAMETER_M = 0.06
 _LIMB_WIDTH_M = 0.03
 
@@ -28,7 +25,7 @@ def marker_array(persons: tuple[Person, ...], image_size: tuple[int, int], heade
     """Joints and limbs of each person, after the removal of all earlier markers."""
     markers = [Marker(header=header, action=Marker.DELETEALL)]
     for index, person in enumerate(persons):
-        joints_m = person.keypoints_3d[:, :3] / MILLIMETRES_PER_METRE + pelvis_guess_m(person, image_size)
+        joints_m = shown_joints_m(person, image_size)
         blue, green, red = person_color(index, person)
         color = ColorRGBA(r=red / 255, g=green / 255, b=blue / 255, a=1.0)
         joints = _marker(header, index, "joints", Marker.SPHERE_LIST, _JOINT_DIAMETER_M, color)
@@ -37,22 +34,6 @@ def marker_array(persons: tuple[Person, ...], image_size: tuple[int, int], heade
         limbs.points = _points(joints_m[np.array(H36M17.limbs).reshape(-1)])
         markers += [joints, limbs]
     return MarkerArray(markers=markers)
-
-
-def pelvis_guess_m(person: Person, image_size: tuple[int, int]) -> NDArray[np.float64]:
-    """Where the pelvis may be, `(3,)` m in camera axes: as far away as the ratio of 3D to 2D extent says.
-
-    Args:
-        person: Joints in px and in mm.
-        image_size: Width and height of the image, px.
-    """
-    focal_px = _FOCAL_OVER_WIDTH * image_size[0]
-    joints_px = h36m17_from_coco17(person.keypoints[:, :2].astype(np.float64))
-    extent_px = np.sqrt(joints_px.var(axis=0).sum())
-    extent_m = np.sqrt(person.keypoints_3d[:, :2].astype(np.float64).var(axis=0).sum()) / MILLIMETRES_PER_METRE
-    distance_m = np.clip(focal_px * extent_m / max(extent_px, 1e-6), *_DISTANCE_LIMITS_M)
-    pelvis_px = joints_px[H36M17.root] - np.array(image_size) / 2
-    return np.append(pelvis_px / focal_px, 1.0) * distance_m
 
 
 def _marker(header: Header, index: int, kind: str, shape: int, size_m: float, color: ColorRGBA) -> Marker:

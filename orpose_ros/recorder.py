@@ -9,22 +9,25 @@ from orpose_msgs.msg import InferenceStats, PersonArray, SkeletonDefinition
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
+from visualization_msgs.msg import MarkerArray
 
 from orpose_models.bags import stamp_ns_of
 from orpose_models.runtime.bags import RawMessage
 from orpose_ros.qos import LATCHED_QOS
 
+#: Types without a stamp in front.
+MARKERS, SKELETONS = "visualization_msgs/msg/MarkerArray", "orpose_msgs/msg/SkeletonDefinition"
 #: Nothing may be missing in a recording.
 RECORDING_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1000, reliability=ReliabilityPolicy.RELIABLE)
 
 
 class Recorder:
-    """Keeps every message of one camera's answers in memory (about 2 kB for each person and frame).
+    """Keeps every message of one camera's answers in memory (about 4 kB for each person and frame).
 
     Attributes:
         persons: PersonArray messages.
         stats: InferenceStats messages.
-        others: Skeleton definitions and diagnostics.
+        others: Markers, skeleton definitions and diagnostics.
     """
 
     def __init__(self, node: Node, camera: str) -> None:
@@ -35,6 +38,7 @@ class Recorder:
         self._subscriptions = [
             _record(node, PersonArray, f"orpose/{camera}/persons", self.persons, RECORDING_QOS),
             _record(node, InferenceStats, f"orpose/{camera}/stats", self.stats, RECORDING_QOS),
+            _record(node, MarkerArray, f"orpose/{camera}/markers", self.others, RECORDING_QOS),
             _record(node, SkeletonDefinition, "orpose/skeletons", self.others, LATCHED_QOS),
             _record(node, DiagnosticArray, "diagnostics", self.others, RECORDING_QOS),
         ]

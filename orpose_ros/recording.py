@@ -1,95 +1,96 @@
-"""Files of a replay: the bag with images and answers, the overlay video, the contact sheet."""
+"""The bag of a replay: the topics of the bag that was played, and beside them what the node published."""
 
 from __future__ import annotations
 
+import dataclasses
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
-from orpose_models.bags import compressed_message, with_stamp, write_raw_bag
-from orpose_models.draw import VideoWriter, contact_sheet, overlay
-from orpose_models.runtime.bags import BagImages, RawMessage
+from orpose_models.bag_topics import TYPES_WITHOUT_PICTURES, PassedTopics
+from orpose_models.bags import LATCHED, compressed_message, frame_id_of, stamp_ns_of, write_raw_bag
+from orpose_models.runtime.bags import OWN_TOPICS, BagImages, RawMessage
+from orpose_models.runtime.config import RuntimeConfig
 from orpose_models.runtime.downsample import privacy_downsample
 from orpose_models.runtime.frames import Frame
 from orpose_models.runtime.images import to_bgr8
-from orpose_models.runtime.types import FrameResult
 from orpose_ros.bag_types import typestore
+from orpose_ros.drawing import Drawing
+from orpose_ros.recorded_time import RecordedTime
 from orpose_ros.recorder import Recorder
 from orpose_ros.replay import SentFrame
-from orpose_ros.replayed import ReplayedFrame
 
-#: Pictures in the contact sheet and in the report.
-STILLS = 12
+_OVERLAY_QUALITY = 85
 
 
-def write_bag(path: Path, bag: BagImages, sent: Sequence[SentFrame], recorder: Recorder, downsample: float) -> None:
-    """Writes a rosbag2 folder (MCAP) with what was sent, stamped as sent, and everything the node published.
+def write_bag(
+    path: Path,
+    bag: BagImages,
+    sent: Sequence[SentFrame],
+    recorder: Recorder,
+    drawing: Drawing,
+    config: RuntimeConfig,
+    camera: str,
+) -> PassedTopics:
+    """Writes a rosbag2 folder (MCAP) and draws the pictures on the way; all times are those of the bag played.
 
-    With privacy downsampling the camera's images stay out; a topic image_reduced holds what the network saw.
-    """
-    answers = sorted([*recorder.persons, *recorder.stats, *recorder.others], key=_recorded_ns)
-    images = _sent_images(bag, sent) if downsample == 1 else _reduced_images(bag, sent, downsample)
-    write_raw_bag(path, heapq.merge(images, answers, key=_recorded_ns), typestore())
-
-
-def draw(
-    folder: Path, bag: BagImages, frames: Sequence[ReplayedFrame], downsample: float
-) -> list[tuple[str, NDArray[np.uint8]]]:
-    """Writes overlay.mp4 and contact_sheet.png, at the resolution privacy allows.
+    Without privacy downsampling every topic of the bag is in it, byte for byte. With it, the images are the reduced
+    ones, under a name that says so, and of the other topics only those whose type shows nobody.
 
     Returns:
-        Captions and pictures of the stills.
+        The topics that were passed on and left out.
     """
-    replayed = {frame.index: frame for frame in frames}
-    wanted = {round(index) for index in np.linspace(0, len(frames) - 1, min(STILLS, len(frames)))}
-    stills = []
-    with VideoWriter(folder / "overlay.mp4", bag.frames_per_second or 10.0) as video:
-        for frame in _readable(bag):
-            if frame.index not in replayed:
-                continue
-            picture = _draw_frame(privacy_downsample(to_bgr8(frame.image), downsample), frame, replayed[frame.index])
-            video.write(picture)
-            if frame.index in wanted:
-                stills.append((_caption(replayed[frame.index]), picture))
-    if stills:
-        sheet = contact_sheet([picture for _, picture in stills], [caption for caption, _ in stills])
-        cv2.imwrite(str(folder / "contact_sheet.png"), sheet)
-    return stills
+    others = PassedTopics(bag.path, lambda topic, msgtype: _is_passed(topic, msgtype, bag, config.downsample))
+    answers = _in_the_bags_time([*recorder.persons, *recorder.stats, *recorder.others], RecordedTime(sent))
+    images = _images(bag, {item.index: item for item in sent}, drawing, config, camera)
+    store = typestore()
+    others.add_types_to(store)
+    qos = {**others.offered_qos, f"{OWN_TOPICS}skeletons": [LATCHED]}
+    write_raw_bag(path, heapq.merge(images, others, answers, key=_recorded_ns), store, qos)
+    return others
 
 
-def _draw_frame(image: NDArray[np.uint8], frame: Frame, replayed: ReplayedFrame) -> NDArray[np.uint8]:
-    nobody = FrameResult(persons=(), image_size=(frame.image.shape[1], frame.image.shape[0]))
-    return overlay(image, replayed.result or nobody)
+def _in_the_bags_time(messages: list[RawMessage], times: RecordedTime) -> list[RawMessage]:
+    """In the order they came in: played faster than recorded, an answer may lie after the next image and its answer."""
+    found: list[RawMessage] = []
+    for message in map(times.message, sorted(messages, key=_recorded_ns)):
+        latest_ns = found[-1].recorded_ns if found else 0
+        found.append(dataclasses.replace(message, recorded_ns=max(latest_ns, message.recorded_ns)))
+    return found
 
 
-def _caption(frame: ReplayedFrame) -> str:
-    if frame.result is None:
-        return f"{frame.time_s:.1f} s: {'dropped' if frame.was_received else 'lost'}"
-    return f"{frame.time_s:.1f} s: {len(frame.result.persons)} persons, {frame.latency_ms:.0f} ms"
+def reduced_topic(topic: str) -> str:
+    """Where the reduced images of an image topic are written."""
+    base = topic.removesuffix("/compressed")
+    return f"{base.removesuffix('/image_raw')}/image_reduced/compressed"
 
 
-def _sent_images(bag: BagImages, sent: Sequence[SentFrame]) -> Iterator[RawMessage]:
-    stamps = {item.index: item.stamp_ns for item in sent}
-    for index, message in enumerate(bag.raw_messages()):
-        if index in stamps:
-            cdr = with_stamp(message.cdr, stamps[index])
-            yield RawMessage(message.topic, message.msgtype, stamps[index], cdr)
+def _is_passed(topic: str, msgtype: str, bag: BagImages, downsample: float) -> bool:
+    if topic == bag.topic or topic.startswith(OWN_TOPICS):  # the answers of an earlier replay
+        return False
+    return downsample == 1 or msgtype in TYPES_WITHOUT_PICTURES
 
 
-def _reduced_images(bag: BagImages, sent: Sequence[SentFrame], downsample: float) -> Iterator[RawMessage]:
-    stamps = {item.index: item.stamp_ns for item in sent}
-    for frame in _readable(bag):
-        if frame.index in stamps:
-            reduced = privacy_downsample(to_bgr8(frame.image), downsample)
-            yield compressed_message(reduced, "/camera/image_reduced/compressed", stamps[frame.index], "png")
-
-
-def _readable(bag: BagImages) -> Iterator[Frame]:
-    return (item for item in bag if isinstance(item, Frame))
+def _images(
+    bag: BagImages, sent: Mapping[int, SentFrame], drawing: Drawing, config: RuntimeConfig, camera: str
+) -> Iterator[RawMessage]:
+    """The images as privacy allows, each with its drawing."""
+    for raw, frame in bag.with_messages():
+        is_original = config.downsample == 1
+        if is_original:
+            yield raw
+        if not isinstance(frame, Frame) or frame.index not in sent:
+            continue
+        picture = privacy_downsample(to_bgr8(frame.image), config.downsample)
+        stamp_ns, frame_id = stamp_ns_of(raw.cdr), frame_id_of(raw.cdr)
+        if not is_original:
+            message = compressed_message(picture, reduced_topic(raw.topic), stamp_ns, "png", frame_id=frame_id)
+            yield dataclasses.replace(message, recorded_ns=raw.recorded_ns)
+        frame_size = config.frame_size or (frame.image.shape[1], frame.image.shape[0])
+        drawn = drawing.add(frame.index, picture, frame_size)
+        topic = f"{OWN_TOPICS}{camera}/overlay/compressed"
+        message = compressed_message(drawn, topic, stamp_ns, "jpeg", _OVERLAY_QUALITY, frame_id)
+        yield dataclasses.replace(message, recorded_ns=raw.recorded_ns)
 
 
 def _recorded_ns(message: RawMessage) -> int:

@@ -33,11 +33,13 @@ class SentFrame:
         index: Position in the bag.
         stamp_ns: Header stamp it was sent with, the time of sending.
         recorded_ns: When it was recorded.
+        original_ns: Header stamp in the bag.
     """
 
     index: int
     stamp_ns: int
     recorded_ns: int
+    original_ns: int
 
 
 def replay(bag: BagImages, config: NodeConfig, rate: str, log_folder: Path) -> tuple[list[SentFrame], Recorder]:

@@ -28,8 +28,9 @@ class ReplayedFrame:
 
     Attributes:
         index: Position in the bag.
-        stamp_ns: Header stamp, ns.
-        time_s: The same since the first frame, s.
+        stamp_ns: Header stamp it was sent with, ns.
+        original_ns: Header stamp in the bag, ns.
+        time_s: In the recording, since its first frame, s.
         result: What the node found; None without an answer.
         latency_ms: From the image's stamp to the arrival of the answer at the recorder; None without an answer.
         age_ms: From the image's stamp to publication in the node; None if it was never received.
@@ -39,6 +40,7 @@ class ReplayedFrame:
 
     index: int
     stamp_ns: int
+    original_ns: int
     time_s: float
     result: FrameResult | None
     latency_ms: float | None
@@ -64,7 +66,8 @@ def put_together(sent: Sequence[SentFrame], recorder: Recorder) -> tuple[list[Re
             ReplayedFrame(
                 index=item.index,
                 stamp_ns=item.stamp_ns,
-                time_s=(item.stamp_ns - sent[0].stamp_ns) / 1e9,
+                original_ns=item.original_ns,
+                time_s=(item.recorded_ns - sent[0].recorded_ns) / 1e9,
                 result=result_from_message(deserialize_message(answer.cdr, PersonArray)) if answer else None,
                 latency_ms=(answer.recorded_ns - item.stamp_ns) / 1e6 if answer else None,
                 age_ms=statistics.age_ms if statistics else None,

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from orpose_models.bags import NANOSECONDS_PER_SECOND
+from orpose_models.evaluate.protocols import PROTOCOLS
 from orpose_ros.account import Account
 from orpose_ros.replayed import STAGES, ReplayedFrame
 
@@ -22,8 +24,13 @@ def summarise(frames: Sequence[ReplayedFrame], account: Account) -> dict[str, An
         "latency_ms": quantiles(frame.latency_ms for frame in frames),
         "node_added_ms": quantiles(frame.node_added_ms for frame in frames),
         "stages_ms": {stage: quantiles(frame.stages_ms.get(stage) for frame in frames) for stage in STAGES},
-        "answers_per_second": len(answered) / frames[-1].time_s if len(frames) > 1 else None,
+        "answers_per_second": len(answered) / _duration_s(frames) if len(frames) > 1 else None,
     }
+
+
+def _duration_s(frames: Sequence[ReplayedFrame]) -> float:
+    """How long it took to send the frames."""
+    return (frames[-1].stamp_ns - frames[0].stamp_ns) / NANOSECONDS_PER_SECOND
 
 
 def quantiles(values: Iterable[float | None]) -> dict[str, float] | None:
@@ -51,8 +58,31 @@ def table(summary: dict[str, Any]) -> str:
         ("  of it the network, ms", _median_and_p95(summary["stages_ms"]["infer"])),
         ("  of it transport, waiting and messages, ms", _median_and_p95(summary["node_added_ms"])),
     ]
+    rows += _accuracy_rows(summary.get("accuracy"))
     lines = [f"{name:<48}{value}" for name, value in rows]
     return "\n".join([*lines, *(f"contradiction: {text}" for text in frames["contradictions"])])
+
+
+def _accuracy_rows(accuracy: dict[str, Any] | None) -> list[tuple[str, Any]]:
+    """The main metric of each protocol, over answered frames and, where these are fewer, over all frames sent."""
+    if accuracy is None:
+        return []
+    answered, sent = accuracy["answered"], accuracy["sent"]
+    rows: list[tuple[str, Any]] = [("labelled frames that were answered", f"{answered['images']} of {sent['images']}")]
+    for name, protocol in PROTOCOLS.items():
+        metrics = answered.get(name)
+        if metrics is None:
+            continue
+        if protocol.main not in metrics:
+            rows.append((f"  {name}", f"not measured: {metrics['not_measured']}"))
+            continue
+        if metrics[protocol.main] == -1:  # no joints in metres, say
+            continue
+        text = f"{metrics[protocol.main]:.4g}"
+        if sent["images"] != answered["images"]:
+            text += f" (over all frames sent {sent[name].get(protocol.main, -1):.4g})"
+        rows.append((f"  {name}: {protocol.main}", text))
+    return rows
 
 
 def _median_and_p95(times: dict[str, float] | None) -> str:

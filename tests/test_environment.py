@@ -14,7 +14,19 @@ pytestmark = pytest.mark.skipif(os.environ.get("CI") != "true", reason="not in C
 
 @pytest.mark.parametrize(
     "module",
-    ["torch", "torchvision", "onnxscript", "openvino", "pycocotools", "trackeval", "embreex", "rclpy", "orpose_msgs"],
+    [
+        "torch",
+        "torchvision",
+        "onnxscript",
+        "openvino",
+        "pycocotools",
+        "trackeval",
+        "plotly",
+        pytest.param("rerun", marks=pytest.mark.skipif(sys.version_info < (3, 11), reason="not made for this Python")),
+        "embreex",
+        "rclpy",
+        "orpose_msgs",
+    ],
 )
 def test_the_package_is_installed(module):
     assert importlib.util.find_spec(module) is not None

@@ -18,6 +18,8 @@ from orpose_models.runtime.frames import Frame, Unreadable
 from orpose_models.runtime.messages import bgr8_from_message
 from orpose_models.runtime.models import first_line
 
+#: How the names of our own topics begin in a recording without a namespace.
+OWN_TOPICS = "/orpose/"
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 
 
@@ -67,6 +69,10 @@ class BagImages:
         return self._count
 
     def __iter__(self) -> Iterator[Frame | Unreadable]:
+        return (frame for _, frame in self.with_messages())
+
+    def with_messages(self) -> Iterator[tuple[RawMessage, Frame | Unreadable]]:
+        """Every message as it is stored, and its picture."""
         with self._reader() as reader:
             started = time.perf_counter()
             for index, raw in enumerate(self._raw_messages(reader)):
@@ -77,9 +83,9 @@ class BagImages:
                 try:
                     image = bgr8_from_message(message)
                 except ImageError as error:
-                    yield Unreadable(index, name, str(error))
+                    yield raw, Unreadable(index, name, str(error))
                 else:
-                    yield Frame(index, name, image, (time.perf_counter() - started) * 1e3, stamp_ns)
+                    yield raw, Frame(index, name, image, (time.perf_counter() - started) * 1e3, stamp_ns)
                 started = time.perf_counter()
 
     def raw_messages(self) -> Iterator[RawMessage]:
@@ -132,7 +138,8 @@ def _choose_topic(path: Path, connections: list[Connection], wanted: str | None)
         if wanted not in topics:
             raise InputError(f"{path}: no image topic '{wanted}' in the bag, it has {', '.join(topics)}")
         return wanted
-    topics = [topic for topic in topics if "/depth/" not in topic] or topics  # depth is no picture to find people in
+    # Depth is no picture to find people in, nor what an earlier replay drew.
+    topics = [topic for topic in topics if not ("/depth/" in topic or topic.startswith(OWN_TOPICS))] or topics
     if len(topics) > 1:
         raise InputError(f"{path}: the bag has several image topics, choose one with --topic: {', '.join(topics)}")
     return topics[0]

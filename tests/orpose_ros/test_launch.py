@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
+from orpose_models.bags import write_image_bag
 from orpose_models.errors import ConfigError
 from orpose_models.settings import build_settings
 from orpose_ros.config import NodeConfig
+from orpose_ros.player import build_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 #: ros.md: the same in every launch file.
@@ -49,7 +52,7 @@ def _recorder(base: type = Recorded):
 def launch_file(request, monkeypatch):
     contents = {
         "launch": {"LaunchContext": dict, "LaunchDescription": _recorder()},
-        "launch.actions": {"DeclareLaunchArgument": _recorder(), "OpaqueFunction": _recorder()},
+        "launch.actions": {name: _recorder() for name in ("DeclareLaunchArgument", "OpaqueFunction", "Shutdown")},
         "launch.substitutions": {"LaunchConfiguration": _recorder(LaunchConfiguration)},
         "launch_ros": {},
         "launch_ros.actions": {"Node": _recorder()},
@@ -111,6 +114,22 @@ def test_a_drivers_topics_become_remappings(launch_file):
     node = start(launch_file, camera_topics="realsense", cameras="[left, right]")
     assert ("left/image_raw", "/left/left/color/image_raw") in node["remappings"]
     assert ("right/depth/image_raw", "/right/right/aligned_depth_to_color/image_raw") in node["remappings"]
+
+
+@pytest.mark.parametrize("launch_file", [ROOT / "launch/replay.launch.py"], indirect=True, ids=lambda path: path.name)
+def test_a_recording_is_played_as_the_nodes_first_camera(launch_file, tmp_path):
+    image = np.zeros((4, 4, 3), np.uint8)
+    write_image_bag(tmp_path / "bag", [image], "/or1/image_raw/compressed", [10**18])
+    given = {name: "" for name in declared(launch_file)}
+    given |= {"bag": str(tmp_path / "bag"), "cameras": "[left, right]", "rate": "max", "namespace": "ward"}
+    (node,) = launch_file.start_node(given)
+    assert node.kwargs["parameters"] == [{"cameras": ["left", "right"], "compressed": True}]
+    (player,) = launch_file.start_player(given)
+    words = [str(tmp_path / "bag"), "--topic", "/or1/image_raw/compressed", "--camera", "left", "--rate", "max"]
+    assert player.kwargs["arguments"] == words
+    assert (player.kwargs["executable"], player.kwargs["namespace"]) == ("orpose_player", "ward")
+    args = build_parser().parse_args(words)
+    assert (args.camera, args.rate) == ("left", None)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)

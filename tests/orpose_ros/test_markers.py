@@ -7,9 +7,10 @@ import pytest
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
 
+from orpose_models.placing import pelvis_guess_m
 from orpose_models.runtime.types import Person
 from orpose_models.skeleton import H36M17, H36M17_SOURCES
-from orpose_ros.markers import marker_array, pelvis_guess_m
+from orpose_ros.markers import marker_array
 
 
 def flat_person(pelvis_m: tuple[float, float, float], image_size: tuple[int, int]) -> Person:
