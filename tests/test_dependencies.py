@@ -44,6 +44,7 @@ DISTRIBUTIONS = {
     "yaml": "pyyaml",
     "PIL": "pillow",
     "tensorrt_rtx_bindings": "tensorrt-rtx-cu13-bindings",
+    "rerun": "rerun-sdk",
 }
 #: Used where it is installed, but on no package index; or installed without its dependencies (Makefile).
 NOT_ON_PYPI = {"detectron2", "trackeval"}

@@ -36,6 +36,8 @@ needs_ros = pytest.mark.skipif(
     importlib.util.find_spec("rclpy") is None or importlib.util.find_spec("orpose_msgs") is None,
     reason="no ROS 2 for this platform",
 )
+#: What `orpose` can write for Rerun, where that is installed.
+RERUN = {"clip.rrd"} if importlib.util.find_spec("rerun") else set()
 #: Grey values and depths (mm) of the stripes, each three px wide.
 DARK, BRIGHT = 37, 181
 NEAR, FAR = 1237, 4181
@@ -111,6 +113,8 @@ def file_shows(path: Path) -> bool:
         return True
     if path.suffix == ".mp4":
         return any(has_stripes(image) for image in frames_of(path))
+    if path.suffix == ".rrd":
+        return any(bytes_show(content) for content in rerun_values_of(path))
     return path.suffix in (".mcap", ".db3") and any(bytes_show(content) for content in messages_of(path))
 
 
@@ -127,6 +131,17 @@ def messages_of(path: Path) -> Iterator[bytes]:
     with AnyReader([path.parent]) as reader:
         for _, _, content in reader.messages():
             yield bytes(content)
+
+
+def rerun_values_of(path: Path) -> Iterator[bytes]:
+    """Everything in a recording for Rerun: pixels and pictures are lists of bytes in it."""
+    from rerun.chunk import RrdReader
+
+    for chunk in RrdReader(path).stream().to_chunks():
+        for column in chunk.to_record_batch().columns:
+            for buffer in column.buffers():
+                if buffer is not None:
+                    yield buffer.to_pybytes()
 
 
 def files_that_show(folder: Path) -> set[str]:
@@ -198,7 +213,8 @@ def run_in(home: Path, *words: object) -> None:
     temporary = home / "tmp"
     temporary.mkdir(parents=True)
     places = {"HOME": str(home), "TMPDIR": str(temporary), "XDG_CACHE_HOME": str(home), "ROS_HOME": str(home)}
-    environment = os.environ | places | {"ROS_DOMAIN_ID": str(1 + os.getpid() % 100), "PYTHONPATH": str(ROOT)}
+    python_path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = os.environ | places | {"ROS_DOMAIN_ID": str(1 + os.getpid() % 100), "PYTHONPATH": python_path}
     command = [sys.executable, "-m", "orpose", *(str(word) for word in words)]
     ended = subprocess.run(command, cwd=home, env=environment, capture_output=True, timeout=240)
     (home / "stdout").write_bytes(ended.stdout)
@@ -206,20 +222,25 @@ def run_in(home: Path, *words: object) -> None:
     assert ended.returncode == 0, ended.stderr.decode()
 
 
+def rerun_to(folder: Path) -> list[object]:
+    return ["--rerun", folder / "clip.rrd"] if RERUN else []
+
+
 @pytest.mark.parametrize("downsample", [1, 12])
 def test_run_writes_reduced_images_only(bag, fake_model, tmp_path, downsample):
     options = ("--model", fake_model, "--threads", 1, "--topic", "/camera/image_raw", "--downsample", downsample)
-    run_in(tmp_path, "run", bag, "--out", tmp_path / "out", "--draw", *options)
-    assert files_that_show(tmp_path) == ({"overlay.mp4", "contact_sheet.png"} if downsample == 1 else set())
+    run_in(tmp_path, "run", bag, "--out", tmp_path / "out", "--draw", *options, *rerun_to(tmp_path))
+    assert files_that_show(tmp_path) == ({"overlay.mp4", "contact_sheet.png"} | RERUN if downsample == 1 else set())
 
 
 @needs_ros
 @pytest.mark.parametrize("downsample", [1, 12])
 def test_replay_writes_reduced_images_only(bag, fake_model, tmp_path, downsample):
     options = ("--model", fake_model, "--threads", 1, "--topic", "/camera/image_raw", "--downsample", downsample)
-    run_in(tmp_path, "replay", bag, "--out", tmp_path / "out", "--rate", "max", *options)
+    run_in(tmp_path, "replay", bag, "--out", tmp_path / "out", "--rate", "max", *options, *rerun_to(tmp_path))
     found = files_that_show(tmp_path)
-    assert found == ({"overlay.mp4", "contact_sheet.png", "report.html", "bag.mcap"} if downsample == 1 else set())
+    shown = {"overlay.mp4", "contact_sheet.png", "report.html", "bag.mcap"} | RERUN
+    assert found == (shown if downsample == 1 else set())
 
 
 # --- the node ------------------------------------------------------------------------------------------------------

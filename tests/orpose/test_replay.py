@@ -219,14 +219,6 @@ def test_a_recording_can_be_played_again_and_still_has_its_labels(replayed, labe
 
 
 @needs_ros
-def test_people_get_places_from_the_bags_calibration(replayed):
-    _, out = replayed
-    entries = json.loads((out / "results.json").read_text())
-    assert len(entries) == 8
-    assert all(entry["root"]["source"] == "size" for entry in entries[1:])
-
-
-@needs_ros
 def test_pictures(replayed):
     _, out = replayed
     video = cv2.VideoCapture(str(out / "overlay.mp4"))

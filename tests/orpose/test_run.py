@@ -80,6 +80,18 @@ def test_drawings_show_the_reduced_image_only(fake_model, tmp_path):
     assert sheet[50:250, 50:350].std() < 12
 
 
+def test_a_recording_for_rerun(fake_model, frames, tmp_path):
+    pytest.importorskip("rerun")
+    from rerun.chunk import RrdReader
+
+    assert call(fake_model, frames, "--out", tmp_path / "out", "--rerun", tmp_path / "new" / "clip.rrd") == 0
+    rows = {}
+    for chunk in RrdReader(tmp_path / "new" / "clip.rrd").stream().to_chunks():
+        rows[chunk.entity_path] = rows.get(chunk.entity_path, 0) + chunk.num_rows
+    entities = ("/room/camera/image/persons/boxes", "/room/camera/persons/limbs", "/times/infer")
+    assert {name: rows[name] for name in entities} == dict.fromkeys(entities, 3)
+
+
 def test_existing_folder_keeps_other_files(fake_model, frames, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
