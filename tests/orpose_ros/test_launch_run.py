@@ -26,6 +26,11 @@ from sensor_msgs.msg import Image
 
 from orpose_ros.config import NodeConfig, ros_value
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 pytestmark = pytest.mark.skipif(
@@ -33,11 +38,21 @@ pytestmark = pytest.mark.skipif(
     reason="launch and launch_ros are not installed; test_launch.py checks the files' arguments without them",
 )
 
+#: Launch file -> arguments that it needs, parameters that they change, and topics that all it starts publishes at last.
+NEEDED: dict[str, tuple[list[str], dict[str, Any], list[str]]] = {
+    "pose.launch.py": ([], {}, ["orpose/camera/stats"]),
+    "replay.launch.py": (
+        [f"bag:={ROOT / 'samples/or_clip'}"],
+        {"compressed": True},
+        ["orpose/camera/stats", "camera/image_raw/compressed"],
+    ),
+}
+
 #: Includes a launch file in a namespace, as users compose them: FILE NAMESPACE [NAME:=VALUE ...]
 COMPOSED = """
 import sys
 from launch import LaunchDescription, LaunchService
-from launch.actions import GroupAction, IncludeLaunchDescription
+from launch.actions import GroupAction, IncludeLaunchDescription, SetLaunchConfiguration
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import PushRosNamespace
 
@@ -45,7 +60,8 @@ file, namespace, *words = sys.argv[1:]
 arguments = [tuple(word.split(":=", 1)) for word in words]
 include = IncludeLaunchDescription(PythonLaunchDescriptionSource(file), launch_arguments=arguments)
 service = LaunchService(argv=words)
-service.include_launch_description(LaunchDescription([GroupAction([PushRosNamespace(namespace), include])]))
+patience = SetLaunchConfiguration("sigterm_timeout", "60")  # after Ctrl-C, on a busy machine
+service.include_launch_description(LaunchDescription([GroupAction([patience, PushRosNamespace(namespace), include])]))
 sys.exit(service.run())
 """
 #: What a launch file declares: NAME<tab>DEFAULT<tab>DESCRIPTION lines.
@@ -70,9 +86,11 @@ def prefix(tmp_path_factory) -> Path:
     (prefix / "share/ament_index/resource_index/packages/orpose").touch()
     for name in ("launch", "config", "rviz", "package.xml"):
         (share / name).symlink_to(ROOT / name)
-    script = executables / "orpose_node"
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m orpose_ros.node "$@"\n')
-    script.chmod(0o755)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for name, entry in project["scripts"].items():
+        script = executables / name
+        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {entry.split(":")[0]} "$@"\n')
+        script.chmod(0o755)
     return prefix
 
 
@@ -124,15 +142,18 @@ def test_declared_arguments_leave_every_default_to_the_configuration(launch, pat
         assert (default, description) == ("", NodeConfig.model_fields[name].description)
 
 
-def test_with_nothing_given_the_node_has_the_configurations_defaults(ros, launch, namespace):
+@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
+def test_the_node_has_the_configurations_defaults(ros, launch, namespace, path):
     """The README's tables are made from the same configuration model (tests/test_readme.py)."""
-    process = launch(COMPOSED, str(ROOT / "launch/pose.launch.py"), namespace)
-    found = parameters_of(ros, ros.add(create_node("reader", namespace=namespace)), f"{namespace}/orpose")
-    expected = {name: ros_value(field.default) for name, field in NodeConfig.model_fields.items()}
-    assert found == expected
+    words, changed, topics = NEEDED[path.name]
+    process = launch(COMPOSED, str(path), namespace, *words)
+    reader = ros.add(create_node("reader", namespace=namespace))
+    found = parameters_of(ros, reader, f"{namespace}/orpose")
+    assert found == {name: ros_value(field.default) for name, field in NodeConfig.model_fields.items()} | changed
+    ros.until(lambda: all(reader.count_publishers(topic) for topic in topics), timeout_s=60)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
-    assert "process has finished cleanly" in output, output
+    output, _ = process.communicate(timeout=100)
+    assert "process has finished cleanly" in output and "Traceback" not in output, output
 
 
 def test_composed_with_a_drivers_topics(ros, launch, namespace, fake_model, tmp_path):
