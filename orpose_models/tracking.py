@@ -45,8 +45,8 @@ class TrackingConfig(Settings):
         default=0.5,
         ge=0.0,
         le=1.0,
-        description="share of joints with score 1 (object keypoint similarity) in the similarity, less with lower scores; the "
-        "rest is overlap of boxes",
+        description="share of joints with score 1 (object keypoint similarity) in the similarity, less with lower "
+        "scores; the rest is overlap of boxes",
     )
     track_confirm: int = Field(
         default=3, ge=1, le=100, description="frames somebody must be seen in before the track is confirmed"
