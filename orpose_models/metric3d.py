@@ -94,7 +94,7 @@ def root_from_size(
         None where the rays do not say, or say that the person is behind the camera.
     """
     across = np.eye(3) - rays[:, :, None] * rays[:, None, :]  # (17, 3, 3): what of a point lies off its ray
-    weighted = weights
+    weighted: NDArray[np.floating] = weights
     position: NDArray[np.float64] = np.zeros(3)
     missed: NDArray[np.float64] = np.zeros(17)
     moved = (across @ relative[:, :, None])[:, :, 0]  # (17, 3)

@@ -52,8 +52,8 @@ def all_steps(config: WeightsConfig) -> list[Step]:
         steps.append(train_step(config.configs / f"{name}.yaml", config.runs / name))
     for name, model in config.models.items():
         weights, out = config.runs / model.run / "weights.safetensors", config.out / f"{name}.onnx"
-        options = ("--model", str(weights), "--name", name, "--size", model.size, "--out", str(out))
-        steps.append(Step(("export", *options), out))
+        given = ["--model", str(weights), "--name", name, "--size", model.size, "--out", str(out)]
+        steps.append(Step(("export", *given), out))
     return steps
 
 
