@@ -95,8 +95,8 @@ def root_from_size(
     """
     across = np.eye(3) - rays[:, :, None] * rays[:, None, :]  # (17, 3, 3): what of a point lies off its ray
     weighted: NDArray[np.floating] = weights
-    position: NDArray[np.float64] = np.zeros(3)
-    missed: NDArray[np.float64] = np.zeros(17)
+    position: NDArray[np.floating] = np.zeros(3)
+    missed: NDArray[np.floating] = np.zeros(17)
     moved = (across @ relative[:, :, None])[:, :, 0]  # (17, 3)
     for _ in range(_FIT_STEPS):
         normal = np.tensordot(weighted, across, 1)
