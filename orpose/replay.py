@@ -133,18 +133,18 @@ def _replay(played: ReplayInput, name: str, config: ReplayConfig, logs: Path, re
     summary = summarise(frames, account)
     if labels:
         summary["accuracy"] = {"score_threshold": config.score_threshold, **measure(frames, labels, entries)}
+    camera = camera_of_frames(bag, labels)
     with ExitStack() as stack:
         rate = bag.frames_per_second or DEFAULT_RATE
         pictures = stack.enter_context(Pictures(results, frames, rate, labels, quality))
         recording = None
         if config.rerun:
-            camera = camera_of_frames(bag, labels)
             recording = stack.enter_context(RerunFile(Path(config.rerun), camera, has_stamps=True))
         drawing = Drawing(frames, labels, pictures, recording)
         topics = write_bag(results / BAG, bag, sent, recorder, drawing, config, node_config.cameras[0])
     facts = _facts(bag, name, config, topics)
     write_results(results / RESULTS, entries)
-    write_report(results / REPORT, Replayed(frames, summary, pictures, facts, entries, labels, quality))
+    write_report(results / REPORT, Replayed(frames, summary, pictures, facts, entries, labels, quality, camera))
     (results / STATS).write_text(json.dumps({**summary, "facts": facts}, indent=1) + "\n", encoding="utf-8")
     return {**summary, "table": table(summary)}
 

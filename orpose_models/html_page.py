@@ -32,6 +32,7 @@ figcaption { color: #64748b; font-size: .85rem; }
 .figure { background: #fff; border: 1px solid #e2e8f0; border-radius: 8px; margin: .6rem 0; overflow: hidden; }
 .pair { display: grid; grid-template-columns: repeat(auto-fill, minmax(320px, 1fr)); gap: .6rem; }
 .pair .figure { min-width: 0; margin: 0; } td.text { text-align: left; }
+details table { margin-bottom: .8rem; }
 summary { cursor: pointer; color: #2563eb; margin: .4rem 0; }
 """
 

@@ -250,7 +250,7 @@ def check_name(path: str) -> Path:
 
 def _limbs(
     skeletons: Sequence[NDArray[np.floating]], skeleton: Skeleton
-) -> tuple[list[NDArray[np.floating]], list[tuple[int, ...]]]:
+) -> tuple[list[NDArray[np.floating]], list[tuple[int, int, int]]]:
     """Each limb as a line, and its colour (RGB)."""
     strips = [joints[list(limb)] for joints in skeletons for limb in skeleton.limbs]
     colors: list[tuple[int, ...]] = [side_color(skeleton, limb)[::-1] for _ in skeletons for limb in skeleton.limbs]

@@ -23,6 +23,8 @@ from orpose_ros.recorder import Recorder
 
 #: Longest wait for the node to load its model and come up, and for news of the last frames.
 _NODE_WAIT_S, _ANSWER_WAIT_S = 120.0, 10.0
+#: A busy machine takes its time.
+_STOP_WAIT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def replay(bag: BagImages, config: NodeConfig, rate: str, log_folder: Path) -> t
             sent = read_sent_log(sent_log)
             _spin_while_news_come(ros_node, recorder, sent[-1].stamp_ns)
             progress.update(len(recorder.stats) - progress.n)
-        node.stop(timeout_s=10.0)
+        node.stop(timeout_s=_STOP_WAIT_S)
         node.require_success()
     return sent, recorder
 

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from orpose_models.annotations import Camera
 from orpose_models.errors import AnnotationError
 from orpose_models.evaluate.frame_quality import FrameQuality
 from orpose_models.evaluate.protocols import PROTOCOLS, joints_of
@@ -50,6 +51,7 @@ class Replayed:
         entries: Of `result_entries`.
         labels: Of the frames; None if there are none.
         qualities: Index in the bag -> how good the answer is, where it is labelled.
+        camera: The calibration; None if there is none.
     """
 
     frames: Sequence[ReplayedFrame]
@@ -59,6 +61,7 @@ class Replayed:
     entries: Sequence[dict[str, Any]]
     labels: Labels | None
     qualities: Mapping[int, FrameQuality]
+    camera: Camera | None
 
 
 def write_report(path: Path, replayed: Replayed) -> None:
@@ -189,11 +192,11 @@ def _scene(replayed: Replayed) -> list[str]:
     shown = figures.moments(replayed.frames, replayed.labels)
     if not shown:
         return ['<p class="note">No frame was answered.</p>']
-    note = (
-        "Turn it with the mouse, zoom with the wheel. In the camera's frame; where no depth or calibration gave the "
-        "distance, it is guessed from how large somebody appears."
-    )
-    return [f'<p class="note">{note}</p>', figure_html(scene_figure(shown), "scene", _SCENE_PX)]
+    pose = None if replayed.camera is None else replayed.camera.room_from_camera
+    place = "camera's" if pose is None else "room's"
+    depth = "" if replayed.camera else " Without a calibration, distances are guessed from how large people appear."
+    note = f"Turn it with the mouse, zoom with the wheel, play it with ▶. In the {place} frame.{depth}"
+    return [f'<p class="note">{note}</p>', figure_html(scene_figure(shown, pose), "scene", _SCENE_PX)]
 
 
 def _worst(replayed: Replayed) -> list[str]:
