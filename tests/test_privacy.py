@@ -276,8 +276,10 @@ class Ears:
             message_type = getattr(importlib.import_module(f"{package}.msg"), name)
             self.listener.create_subscription(message_type, topic, partial(self._hear, topic), 10, raw=True)
         self._camera = self.listener.create_publisher(Image, "camera/image_raw", 10)
-        pixels = array.array("B", camera_image(0).tobytes())
+        self._depth_camera = self.listener.create_publisher(Image, "camera/depth/image_raw", 10)
+        pixels, depth = (array.array("B", image.tobytes()) for image in (camera_image(0), camera_depth()))
         self._image = Image(height=480, width=640, encoding="bgr8", step=1920, data=pixels)
+        self._depth = Image(height=480, width=640, encoding="16UC1", step=1280, data=depth)
 
     def _published(self) -> list[tuple[str, list[str]]]:
         """Topics and types; the graph takes a moment to know them."""
@@ -296,6 +298,7 @@ class Ears:
         deadline_s = time.monotonic() + 60
         while not is_enough(self.heard):
             assert time.monotonic() < deadline_s, f"heard only {list(self.heard)}"
+            self._depth_camera.publish(self._depth)
             self._camera.publish(self._image)
             for _ in range(5):
                 self.executor.spin_once(timeout_sec=0.1)

@@ -41,6 +41,11 @@ pytestmark = pytest.mark.skipif(
 #: Launch file -> arguments that it needs, parameters that they change, and topics that all it starts publishes at last.
 NEEDED: dict[str, tuple[list[str], dict[str, Any], list[str]]] = {
     "pose.launch.py": ([], {}, ["orpose/camera/stats"]),
+    "multi_camera.launch.py": (
+        ["cameras:=[left, right]"],
+        {"cameras": ["left", "right"]},
+        ["orpose/left/stats", "orpose/right/stats"],
+    ),
     "replay.launch.py": (
         [f"bag:={ROOT / 'samples/or_clip'}"],
         {"compressed": True},
