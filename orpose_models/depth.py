@@ -105,7 +105,7 @@ def depth_from_message(message: Any) -> DepthImage:
     """
     height, width, encoding = message.height, message.width, message.encoding
     if encoding not in ENCODINGS:
-        raise ImageError(f"depth image has encoding '{encoding}', expected 16UC1 (mm) or 32FC1 (m)")
+        raise ImageError(f"depth image has encoding {encoding[:99]!r}, expected 16UC1 (mm) or 32FC1 (m)")
     dtype, metres_per_unit = ENCODINGS[encoding]
     pixels = np.frombuffer(message.data, np.uint8)
     if height == 0 or width == 0 or message.step < width * dtype.itemsize or pixels.size != message.step * height:

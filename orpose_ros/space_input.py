@@ -142,8 +142,8 @@ class SpaceInput:
         try:
             if message.header.frame_id != header.frame_id:
                 raise ImageError(
-                    f"depth is in frame '{message.header.frame_id}', the image in '{header.frame_id}': not registered "
-                    "to it; use the driver's depth that is aligned to colour"
+                    f"depth is in frame {message.header.frame_id[:99]!r}, the image in {header.frame_id[:99]!r}: not "
+                    "registered to it; use the driver's depth that is aligned to colour"
                 )
             depth = depth_from_message(message)
             depth.require_registered(frame_size)

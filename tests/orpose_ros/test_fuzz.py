@@ -23,7 +23,7 @@ from std_msgs.msg import Header
 from orpose_models.errors import CalibrationError
 from orpose_models.intrinsics import lens_from_camera_info
 from orpose_ros.counts import BAD_IMAGE, FrameCounts, Totals
-from orpose_ros.messages import stamp_ns
+from orpose_ros.messages import image_message, stamp_ns
 from orpose_ros.node import PoseNode
 
 #: Encodings of sensor_msgs with the bytes of a pixel, and some that are none.
@@ -35,6 +35,8 @@ ENCODINGS = {
 }
 #: As many messages are handed in at once.
 CAMERAS = [f"camera{number}" for number in range(20)]
+ALL_ENCODINGS = tuple(sorted(ENCODINGS))
+SMALL_SIZES = st.tuples(st.integers(0, 9), st.integers(0, 9))
 UINT32 = st.one_of(st.integers(0, 20), st.sampled_from([2**16, 2**31 - 1, 2**31, 2**32 - 1]))
 STAMPS = st.builds(Time, sec=st.integers(-(2**31), 2**31 - 1), nanosec=st.integers(0, 2**32 - 1))
 HEADERS = st.builds(Header, stamp=STAMPS, frame_id=st.text(max_size=4))
@@ -60,17 +62,23 @@ class Target:
     """A running node with so many cameras that a whole list of messages can be handed in at once."""
 
     def __init__(self, node: PoseNode) -> None:
-        self._cameras = list(node.cameras.values())
+        self.cameras = list(node.cameras.values())
         self._done = threading.Semaphore(0)
+
+    def give(self, infos: list[CameraInfo], depths: list[Image]) -> None:
+        """What belongs to the next images."""
+        for camera, info, depth in zip(self.cameras, infos, depths, strict=True):
+            camera.space._info_subscription.callback(info)
+            camera.space._depth_subscription.callback(depth)
 
     def take(self, messages: list[Image] | list[CompressedImage]) -> list[bool]:
         """Which messages were answered; fails where one was neither that nor dropped for a reason."""
-        for camera, message in zip(self._cameras, messages, strict=True):
+        for camera, message in zip(self.cameras, messages, strict=True):
             camera.counts = WatchedCounts(self._done)
             camera.source._subscription.callback(message)
         for _ in messages:
             assert self._done.acquire(timeout=60), "neither answered nor dropped"
-        return [self._was_answered(camera.counts.totals()) for camera in self._cameras]
+        return [self._was_answered(camera.counts.totals()) for camera in self.cameras]
 
     def _was_answered(self, totals: Totals) -> bool:
         assert (totals.received, totals.answered + totals.dropped) == (1, 1)
@@ -106,21 +114,21 @@ def fuzz(cases: int):
 
 
 @st.composite
-def raw_images(draw) -> Image:
+def raw_images(draw, encodings=ALL_ENCODINGS, sizes=SMALL_SIZES) -> Image:
     """An image that fits its encoding, then up to two fields that do not."""
-    encoding = draw(st.sampled_from(sorted(ENCODINGS)))
-    width, height = draw(st.integers(0, 9)), draw(st.integers(0, 9))
+    encoding = draw(st.sampled_from(encodings))
+    width, height = draw(sizes)
     step = width * ENCODINGS[encoding] + draw(st.sampled_from([0, 0, 0, 3]))
     lines = height * 3 // 2 if encoding.startswith("nv") else height
     value = draw(st.integers(0, 255))
     image = Image(header=draw(HEADERS), encoding=encoding, width=width, height=height, step=step)
-    image.data = array.array("B", bytes((value + index) % 256 for index in range(lines * step)))
+    image.data = array.array("B", (np.arange(lines * step) + value).astype(np.uint8).tobytes())
     for name in draw(
         st.lists(st.sampled_from(["encoding", "width", "height", "step", "is_bigendian", "data"]), max_size=2)
     ):
         match name:
             case "encoding":
-                image.encoding = draw(st.one_of(st.sampled_from(sorted(ENCODINGS)), st.text(max_size=8)))
+                image.encoding = draw(st.one_of(st.sampled_from(ALL_ENCODINGS), st.text(max_size=8)))
             case "is_bigendian":
                 image.is_bigendian = draw(st.integers(0, 255))
             case "data":
@@ -238,6 +246,27 @@ def test_calibrations():
 
     run()
     assert min(number.values()) > 100, "the generator makes both kinds"
+
+
+def test_calibrations_and_depth_beside_good_images(make_target):
+    """People are placed in metres or not: the image is answered."""
+    target = make_target(depth=True)
+    pixels = np.zeros((48, 64, 3), np.uint8)
+    pixels[10:40, 20:30] = 255
+    depth_images = raw_images(
+        ("16UC1", "32FC1", "mono16", "bgr8", ""), st.sampled_from([(8, 6), (32, 24), (9, 9), (0, 6)])
+    )
+
+    @fuzz(200)
+    @given(lists_of(camera_infos()), lists_of(depth_images))
+    def run(infos: list[CameraInfo], depths: list[Image]) -> None:
+        target.give(infos, depths)
+        headers = [depth.header for depth in depths]  # of the same moment and frame
+        assert all(target.take([image_message(pixels, header) for header in headers]))
+
+    run()
+    facts = [camera.space.facts() for camera in target.cameras]
+    assert sum(int(fact["metric: answers with depth"]) for fact in facts) > 10, "the generator makes usable ones"
 
 
 def is_lens(info: CameraInfo) -> bool:
