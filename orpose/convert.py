@@ -21,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "checkpoint",
         type=Path,
-        help="keypoint R-CNN R50-FPN of torchvision, detectron2 or ORPose: .pth, .pkl, .safetensors of the same names; or"
-        " our own fp32 .onnx file or a shipped model's name, to train on from it",
+        help="keypoint R-CNN R50-FPN of torchvision, detectron2 or ORPose: .pth, .pkl, .safetensors of the same names;"
+        " or our own fp32 .onnx file or a shipped model's name, to train on from it",
     )
     parser.add_argument("--out", required=True, type=Path, help=".safetensors file to write; its card lies beside it")
     add_options(parser, ConvertConfig)

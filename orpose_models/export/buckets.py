@@ -50,7 +50,7 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
     inputs = (pooled, torch.zeros(2, 4))
     second = to_onnx(FindPoses(static), inputs, POSE_INPUT_NAMES, POSE_NAMES, ({0: people}, {0: people}))
     first = to_onnx(FindPeople(static), (grey_image(static),), (INPUT_NAME,), FOUND_NAMES, None)
-    origin = origin_properties(student, static, (first, second), config.weight_storage)
+    origin = origin_properties(student, static, (first, second))
     _save(second, poses, metadata.as_properties(), config)
     _save(first, path, {**metadata.as_properties(), **origin, PARTS_KEY: PARTS}, config)
     _run_once(path, grey_image(static).numpy())

@@ -77,7 +77,7 @@ def write(
     model = to_onnx(static, (grey_image(static),), (INPUT_NAME,), OUTPUTS)
     properties = metadata.as_properties()
     if config.precision == "fp32" and keep_origin:
-        properties |= origin_properties(student, static, (model,), config.weight_storage)
+        properties |= origin_properties(student, static, (model,))
     if config.precision == "fp32" and config.weight_storage == "float16":
         store_weights_as_float16(model)
     _save(model, path, properties)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import zlib
+import lzma
 from collections.abc import Iterable
 
 import onnx
@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from orpose_models.export.config import WeightStorage
 from orpose_models.export.half_weights import STORED_SUFFIX
 from orpose_models.export.metadata import ORIGIN_KEY
 from orpose_models.network.conventions import Conventions
@@ -23,7 +22,8 @@ from orpose_models.network.student import Student
 
 #: What the parts of a model of two graphs put before a layer's name (network/static_parts.py).
 _PART = "static."
-_LARGEST = float(torch.finfo(torch.float16).max)
+#: Of numbers of four bytes; a sixth smaller than the usual settings make them.
+_FILTERS = ({"id": lzma.FILTER_LZMA2, "preset": 9, "lc": 0, "lp": 2, "pb": 2},)
 
 
 class Origin(BaseModel):
@@ -33,7 +33,7 @@ class Origin(BaseModel):
 
     lifter_input: LifterInput = Field(description="the preset's, which weight files tell")
     conventions: Conventions = Field(description="the preset's, which weight files tell")
-    packed: str = Field(description="further tensors: safetensors, deflated, in base 85")
+    packed: str = Field(description="further tensors: safetensors in xz in base 85")
 
     @property
     def tensors(self) -> dict[str, Tensor]:
@@ -43,8 +43,8 @@ class Origin(BaseModel):
             ValueError: They are damaged.
         """
         try:
-            return load(zlib.decompress(base64.b85decode(self.packed)))
-        except Exception as error:  # zlib's and safetensors' errors are of no common kind
+            return load(lzma.decompress(base64.b85decode(self.packed)))
+        except Exception as error:  # xz' and safetensors' errors are of no common kind
             raise ValueError(f"its tensors are damaged ({error})") from None
 
 
@@ -77,32 +77,21 @@ def layers_of_graphs(models: Iterable[onnx.ModelProto]) -> dict[str, Tensor]:
     }
 
 
-def origin_properties(
-    student: Student, static: StaticStudent, models: Iterable[onnx.ModelProto], storage: WeightStorage
-) -> dict[str, str]:
-    """The property for the graphs `models` of `static`, whose weights are float32 still.
-
-    With `storage` float16 the scales and statistics of BatchNorms are rounded as large weights are. The weights that
-    are read back with them make up for it: the answer stays the graph's.
-    """
-    held = layers_of_graphs(models)
+def origin_properties(student: Student, static: StaticStudent, models: Iterable[onnx.ModelProto]) -> dict[str, str]:
+    """The property for the graphs `models` of `static`, whose weights are float32 still."""
+    held, folded = layers_of_graphs(models), folded_names(student)
     tensors = {
         name: value.detach()
         for name, value in static_layers(static).items()
         if name not in held or not torch.equal(held[name], value)
     }
-    folded = folded_names(student)
-    norms = {name.removesuffix("bias") for name in folded if name.endswith(".bias")}
     for name, value in student.state_dict().items():
-        if name in folded or not value.is_floating_point():
-            continue
-        rounded = storage == "float16" and name[: name.rindex(".") + 1] in norms and value.abs().max() <= _LARGEST
-        tensors[name] = value.to("cpu", torch.float16 if rounded else torch.float32)
-    packed = zlib.compress(save({name: value.contiguous() for name, value in tensors.items()}), 9)
-    preset = student.preset
+        if name not in folded and value.is_floating_point():
+            tensors[name] = value.to("cpu", torch.float32)
+    content = save({name: value.contiguous() for name, value in tensors.items()})
     origin = Origin(
-        lifter_input=preset.lifter_input,
-        conventions=preset.conventions,
-        packed=base64.b85encode(packed).decode("ascii"),
+        lifter_input=student.preset.lifter_input,
+        conventions=student.preset.conventions,
+        packed=base64.b85encode(lzma.compress(content, filters=_FILTERS)).decode("ascii"),
     )
     return {ORIGIN_KEY: origin.model_dump_json()}

@@ -64,7 +64,7 @@ def write_layers(student: Student, path: Path, storage: WeightStorage = "float32
     static = StaticStudent(student, (64, 64))
     constants = [numpy_helper.from_array(value.numpy(), name) for name, value in static_layers(static).items()]
     model = helper.make_model(helper.make_graph([], "layers", [], [], constants))
-    properties = origin_properties(student, static, [model], storage)
+    properties = origin_properties(student, static, [model])
     if storage == "float16":
         store_weights_as_float16(model)
     facts = {"preset": student.preset.name, "model_id": "a@12345678", "input_size": "64x64", "network_size": "64x64"}
@@ -111,9 +111,10 @@ def test_float16_weights_come_back_as_the_graph_has_them(student: Student, tmp_p
     for name, value in static_layers(StaticStudent(student, (64, 64))).items():
         stored = value.half().float() if value.numel() > 4096 else value
         assert (layers[name] - stored).abs().max() <= 1e-6 * value.abs().max(), name
+    weights = {name for name, value in student.named_parameters() if value.dim() > 1}
     differences = largest_differences(student, again)
-    assert max(differences.values()) < 2e-3
-    assert all(value < 1e-6 for name, value in differences.items() if "calibration" in name or "lifter_stats" in name)
+    assert max(differences.values()) < 2**-11
+    assert max(value for name, value in differences.items() if name not in weights) < 2e-6
 
 
 def losses(student: Student) -> dict[str, Tensor]:
@@ -128,7 +129,7 @@ def losses(student: Student) -> dict[str, Tensor]:
         return copy.deepcopy(student).train()([torch.rand(3, 192, 256)] * 2, [people] * 2)  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize(("storage", "share"), [("float32", 1e-3), ("float16", 0.03)])
+@pytest.mark.parametrize(("storage", "share"), [("float32", 1e-3), ("float16", 0.02)])
 def test_training_goes_on_from_where_it_was(student: Student, tmp_path: Path, storage, share: float) -> None:
     again, _ = read_student(write_layers(student, tmp_path / "a.onnx", storage))
     before, after = losses(student), losses(again)
@@ -191,7 +192,7 @@ def test_what_is_kept_is_small(exported: Path) -> None:
 
 
 def test_two_graphs_of_weights_that_are_alike(tmp_path: Path) -> None:
-    """Zero biases of one shape are a single constant in the graph, under one of their names."""
+    """Zero biases of one shape may be one constant in the graph, under one of their names."""
     student = build_student("lite").eval()
     config = ExportConfig(size=(128, 96), buckets=True, weights="float32")
     write(student, tmp_path / "lite.onnx", config, "lite@12345678")
@@ -200,7 +201,7 @@ def test_two_graphs_of_weights_that_are_alike(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"give NAME\.onnx, not NAME\.poses\.onnx"):
         read_student(tmp_path / "lite.poses.onnx")
     (tmp_path / "lite.poses.onnx").unlink()
-    with pytest.raises(ModelError, match="its second graph lite.poses.onnx is not beside it"):
+    with pytest.raises(ModelError, match=r"its second graph lite\.poses\.onnx is not beside it"):
         read_student(tmp_path / "lite.onnx")
 
 
