@@ -76,11 +76,13 @@ def _unfolded(preset: str, origin: Origin, found: Mapping[str, Tensor]) -> Stude
         ValueError: Some are missing, of another shape, or not what the exporter makes of any student.
     """
     sizes = get_preset(preset).with_conventions(origin.conventions).with_lifter_input(origin.lifter_input)
+    untrained = () if origin.conventions.has_lifters else ("heads.lifter_hard.", "heads.lifter_soft.")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # lifters that were not trained are not in the graph: the same in every call
+        torch.manual_seed(0)  # lifters that were not trained are not in the graph: new ones, the same in every call
         student = build_student(sizes).double().eval()
     own = {name: value for name, value in student.state_dict().items() if value.is_floating_point()}
-    folded = {name: own.pop(name) for name in sorted(folded_names(student))}
+    own = {name: value for name, value in own.items() if not name.startswith(untrained)}
+    folded = {name: own.pop(name) for name in sorted(folded_names(student) & set(own))}
     _check(own, found)
     for name, value in own.items():
         value.copy_(found[name])
