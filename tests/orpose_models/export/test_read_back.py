@@ -145,7 +145,7 @@ def test_a_channel_that_its_batch_norm_switched_off(student: Student, tmp_path: 
     with torch.no_grad():
         features = [each.pyramid(torch.randn(1, 3, 96, 128, generator=seed())) for each in (student, again)]
     for a, b in zip(*features, strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=1e-5 * float(a.abs().max()))
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-4 * float(a.abs().max()))
 
 
 def seed() -> torch.Generator:
