@@ -79,7 +79,8 @@ def _from_graph(args: argparse.Namespace) -> tuple[Student, dict[str, Any], str]
 
     student, info = read_student(graph)
     beside = graph.with_suffix(".yaml")
-    card = read_yaml_mapping(beside) if beside.is_file() else {"data": "that of the graph's weights"}
+    unknown = dict.fromkeys(("data", "schedule", "metrics", "licence"), "those of the graph's weights")
+    card = read_yaml_mapping(beside) if beside.is_file() else unknown
     source = {"file": graph.name, "sha256": file_sha256(graph), "model_id": info.model_id, "precision": info.precision}
     facts = {key: value for key, value in card.items() if key not in _NOT_TAKEN_OVER}
     return student, {**facts, "source": source}, f"{info.model_id} {graph.name}; {info.precision}"
