@@ -1,20 +1,28 @@
-"""`orpose convert`: other people's keypoint R-CNN weights -> ours."""
+"""`orpose convert`: other people's keypoint R-CNN weights, or a graph that `orpose export` wrote -> our weights."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from orpose.options import add_options, settings_from_args
 from orpose_models.checkpoints.config import ConvertConfig
 from orpose_models.errors import BackendError, ConfigError
+from orpose_models.files import file_sha256
+from orpose_models.runtime.models import find_model
+from orpose_models.settings import read_yaml_mapping
+
+if TYPE_CHECKING:
+    from orpose_models.network.student import Student
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "checkpoint",
         type=Path,
-        help="keypoint R-CNN R50-FPN of torchvision, detectron2 or ORPose: .pth, .pkl, .safetensors of the same names",
+        help="keypoint R-CNN R50-FPN of torchvision, detectron2 or ORPose: .pth, .pkl, .safetensors of the same names;"
+        " or our own fp32 .onnx file or a shipped model's name, to train on from it",
     )
     parser.add_argument("--out", required=True, type=Path, help=".safetensors file to write; its card lies beside it")
     add_options(parser, ConvertConfig)
@@ -25,24 +33,54 @@ def run(args: argparse.Namespace) -> int:
     if args.out.suffix != ".safetensors" or args.out.resolve() == args.checkpoint.resolve():
         raise ConfigError(f"--out: got {args.out}, expected another file, with a name that ends in .safetensors")
     try:
-        from orpose_models.checkpoints.importer import import_checkpoint
         from orpose_models.network.weights import save_weights
         from training.distill.checkpoint import source_commit
         from training.distill.finish import NOT_FOR
+
+        student, facts, summary = _from_graph(args) if _is_graph(args.checkpoint) else _from_checkpoint(args, config)
     except ImportError as error:
         raise BackendError(f"convert: {error.name} is not installed; pip install 'orpose[train]'") from None
+    card = {"name": args.out.stem, "commit": source_commit(), "limitations": NOT_FOR, **facts}
+    save_weights(student, args.out, card)
+    print(f"{args.out}: {student.preset.name} from {summary}")
+    return 0
+
+
+def _is_graph(path: Path) -> bool:
+    return path.suffix == ".onnx" or (path.suffix == "" and not path.is_file())
+
+
+def _from_checkpoint(args: argparse.Namespace, config: ConvertConfig) -> tuple[Student, dict[str, Any], str]:
+    from orpose_models.checkpoints.importer import import_checkpoint
+
     imported = import_checkpoint(args.checkpoint, config)
-    card = {
-        "name": args.out.stem,
+    facts = {
         "data": "that of the checkpoint",
         "schedule": "that of the checkpoint",
         "metrics": "none measured after conversion",
         **imported.facts,
-        "commit": source_commit(),
-        "limitations": NOT_FOR,
     }
-    save_weights(imported.student.float(), args.out, card)
-    source, preset = imported.facts["source"], imported.student.preset
-    lifters = imported.facts["lifters"]
-    print(f"{args.out}: {preset.name} from {source['family']} {args.checkpoint.name}; lifters {lifters}")
-    return 0
+    source = imported.facts["source"]
+    summary = f"{source['family']} {args.checkpoint.name}; lifters {imported.facts['lifters']}"
+    return imported.student.float(), facts, summary
+
+
+#: What a graph's card says of the graph's own file, or of what is written anew.
+_NOT_TAKEN_OVER = ("name", "preset", "lifter_input", "sha256", "bytes", "exported")
+
+
+def _from_graph(args: argparse.Namespace) -> tuple[Student, dict[str, Any], str]:
+    """The card is that of the graph, where it lies beside it."""
+    if given := [name for name in ConvertConfig.model_fields if hasattr(args, name)]:
+        option = given[0].replace("_", "-")
+        raise ConfigError(f"--{option}: is for other people's checkpoints; {args.checkpoint} says all of itself")
+    graph = find_model(str(args.checkpoint), ".onnx")
+    from orpose_models.export.read_back import read_student
+
+    student, info = read_student(graph)
+    beside = graph.with_suffix(".yaml")
+    unknown = dict.fromkeys(("data", "schedule", "metrics", "licence"), "those of the graph's weights")
+    card = read_yaml_mapping(beside) if beside.is_file() else unknown
+    source = {"file": graph.name, "sha256": file_sha256(graph), "model_id": info.model_id, "precision": info.precision}
+    facts = {key: value for key, value in card.items() if key not in _NOT_TAKEN_OVER}
+    return student, {**facts, "source": source}, f"{info.model_id} {graph.name}; {info.precision}"

@@ -23,7 +23,7 @@ COMMANDS = {
     "train": "train a student network from a configuration file",
     "evaluate": "compute a metric of results against annotations",
     "export": "turn trained weights into a static graph or an engine",
-    "convert": "other people's weights (torchvision, detectron2, ORPose) -> ours",
+    "convert": "other people's weights (torchvision, detectron2, ORPose), or an .onnx file of ours -> our weights",
     "doctor": "what is installed, which backends work, and why not",
 }
 

@@ -15,6 +15,7 @@ from orpose_models.export.config import ExportConfig
 from orpose_models.export.half_weights import store_weights_as_float16
 from orpose_models.export.metadata import ModelMetadata
 from orpose_models.export.onnx_graph import to_onnx
+from orpose_models.export.origin import origin_properties
 from orpose_models.export.static_graph import build_static, describe
 from orpose_models.network.heads import KEYPOINT_CELLS
 from orpose_models.network.static_parts import FindPeople, FindPoses
@@ -47,10 +48,11 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
     people = torch.export.Dim("people", min=1, max=static.max_persons)
     pooled = torch.zeros(2, static.preset.fpn_channels, KEYPOINT_CELLS, KEYPOINT_CELLS)
     inputs = (pooled, torch.zeros(2, 4))
-    graph = to_onnx(FindPoses(static), inputs, POSE_INPUT_NAMES, POSE_NAMES, ({0: people}, {0: people}))
-    _save(graph, poses, metadata.as_properties(), config)
-    graph = to_onnx(FindPeople(static), (grey_image(static),), (INPUT_NAME,), FOUND_NAMES, None)
-    _save(graph, path, {**metadata.as_properties(), PARTS_KEY: PARTS}, config)
+    second = to_onnx(FindPoses(static), inputs, POSE_INPUT_NAMES, POSE_NAMES, ({0: people}, {0: people}))
+    first = to_onnx(FindPeople(static), (grey_image(static),), (INPUT_NAME,), FOUND_NAMES, None)
+    origin = origin_properties(student, static, (first, second))
+    _save(second, poses, metadata.as_properties(), config)
+    _save(first, path, {**metadata.as_properties(), **origin, PARTS_KEY: PARTS}, config)
     _run_once(path, grey_image(static).numpy())
     return metadata
 

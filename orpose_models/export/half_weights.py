@@ -8,6 +8,8 @@ from onnx import helper, numpy_helper
 
 #: Tensors of at most so many elements (biases, anchors, statistics) stay exact.
 EXACT_ELEMENTS = 4096
+#: Ends the name of a tensor that is stored so.
+STORED_SUFFIX = "_float16"
 _LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -28,7 +30,7 @@ def store_weights_as_float16(model: onnx.ModelProto, keep: frozenset[str] = froz
         values = numpy_helper.to_array(tensor)
         if values.size <= EXACT_ELEMENTS or np.abs(values).max() > _LARGEST:
             continue
-        name, stored = tensor.name, tensor.name + "_float16"
+        name, stored = tensor.name, tensor.name + STORED_SUFFIX
         tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), stored))
         casts.append(helper.make_node("Cast", [stored], [name], name=stored + "_cast", to=onnx.TensorProto.FLOAT))
     nodes = [*casts, *model.graph.node]

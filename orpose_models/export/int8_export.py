@@ -14,6 +14,7 @@ from orpose_models.export.checks import check_graph, run_once
 from orpose_models.export.half_weights import store_weights_as_float16
 from orpose_models.export.int8 import insert_pairs, layers_to_quantise, read_exact, tensors_to_quantise
 from orpose_models.export.int8_config import Activations, Int8Config
+from orpose_models.export.metadata import ORIGIN_KEY
 from orpose_models.runtime.models import ModelInfo
 
 
@@ -54,6 +55,7 @@ def quantise(
         report(line)
     insert_pairs(model, layers, ranges, activations)
     store_weights_as_float16(model)
+    properties.pop(ORIGIN_KEY, None)  # weights cannot be read back from it
     properties["orpose.precision"] = precision = f"int8, {activations} activations / int8 and float16 weights"
     _save(model, out, properties)
     found = labels.compare(exact, out, config)

@@ -13,6 +13,8 @@ from orpose_models.files import file_sha256
 #: Prefix of our keys; `orpose.format` marks a file as ours.
 PREFIX = "orpose."
 FORMAT = "1"
+#: What further is kept of the student that an .onnx file was made of (origin.py).
+ORIGIN_KEY = PREFIX + "student"
 
 
 class ModelMetadata(BaseModel):

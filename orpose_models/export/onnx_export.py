@@ -14,6 +14,7 @@ from orpose_models.export.config import ExportConfig, WeightStorage
 from orpose_models.export.half_weights import store_weights_as_float16
 from orpose_models.export.metadata import ModelMetadata
 from orpose_models.export.onnx_graph import to_onnx
+from orpose_models.export.origin import origin_properties
 from orpose_models.export.staging import staged
 from orpose_models.export.static_graph import build_static, describe
 from orpose_models.network.static_program import grey_image
@@ -53,8 +54,13 @@ def export_onnx(
         return write(student, temporary, config, model_id)
 
 
-def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> ModelMetadata:
+def write(
+    student: Student, path: Path, config: ExportConfig, model_id: str, *, keep_origin: bool = True
+) -> ModelMetadata:
     """Writes the graph in `config.precision`, checked in form and by running it.
+
+    An fp32 graph can be read back (read_back.py), unless `keep_origin` is off: for graphs that other formats are made
+    from.
 
     Raises:
         ConfigError: More slots than the preset has proposals.
@@ -69,9 +75,12 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
     static = build_static(student, config)
     metadata = describe(static, config, model_id)
     model = to_onnx(static, (grey_image(static),), (INPUT_NAME,), OUTPUTS)
+    properties = metadata.as_properties()
+    if config.precision == "fp32" and keep_origin:
+        properties |= origin_properties(student, static, (model,))
     if config.precision == "fp32" and config.weight_storage == "float16":
         store_weights_as_float16(model)
-    _save(model, path, metadata)
+    _save(model, path, properties)
     return metadata
 
 
@@ -92,12 +101,12 @@ def temporary_graph(
     """The graph as a file below `folder`, for the formats that are made from it, and what it says about itself."""
     with TemporaryDirectory(dir=folder) as own:
         path = Path(own) / "graph.onnx"
-        yield path, write(student, path, config, model_id)
+        yield path, write(student, path, config, model_id, keep_origin=False)
 
 
-def _save(model: onnx.ModelProto, path: Path, metadata: ModelMetadata) -> None:
+def _save(model: onnx.ModelProto, path: Path, properties: dict[str, str]) -> None:
     """Checks the graph's form, writes it, and runs what was written."""
-    onnx.helper.set_model_props(model, metadata.as_properties())
+    onnx.helper.set_model_props(model, properties)
     check_graph(model)
     onnx.save(model, str(path))
     run_once(path)

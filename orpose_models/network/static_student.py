@@ -98,6 +98,7 @@ class StaticStudent(nn.Module):
         use_static_excitation(self.student.pyramid)
         self._read_interleaved_bgr()
         self.candidates = CandidateHead(self.student.rpn.head)
+        del self.student.rpn  # its layers are the candidates' now
         if float16:
             compute_in_float16(self.student, self.candidates)
         self.float16 = float16

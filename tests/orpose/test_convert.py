@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +47,62 @@ def test_a_checkpoint_becomes_weights_with_a_card(
     assert card["conventions"] == student.preset.conventions.model_dump()
     assert "Not a medical device" in card["limitations"]
     assert sorted(path.name for path in out.parent.iterdir()) == ["coco.safetensors", "coco.yaml"]
+
+
+def test_a_shipped_graph_becomes_the_weights_that_it_was_made_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from orpose_models.files import file_sha256
+    from orpose_models.network import build_student, get_preset, load_student, save_weights
+
+    student = build_student(get_preset("lite").with_lifter_input("confidence"))
+    weights, graph, out = (tmp_path / name for name in ("first.safetensors", "shipped/own.onnx", "back.safetensors"))
+    save_weights(student, weights)
+    assert main(["export", "--model", str(weights), "--out", str(graph), "--size", "96x64"]) == 0
+    graph.with_suffix(".yaml").write_text("name: own\ndata: rendered\nexported: twice\nlicence: Apache-2.0\n")
+    monkeypatch.setattr("orpose_models.runtime.models.WEIGHTS_DIR", graph.parent)
+    capsys.readouterr()
+    assert main(["convert", "own", "--out", str(out)]) == 0
+    model_id = f"first@{file_sha256(weights)[:8]}"
+    assert capsys.readouterr().out == f"{out}: lite from {model_id} own.onnx; float32 / float16 weights\n"
+    again = load_student(out)
+    assert again.preset == student.preset
+    for name, value in student.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], value, rtol=0, atol=6e-4 * float(value.abs().max()))
+    card = yaml.safe_load(out.with_suffix(".yaml").read_text())
+    assert (card["name"], card["data"], card["licence"]) == ("back", "rendered", "Apache-2.0")
+    assert (card["sha256"], card["lifter_input"]) == (file_sha256(out), "confidence")
+    assert card["source"] == {"file": "own.onnx", "sha256": file_sha256(graph), "model_id": model_id,
+                              "precision": "float32 / float16 weights"}  # fmt: skip
+    assert "exported" not in card and "Not a medical device" in card["limitations"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["lite", "--preset", "r50"], "--preset: is for other people's checkpoints; lite says all of itself"),
+        (["nosuch"], "model 'nosuch': no such shipped model (as .onnx: "),
+        (["gone.onnx"], "gone.onnx: no such model file"),
+        (["own.onnx"], "own.onnx: exported before graphs could be read back"),
+    ],
+)
+def test_graphs_that_are_refused(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    make_fake_model: Callable[..., Path],
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(make_fake_model(precision="float32 / float16 weights"), "own.onnx")
+    assert main(["convert", *arguments, "--out", "a.safetensors"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"orpose convert: {message}")
+    assert told.count("\n") == 1
+    assert not Path("a.safetensors").exists()
 
 
 class Runs:
