@@ -112,8 +112,9 @@ class Views:
 
         if self._intrinsics is not None:
             return lens_from_text(self._intrinsics, frame_size)
-        if self._labels is not None and image is not None and image.camera_id in self._labels.annotations.cameras:
-            return _scaled(self._labels.annotations.cameras[image.camera_id], frame_size)
+        cameras = {} if self._labels is None else self._labels.annotations.cameras
+        if image is not None and image.camera_id is not None and image.camera_id in cameras:
+            return _scaled(cameras[image.camera_id], frame_size)
         if self._beside is not None and self._beside.camera_info is not None:
             return lens_from_camera_info(self._beside.camera_info, frame_size)
         return None
