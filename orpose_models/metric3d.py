@@ -96,7 +96,7 @@ def root_from_size(
         None where the rays do not say, or say that the person is behind the camera.
     """
     across = np.eye(3) - rays[:, :, None] * rays[:, None, :]  # (17, 3, 3): what of a point lies off its ray
-    weighted = weights
+    weighted: NDArray[np.floating] = weights
     position: NDArray[np.float64] = np.zeros(3)
     missed: NDArray[np.float64] = np.zeros(17)
     moved = (across @ relative[:, :, None])[:, :, 0]  # (17, 3)
@@ -106,8 +106,8 @@ def root_from_size(
         if np.linalg.det(normal) <= 1e-9 * np.trace(normal) ** 3:
             return None
         position = -np.linalg.solve(normal, weighted @ moved)
-        missed = np.linalg.norm(moved + across @ position, axis=1)
-        weighted = np.asarray(weights / (1 + (missed / _OUTLIER_M) ** 2), np.float64)
+        missed = np.asarray(np.linalg.norm(moved + across @ position, axis=1), np.float64)
+        weighted = weights / (1 + (missed / _OUTLIER_M) ** 2)
     if position[2] <= 0:
         return None
     normal = np.tensordot(weighted, across, 1) / weighted.max()
