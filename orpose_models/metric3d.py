@@ -98,15 +98,15 @@ def root_from_size(
     across = np.eye(3) - rays[:, :, None] * rays[:, None, :]  # (17, 3, 3): what of a point lies off its ray
     weighted: NDArray[np.floating] = weights
     position: NDArray[np.float64] = np.zeros(3)
-    missed: NDArray[np.float64] = np.zeros(17)
+    missed = np.zeros(17)
     moved = (across @ relative[:, :, None])[:, :, 0]  # (17, 3)
     for _ in range(_FIT_STEPS):
         normal = np.tensordot(weighted, across, 1)
         # Rays of one direction say nothing about the distance along it: the determinant of what they say is 0.
         if np.linalg.det(normal) <= 1e-9 * np.trace(normal) ** 3:
             return None
-        position = -np.linalg.solve(normal, weighted @ moved)
-        missed = np.asarray(np.linalg.norm(moved + across @ position, axis=1), np.float64)
+        position = np.asarray(-np.linalg.solve(normal, weighted @ moved), np.float64)
+        missed = np.sqrt(np.square(moved + across @ position).sum(axis=1))
         weighted = weights / (1 + (missed / _OUTLIER_M) ** 2)
     if position[2] <= 0:
         return None
