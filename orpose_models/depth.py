@@ -114,8 +114,8 @@ def depth_from_message(message: Any) -> DepthImage:
             f"expected step >= {width * dtype.itemsize} and step x {height} bytes"
         )
     rows = pixels.reshape(height, message.step)[:, : width * dtype.itemsize]
-    ordered = dtype.newbyteorder(">") if message.is_bigendian else dtype.newbyteorder("<")
-    return DepthImage(np.ascontiguousarray(rows).view(ordered), metres_per_unit)
+    stored = dtype.newbyteorder(">") if message.is_bigendian else dtype.newbyteorder("<")
+    return DepthImage(np.ascontiguousarray(rows).view(stored), metres_per_unit)
 
 
 def read_depth(path: Path) -> DepthImage:

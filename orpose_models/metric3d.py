@@ -26,7 +26,9 @@ _IN_IMAGE = np.arange(17) != _HEAD_TOP
 _BELOW_SURFACE_M = np.array(
     [0.17, 0.13, 0.12, 0.09, 0.13, 0.12, 0.09, 0.15, 0.09, 0.08, 0.08, 0.055, 0.04, 0.03, 0.055, 0.04, 0.03]
 )
-#: Joints whose depth agrees this well about where the pelvis is belong to one body; the others are hidden by something
+#: Rays that go less forward than this have no depth along the axis that would say how far.
+_LEAST_FORWARD = 0.05
+#: Joints that agree this well about how far the pelvis is belong to one body; the others are hidden by something
 #: nearer, or lie beside the body.
 _ONE_BODY_M = 0.2
 _LEAST_JOINTS = 3
@@ -52,7 +54,7 @@ def located(person: Person, lens: Lens, depth: DepthImage | None, frame_size: tu
     """The person with `root`, and with `keypoints_3d_metric` where there is depth on enough joints.
 
     A joint whose depth fits the rest of the body is where its ray and that depth meet. Of a joint behind an occluder,
-    or without depth, only the ray is known: it is put as deep as the body's pose says, with half its score.
+    or without depth, only the ray is known: it is put nearest to where the body's pose says, with half its score.
 
     Args:
         person: Raw: not smoothed over time, so that joints and depth are of the same moment.
@@ -95,15 +97,15 @@ def root_from_size(
     """
     across = np.eye(3) - rays[:, :, None] * rays[:, None, :]  # (17, 3, 3): what of a point lies off its ray
     weighted: NDArray[np.floating] = weights
-    position: NDArray[np.floating] = np.zeros(3)
-    missed: NDArray[np.floating] = np.zeros(17)
+    position: NDArray[np.float64] = np.zeros(3)
+    missed = np.zeros(17)
     moved = (across @ relative[:, :, None])[:, :, 0]  # (17, 3)
     for _ in range(_FIT_STEPS):
         normal = np.tensordot(weighted, across, 1)
         # Rays of one direction say nothing about the distance along it: the determinant of what they say is 0.
         if np.linalg.det(normal) <= 1e-9 * np.trace(normal) ** 3:
             return None
-        position = -np.linalg.solve(normal, weighted @ moved)
+        position = np.asarray(-np.linalg.solve(normal, weighted @ moved), np.float64)
         missed = np.sqrt(np.square(moved + across @ position).sum(axis=1))
         weighted = weights / (1 + (missed / _OUTLIER_M) ** 2)
     if position[2] <= 0:
@@ -123,15 +125,20 @@ def _measured(
     guess: Callable[[], Root | None],
 ) -> Person | None:
     """The person from depth; None where too few joints have any that fits together."""
-    known = np.isfinite(surface_m) & (weights > 0) & (rays[:, 2] > 0)
-    root_z = surface_m + _BELOW_SURFACE_M - relative[:, 2]  # where each joint says the pelvis is
-    body = _one_body(root_z, np.where(known, weights, 0.0), guess)
+    known = np.isfinite(surface_m) & (weights > 0) & (rays[:, 2] > _LEAST_FORWARD)
+    if not known.any():
+        return None
+    # Along the ray, not along the axis: the body is as thick at the edge of a fisheye as in its middle.
+    range_m = np.where(known, surface_m, 0.0) / np.where(known, rays[:, 2], 1.0) + _BELOW_SURFACE_M
+    joints = np.nan_to_num(rays) * range_m[:, None]
+    pelvises = joints - relative  # where each joint says the pelvis is
+    towards = (rays[known] * weights[known, None]).sum(axis=0)
+    body = _one_body(pelvises, towards / np.linalg.norm(towards), np.where(known, weights, 0.0), guess)
     if body.sum() < _LEAST_JOINTS:
         return None
-    depth_m = np.where(body, surface_m + _BELOW_SURFACE_M, np.median(root_z[body]) + relative[:, 2])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        joints = rays * (depth_m / rays[:, 2])[:, None]
-    joints[(rays[:, 2] <= 0) | (depth_m <= 0)] = np.nan
+    expected = np.median(pelvises[body], axis=0) + relative
+    nearest = rays * np.einsum("jc,jc->j", rays, expected)[:, None]  # on the joint's ray
+    joints = np.where(body[:, None], joints, nearest)
     joints[_HEAD_TOP] = joints[_HEAD] + relative[_HEAD_TOP] - relative[_HEAD]
     scores = person.keypoints_3d[:, 3] * np.where(body, 1.0, _INFERRED_SCORE)
     scores = np.where(np.isfinite(joints).all(axis=1), scores, 0.0)
@@ -148,14 +155,25 @@ def _measured(
 
 
 def _one_body(
-    root_z: NDArray[np.float64], weights: NDArray[np.float64], guess: Callable[[], Root | None]
+    pelvises: NDArray[np.float64],
+    towards: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    guess: Callable[[], Root | None],
 ) -> NDArray[np.bool_]:
-    """`(17,)`: the joints that agree best about the depth of the pelvis, `root_z`, and with the body's size."""
+    """`(17,)`: the joints that agree best about how far the pelvis is, and with the body's size.
+
+    Args:
+        pelvises: `(17, 3)` m, where each joint says it is; across the line of sight they may differ as they like.
+        towards: `(3,)` unit direction of the person.
+        weights: `(17,)`, 0 for joints that say nothing.
+        guess: Of the pelvis from the body's size.
+    """
+    distances = pelvises @ towards
     counts = weights > 0
-    agree = (np.abs(root_z[:, None] - root_z[None]) < _ONE_BODY_M) & counts[:, None] & counts[None]
+    agree = (np.abs(distances[:, None] - distances[None]) < _ONE_BODY_M) & counts[:, None] & counts[None]
     support = agree @ weights
     if support.max() < _CLEAR_SHARE * weights.sum() and (root := guess()) is not None:
-        distance_sd = np.sqrt(root.covariance_m2[2, 2])
-        plausible = np.exp(-0.5 * ((root_z - root.position_m[2]) / distance_sd) ** 2)
-        support = support * np.maximum(np.nan_to_num(plausible), _LEAST_PLAUSIBLE)
+        sd = np.sqrt(towards @ root.covariance_m2 @ towards)
+        plausible = np.exp(-0.5 * ((distances - root.position_m @ towards) / sd) ** 2)
+        support = support * np.maximum(plausible, _LEAST_PLAUSIBLE)
     return np.asarray(agree[int(np.argmax(support))])
