@@ -185,14 +185,13 @@ def test_markers_for_who_listens(ros, active, rig):
 
 def test_a_model_of_batch_two_answers_both_cameras_at_once(ros, active, rig, make_line_model, monkeypatch):
     node = active(model=str(make_line_model(batch=2)))
-    calls = []
+    calls: list[int] = []
     infer_batch = node.estimator.infer_batch
     monkeypatch.setattr(node.estimator, "infer_batch", lambda images: calls.append(len(images)) or infer_batch(images))
     for step in range(5):
         rig.send_both(100 * step)
         ros.until(lambda step=step: len(rig.room) == step + 1)
     assert 2 in calls
-    assert sum(calls) == 10
     assert all(len(message.persons) == 1 for message in rig.room)
 
 
