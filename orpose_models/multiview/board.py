@@ -122,7 +122,9 @@ def calibrate_board(
     ]
     posed, boards = _join(own, places)
     names = list(cameras)
-    structure, rigid, rows = [], [], []
+    structure: list[NDArray[np.float64]] = []
+    rigid: list[NDArray[np.int64]] = []
+    rows: list[tuple[float, ...]] = []
     for index, first_from_board in sorted(boards.items()):
         start = len(rigid) * len(points)
         structure.append(points @ first_from_board[:3, :3].T + first_from_board[:3, 3])

@@ -26,8 +26,8 @@ from orpose_models.multiview.sights import Sight, sights_of
 from orpose_models.runtime.types import Person
 from orpose_models.skeleton import COCO17
 
-#: Guesses to try for a pair of cameras, and moments to judge each by.
-_GUESSES, _JUDGED_MOMENTS = 80, 20
+#: Guesses to try for a pair of cameras, moments to judge each by, and moments to refine the best with.
+_GUESSES, _JUDGED_MOMENTS, _REFINED_MOMENTS = 50, 12, 40
 #: What a sight without a partner costs, and up to where a guess's pairs are believed (see associate.GATE).
 _ALONE = 12.0
 #: Limits of matching, from round to round.
@@ -148,10 +148,11 @@ def _pair(
     judged = [both[i] for i in rng.permutation(len(both))[:_JUDGED_MOMENTS]]
     guesses = [_laid_over([pair]) for pair in chosen]
     ranked = sorted(((_judge(guess, first, second, judged)[0], i) for i, guess in enumerate(guesses)))
+    both = [both[i] for i in rng.permutation(len(both))[:_REFINED_MOMENTS]]
     best_cost, best = np.inf, _IDENTITY
     for _, index in ranked[:3]:
         guess = guesses[index]
-        for _ in range(4):
+        for _ in range(3):
             cost, matched = _judge(guess, first, second, both)
             if cost < best_cost:
                 best_cost, best = cost, guess
