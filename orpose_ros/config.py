@@ -6,7 +6,7 @@ import re
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from orpose_models.depth import SYNC_MS
 from orpose_models.people import PeopleConfig
@@ -87,14 +87,6 @@ class NodeConfig(RuntimeConfig, PeopleConfig):
         description="turn of a camera, degrees, from which on diagnostics warn that it was moved",
     )
     autostart: bool = Field(default=True, description="configure and activate at start-up, without a lifecycle manager")
-
-    @model_validator(mode="after")
-    def _several_cameras_are_fused(self) -> NodeConfig:
-        if self.fuse and len(self.cameras) < 2:
-            raise ValueError(f"fuse needs two cameras or more; cameras is {list(self.cameras)}")
-        if self.calibration and not self.fuse:
-            raise ValueError("calibration is for fuse, which is off")
-        return self
 
     @field_validator("cameras")
     @classmethod

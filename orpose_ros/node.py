@@ -110,7 +110,7 @@ class PoseNode(LifecycleNode):
 
     def _configure(self) -> None:
         self._config = read_config(self)
-        calibration = calibration_source(self, self._config) if self._config.fuse else None
+        calibration = calibration_source(self, self._config)
         self._frames = JointFrames(self, lambda: self._config.joint_threshold) if self._config.tf else None
         self.estimator = PoseEstimator(self._config)
         width, height = self._config.frame_size or self.estimator.info.input_size

@@ -47,13 +47,19 @@ class CalibrationSource(Protocol):
         ...
 
 
-def calibration_source(node: Node, config: NodeConfig) -> CalibrationSource:
-    """As the configuration says.
+def calibration_source(node: Node, config: NodeConfig) -> CalibrationSource | None:
+    """As the configuration says; None if nothing is to be fused.
 
     Raises:
         CalibrationError: The file cannot be used, or lacks a camera.
-        ConfigError: Poses are to come from TF, and tf2_msgs is not installed.
+        ConfigError: Parameters that contradict each other, or poses are to come from TF and tf2_msgs is not installed.
     """
+    if not config.fuse:
+        if config.calibration:
+            raise ConfigError("parameters: calibration is for fuse, which is off")
+        return None
+    if len(config.cameras) < 2:
+        raise ConfigError(f"parameters: fuse needs two cameras or more; cameras is {list(config.cameras)}")
     if config.calibration:
         return FileCalibration(config.calibration, config.cameras)
     return TfCalibration(node, config)
