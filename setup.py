@@ -20,7 +20,7 @@ class PrintableDistribution(Distribution):
 
 def installed_files() -> list[tuple[str, list[str]]]:
     """Folder below the prefix, and the files that go there."""
-    folders = ("launch", "rviz", "config", "config/cameras")
+    folders = ("launch", "rviz", "config", "config/cameras", "config/rooms")
     share = [
         (f"share/{PACKAGE}/{folder}", sorted(str(path) for path in Path(folder).glob("*.*") if path.is_file()))
         for folder in folders

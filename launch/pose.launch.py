@@ -32,21 +32,21 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription([*arguments, OpaqueFunction(function=start_node)])
 
 
-def start_node(context: LaunchContext, **preset: str) -> list[Node]:
-    """The node; `preset` are arguments for where none is given."""
+def start_node(context: LaunchContext, parameters: tuple[str, ...] = PARAMETERS, **preset: str) -> list[Node]:
+    """The node; `parameters` are those that are declared, `preset` arguments for where none is given."""
     given = preset | {
-        name: text for name in (*PARAMETERS, *OTHERS) if (text := LaunchConfiguration(name).perform(context)) != ""
+        name: text for name in (*parameters, *OTHERS) if (text := LaunchConfiguration(name).perform(context)) != ""
     }
-    parameters = {name: parameter_from_text(name, given[name]) for name in PARAMETERS if name in given}
+    values = {name: parameter_from_text(name, given[name]) for name in parameters if name in given}
     if "use_sim_time" in given:
-        parameters["use_sim_time"] = bool(yaml.safe_load(given["use_sim_time"]))
+        values["use_sim_time"] = bool(yaml.safe_load(given["use_sim_time"]))
     node = Node(
         package="orpose",
         executable="orpose_node",
         name="orpose",
         namespace=given.get("namespace", ""),
-        parameters=[*([given["params_file"]] if "params_file" in given else []), parameters],
-        remappings=remappings(given.get("camera_topics", ""), parameters.get("cameras", NodeConfig().cameras)),
+        parameters=[*([given["params_file"]] if "params_file" in given else []), values],
+        remappings=remappings(given.get("camera_topics", ""), values.get("cameras", NodeConfig().cameras)),
         output="screen",
     )
     return [node]

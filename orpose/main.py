@@ -18,6 +18,7 @@ COMMANDS = {
     "run": "images, a video or a bag -> results, overlay video and contact sheet (no ROS)",
     "replay": "play a bag through the node over DDS, record what it publishes, write a report",
     "bench": "latency, throughput and memory of the models on this machine, beside a peer",
+    "calibrate": "the poses of several cameras, from a ChArUco board or from people they see at once",
     "synth": "render a labelled synthetic operating room",
     "pseudo-label": "label images with a teacher: soft and hard pseudo labels, 2D and 3D",
     "train": "train a student network from a configuration file",

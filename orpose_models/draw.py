@@ -47,8 +47,12 @@ def side_color(skeleton: Skeleton, limb: tuple[int, int]) -> Bgr:
 
 def person_color(index: int, person: Person) -> Bgr:
     """The same for a track over time; without tracking, by rank in the frame."""
-    number = person.track_id if person.track_id >= 0 else index
-    return _PERSON_COLORS[number % len(_PERSON_COLORS)]
+    return track_color(person.track_id if person.track_id >= 0 else index)
+
+
+def track_color(track_id: int) -> Bgr:
+    """The colour of a track, the same over time."""
+    return _PERSON_COLORS[track_id % len(_PERSON_COLORS)]
 
 
 def display_image(image: NDArray[np.uint8], frame_size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -67,6 +67,25 @@ class NodeConfig(RuntimeConfig, PeopleConfig):
     joint_threshold: float = Field(
         default=0.3, ge=0.0, le=1.0, description="joint score from which on a joint gets a TF frame"
     )
+    fuse: bool = Field(
+        default=False,
+        description="fuse what several cameras see into people in the room, orpose/room/persons; needs a calibration",
+    )
+    calibration: str = Field(
+        default="",
+        description="file of the cameras' intrinsics and poses, of `orpose calibrate` or MVOR's; empty = from "
+        "{camera}/camera_info and TF",
+    )
+    room_frame: str = Field(default="room", min_length=1, description="TF frame of people in the room")
+    sync_tolerance_ms: float = Field(
+        default=50.0, ge=1.0, le=1000.0, description="largest difference of stamps, ms, of images that are fused"
+    )
+    moved_deg: float = Field(
+        default=2.0,
+        ge=0.2,
+        le=30.0,
+        description="turn of a camera, degrees, from which on diagnostics warn that it was moved",
+    )
     autostart: bool = Field(default=True, description="configure and activate at start-up, without a lifecycle manager")
 
     @field_validator("cameras")

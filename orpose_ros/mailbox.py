@@ -41,6 +41,29 @@ class Mailbox(Generic[ItemT]):
             assert item is not None
             return slot, item
 
+    def take_some(self, most: int, wait_s: float) -> list[tuple[str, ItemT]]:
+        """Takes up to `most` items of different slots: waits for the first, then a little for the others.
+
+        Args:
+            most: As many as can be dealt with at once.
+            wait_s: Time to wait for the others after the first, s.
+
+        Returns:
+            The longest waiting first; empty: the mailbox was closed.
+        """
+        if (first := self.take()) is None:
+            return []
+        taken = [first]
+        with self._changed:
+            if most > 1:
+                self._changed.wait_for(lambda: len(self._order) >= most - 1 or self._closed, wait_s)
+            for slot in self._order[: most - 1]:
+                item, self._slots[slot] = self._slots[slot], None
+                assert item is not None
+                taken.append((slot, item))
+            del self._order[: most - 1]
+        return taken
+
     def close(self) -> list[tuple[str, ItemT]]:
         """Wakes the taker for good and returns what was never taken."""
         with self._changed:

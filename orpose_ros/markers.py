@@ -25,15 +25,23 @@ def marker_array(persons: tuple[Person, ...], image_size: tuple[int, int], heade
     """Joints and limbs of each person, after the removal of all earlier markers."""
     markers = [Marker(header=header, action=Marker.DELETEALL)]
     for index, person in enumerate(persons):
-        joints_m = shown_joints_m(person, image_size)
-        blue, green, red = person_color(index, person)
-        color = ColorRGBA(r=red / 255, g=green / 255, b=blue / 255, a=1.0)
-        joints = _marker(header, index, "joints", Marker.SPHERE_LIST, _JOINT_DIAMETER_M, color)
-        joints.points = _points(joints_m)
-        limbs = _marker(header, index, "limbs", Marker.LINE_LIST, _LIMB_WIDTH_M, color)
-        limbs.points = _points(joints_m[np.array(H36M17.limbs).reshape(-1)])
-        markers += [joints, limbs]
+        color = marker_color(person_color(index, person))
+        markers += skeleton_markers(header, index, shown_joints_m(person, image_size), color)
     return MarkerArray(markers=markers)
+
+
+def skeleton_markers(header: Header, index: int, joints_m: NDArray[np.floating], color: ColorRGBA) -> list[Marker]:
+    """Joints and limbs of one skeleton `(17, 3)` Human3.6M-17, m, in the header's frame."""
+    joints = _marker(header, index, "joints", Marker.SPHERE_LIST, _JOINT_DIAMETER_M, color)
+    joints.points = _points(joints_m)
+    limbs = _marker(header, index, "limbs", Marker.LINE_LIST, _LIMB_WIDTH_M, color)
+    limbs.points = _points(joints_m[np.array(H36M17.limbs).reshape(-1)])
+    return [joints, limbs]
+
+
+def marker_color(bgr: tuple[int, int, int]) -> ColorRGBA:
+    blue, green, red = bgr
+    return ColorRGBA(r=red / 255, g=green / 255, b=blue / 255, a=1.0)
 
 
 def _marker(header: Header, index: int, kind: str, shape: int, size_m: float, color: ColorRGBA) -> Marker:

@@ -33,6 +33,8 @@ from orpose_ros.messages import skeleton_definition
 from orpose_ros.namesakes import namesake_warnings
 from orpose_ros.parameters import check_change, declare_parameters, read_config
 from orpose_ros.qos import LATCHED_QOS
+from orpose_ros.room import Room
+from orpose_ros.room_calibration import calibration_source
 from orpose_ros.tf_frames import JointFrames
 from orpose_ros.worker import Worker
 
@@ -48,6 +50,7 @@ class PoseNode(LifecycleNode):
     Attributes:
         failure: Why the last transition failed, "" if it did not.
         cameras: Name -> camera, while configured.
+        room: What fuses them, while configured and if asked for.
         estimator: The loaded model, while configured.
     """
 
@@ -58,6 +61,7 @@ class PoseNode(LifecycleNode):
         self._enabled = True
         self.estimator: PoseEstimator | None = None
         self.cameras: dict[str, Camera] = {}
+        self.room: Room | None = None
         self._worker: Worker | None = None
         self._frames: JointFrames | None = None
         declare_parameters(self)
@@ -106,10 +110,13 @@ class PoseNode(LifecycleNode):
 
     def _configure(self) -> None:
         self._config = read_config(self)
+        calibration = calibration_source(self, self._config)
         self._frames = JointFrames(self, lambda: self._config.joint_threshold) if self._config.tf else None
         self.estimator = PoseEstimator(self._config)
         width, height = self._config.frame_size or self.estimator.info.input_size
         self.estimator.estimate(np.zeros((height, width, 3), np.uint8))  # the first inference is slow
+        if calibration is not None:
+            self.room = Room(self, self._config, self.estimator.info.model_id, calibration)
         self.cameras = {name: Camera(self, name, self._frames) for name in self._config.cameras}
         self._skeletons = self.create_publisher(SkeletonDefinition, "orpose/skeletons", LATCHED_QOS)
         for skeleton in (COCO17, H36M17):
@@ -125,14 +132,18 @@ class PoseNode(LifecycleNode):
 
     def _start(self) -> None:
         assert self.estimator is not None
-        self._worker = Worker(self.cameras, self.estimator, lambda: self._config, self.get_logger())
+        self._worker = Worker(self.cameras, self.estimator, lambda: self._config, self.get_logger(), self.room)
         self._worker.start()
+        if self.room is not None:
+            self.room.open()
         for camera in self.cameras.values():
             camera.open(self._config, partial(self._receive, camera))
 
     def _stop(self) -> None:
         for camera in self.cameras.values():
             camera.close()
+        if self.room is not None:
+            self.room.close()
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
@@ -142,6 +153,9 @@ class PoseNode(LifecycleNode):
         if self._frames is not None:
             self._frames.destroy()
             self._frames = None
+        if self.room is not None:
+            self.room.destroy()
+            self.room = None
         if self.estimator is None:
             return
         for camera in self.cameras.values():
@@ -158,6 +172,8 @@ class PoseNode(LifecycleNode):
 
     def _receive(self, camera: Camera, image: AnyImage) -> None:
         camera.counts.count_received()
+        if self.room is not None:
+            self.room.receive(camera.name, image.header)
         if self._worker is None or not self._enabled:
             camera.drop(image.header, DISABLED)
         else:
@@ -178,8 +194,10 @@ class PoseNode(LifecycleNode):
             camera.follow_publishers()
 
     def _publish_diagnostics(self) -> None:
-        cameras = [self._status(camera) for camera in self.cameras.values()]
-        message = DiagnosticArray(status=cameras + namesake_warnings(self))
+        message = DiagnosticArray(status=[self._status(camera) for camera in self.cameras.values()])
+        if self.room is not None:
+            message.status.append(self.room.status())
+        message.status += namesake_warnings(self)
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 

@@ -1,22 +1,41 @@
-"""The one thread that infers, for all cameras: one model in memory, one frame at a time, always the newest."""
+"""The one thread that infers, for all cameras: one model in memory, always the newest frames.
+
+One frame at a time; a model exported with `--batch N` gets the frames of up to N cameras in one call.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from orpose_models.errors import ImageError
 from orpose_models.privacy import error_text
-from orpose_models.runtime import PoseEstimator
+from orpose_models.runtime import FrameResult, PoseEstimator
+from orpose_models.runtime.estimator import PreparedImage
 from orpose_ros.camera import Camera
 from orpose_ros.camera_input import AnyImage
 from orpose_ros.config import NodeConfig
 from orpose_ros.counts import BAD_IMAGE, DEACTIVATED, FAILED, NEWER_FRAME
 from orpose_ros.image_messages import bgr8_from_ros
 from orpose_ros.mailbox import Mailbox
+from orpose_ros.room import Room
+
+#: How long the first frame of a batch waits for those of the other cameras, s.
+_BATCH_WAIT_S = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class _Frame:
+    """An image on its way to its answer."""
+
+    camera: Camera
+    image: AnyImage
+    prepared: PreparedImage
+    decode_ms: float
 
 
 class Worker:
@@ -28,11 +47,13 @@ class Worker:
         estimator: PoseEstimator,
         current_config: Callable[[], NodeConfig],
         logger: RcutilsLogger,
+        room: Room | None = None,
     ) -> None:
         self._cameras = cameras
         self._estimator = estimator
         self._current_config = current_config
         self._logger = logger
+        self._room = room
         self._mailbox: Mailbox[AnyImage] = Mailbox(cameras)
         self._thread = threading.Thread(target=self._work, name="orpose-worker", daemon=True)
 
@@ -51,31 +72,56 @@ class Worker:
             camera.drop(displaced.header, NEWER_FRAME)
 
     def _work(self) -> None:
-        while (taken := self._mailbox.take()) is not None:
-            name, image = taken
-            camera = self._cameras[name]
-            try:
-                self._answer(camera, image)
-            except ImageError as error:
-                camera.drop(image.header, BAD_IMAGE, str(error))
-                self._logger.warning(f"{name}: frame dropped: {error}", throttle_duration_sec=5.0)
-            except Exception as error:
-                # One frame must not end the node; diagnostics show that it happened.
-                text = error_text(error, self._current_config().downsample)
-                camera.drop(image.header, FAILED, text)
-                self._logger.error(f"{name}: frame dropped: {text}", throttle_duration_sec=5.0)
+        most = min(self._estimator.info.batch, len(self._cameras))
+        while taken := self._mailbox.take_some(most, _BATCH_WAIT_S):
+            frames = [self._prepare(self._cameras[name], image) for name, image in taken]
+            self._answer_all([frame for frame in frames if frame is not None])
 
-    def _answer(self, camera: Camera, image: AnyImage) -> None:
-        started = time.perf_counter()
-        pixels = bgr8_from_ros(image)
-        decode_ms = (time.perf_counter() - started) * 1e3
-        prepared = self._estimator.prepare(pixels)
+    def _prepare(self, camera: Camera, image: AnyImage) -> _Frame | None:
+        try:
+            started = time.perf_counter()
+            pixels = bgr8_from_ros(image)
+            decode_ms = (time.perf_counter() - started) * 1e3
+            return _Frame(camera, image, self._estimator.prepare(pixels), decode_ms)
+        except Exception as error:
+            self._drop(camera, image, error)
+            return None
+
+    def _answer_all(self, frames: Sequence[_Frame]) -> None:
+        """Answers the frames of one call of the network; if that fails, all of them are dropped."""
+        try:
+            if len(frames) == 1:
+                results = [self._estimator.infer(frames[0].prepared)]
+            else:
+                results = self._estimator.infer_batch([frame.prepared for frame in frames])
+        except Exception as error:
+            for frame in frames:
+                self._drop(frame.camera, frame.image, error)
+            return
+        for frame, result in zip(frames, results, strict=True):
+            try:
+                self._answer(frame, result)
+            except Exception as error:
+                self._drop(frame.camera, frame.image, error)
+
+    def _answer(self, frame: _Frame, result: FrameResult) -> None:
         config = self._current_config()
-        result = self._estimator.infer(prepared)
         started = time.perf_counter()
-        result = camera.follow(image.header, result, config)
+        result = frame.camera.follow(frame.image.header, result, config)
         result.timings_ms["post"] += (time.perf_counter() - started) * 1e3
-        result.timings_ms["decode"] = decode_ms
-        camera.answer(image.header, result, self._estimator.info.model_id)
+        result.timings_ms["decode"] = frame.decode_ms
+        frame.camera.answer(frame.image.header, result, self._estimator.info.model_id)
         if config.overlay:
-            camera.show(image.header, prepared, result)
+            frame.camera.show(frame.image.header, frame.prepared, result)
+        if self._room is not None:
+            self._room.add(frame.camera.name, frame.image.header, result)
+
+    def _drop(self, camera: Camera, image: AnyImage, error: Exception) -> None:
+        """One frame must not end the node: what went wrong is counted, and diagnostics show that it happened."""
+        if isinstance(error, ImageError):
+            camera.drop(image.header, BAD_IMAGE, str(error))
+            self._logger.warning(f"{camera.name}: frame dropped: {error}", throttle_duration_sec=5.0)
+        else:
+            text = error_text(error, self._current_config().downsample)
+            camera.drop(image.header, FAILED, text)
+            self._logger.error(f"{camera.name}: frame dropped: {text}", throttle_duration_sec=5.0)

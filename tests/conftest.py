@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,3 +133,13 @@ def make_fake_model(tmp_path_factory) -> Callable[..., Path]:
 def fake_model(make_fake_model) -> Path:
     """An .onnx file with the exported networks' interface, 640x480: persons are what is bright blue, green and red."""
     return make_fake_model()
+
+
+@pytest.fixture(scope="session")
+def room() -> Any:
+    """Three cameras and people to put before them: stick_figures.py."""
+    spec = importlib.util.spec_from_file_location("stick_figures", Path(__file__).with_name("stick_figures.py"))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Room()

@@ -15,16 +15,19 @@ from orpose_models.multiview.sights import Sight
 GATE = 5.0
 #: One joint costs at most this much: a wrong wrist makes nobody another person.
 _JOINT_LIMIT = 25.0
+#: Share of joints in front of the cameras below which nobody can tell where a person is.
+_IN_FRONT = 0.5
 
 
 def fuse_views(sights: Mapping[str, Sequence[Sight]], gate: float = GATE) -> list[FusedPerson]:
-    """Everybody in the room, best score first.
+    """Everybody whose place in the room can be told, best score first.
 
     Args:
         sights: Camera -> who it sees, of one moment.
         gate: See `GATE`.
     """
     persons = [fuse(group) for group in associate([s for own in sights.values() for s in own], gate)]
+    persons = [person for person in persons if person.in_front >= _IN_FRONT]
     return sorted(persons, key=lambda person: -person.score)
 
 

@@ -24,6 +24,8 @@ _OUTLIER_M = 0.15
 _ROUNDS = 4
 #: A joint that no ray supports any more counts as not seen: weight over what it was.
 _SUPPORT = 0.25
+#: A joint behind a camera counts as this far from the ray, m.
+_BEHIND_M = 10.0
 #: Keeps equations solvable where no view knows a joint, 1/m².
 _TINY = 1e-6
 
@@ -37,6 +39,8 @@ class FusedPerson:
         score: The best box score among the views.
         sights: What it was made of, one a camera.
         track_id: Identity over time, -1 for none.
+        in_front: Share of the rays' weight that belongs to joints in front of their camera: below a half, size and
+            shape of the lifted poses contradict the rays, and where the person is cannot be told.
         misfit_m: Camera -> weighted root mean square distance of its rays from the joints, m; empty with one view.
     """
 
@@ -44,6 +48,7 @@ class FusedPerson:
     score: float
     sights: tuple[Sight, ...]
     misfit_m: dict[str, float]
+    in_front: float = 1.0
     track_id: int = -1
 
 
@@ -69,7 +74,8 @@ def fuse(sights: Sequence[Sight]) -> FusedPerson:
         solution = solve(views, weights)
     trusted = np.where(views.weights > 0, weights >= _SUPPORT * views.weights, False)[0]
     scores = (np.stack([sight.scores for sight in sights]) * trusted).max(axis=0)
-    distances = solution.distances[0]
+    in_front = np.isfinite(solution.distances[0])
+    distances = np.where(in_front, solution.distances[0], _BEHIND_M)
     shares = views.weights[0] / np.maximum(views.weights[0].sum(axis=1, keepdims=True), _TINY)
     misfit = np.sqrt((shares * distances**2).sum(axis=1))
     return FusedPerson(
@@ -77,6 +83,7 @@ def fuse(sights: Sequence[Sight]) -> FusedPerson:
         score=max(sight.person.score for sight in sights),
         sights=tuple(sights),
         misfit_m={s.camera: float(m) for s, m in zip(sights, misfit, strict=True)} if len(sights) > 1 else {},
+        in_front=float((shares * in_front).sum() / len(sights)),
     )
 
 
@@ -123,7 +130,7 @@ def solve(views: Views, weights: NDArray[np.float64]) -> Solution:
     distances = np.sqrt(np.maximum(np.einsum("bvjx,bvjxy,bvjy->bvj", offsets, across, offsets), 0.0))
     distances = np.where(np.einsum("bvjx,bvjx->bvj", offsets, views.directions) > 0, distances, np.inf)
     from_lifted = joints[:, None] - place[:, None, None] - views.lifted
-    energies = (ray * np.where(np.isfinite(distances), distances, 10.0) ** 2).sum(axis=1)
+    energies = (ray * np.where(np.isfinite(distances), distances, _BEHIND_M) ** 2).sum(axis=1)
     energies += (shape * (from_lifted**2).sum(axis=-1)).sum(axis=1)
     return Solution(joints, np.where(views.weights > 0, distances, 0.0), energies)
 

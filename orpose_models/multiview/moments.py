@@ -60,6 +60,8 @@ class Moments(Generic[ItemT]):
         elif behind_ns >= 0:
             self.dropped[camera] += 1
             return []
+        if not self._arrived_s:
+            self._arrived_s = dict.fromkeys(self._queues, now_s)  # at the beginning, all may be about to deliver
         self._newest_ns[camera], self._arrived_s[camera] = stamp_ns, now_s
         self._queues[camera].append(Stamped(stamp_ns, item))
         if len(self._queues[camera]) > _LONGEST_QUEUE:
@@ -70,7 +72,7 @@ class Moments(Generic[ItemT]):
             first = min((name for name, queue in self._queues.items() if queue), key=self._head_ns)
             last_ns = self._head_ns(first) + self._tolerance_ns
             lacking = [name for name in live if not self._queues[name] or self._head_ns(name) > last_ns]
-            if any(self._newest_ns[name] <= last_ns for name in lacking):
+            if any(self._newest_ns.get(name, last_ns) <= last_ns for name in lacking):
                 break  # theirs may still come
             if lacking:
                 self._drop_oldest(first)

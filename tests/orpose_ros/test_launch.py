@@ -132,6 +132,17 @@ def test_a_recording_is_played_as_the_nodes_first_camera(launch_file, tmp_path):
     assert (args.camera, args.rate) == ("left", None)
 
 
+@pytest.mark.parametrize(
+    "launch_file", [ROOT / "launch/multi_camera.launch.py"], indirect=True, ids=lambda path: path.name
+)
+def test_a_calibration_is_there_to_fuse_with(launch_file):
+    given = {"cameras": "[left, right]", "calibration": "room.json", "moved_deg": "3"}
+    assert start(launch_file, **given)["parameters"] == [
+        {"cameras": ["left", "right"], "fuse": True, "calibration": "room.json", "moved_deg": 3.0}
+    ]
+    assert start(launch_file, cameras="[left, right]", fuse="false")["parameters"][0]["fuse"] is False
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
 def test_parameter_files_fit_the_configuration(path):
     parameters = yaml.safe_load(path.read_text())["/**"]["ros__parameters"]

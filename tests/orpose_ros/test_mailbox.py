@@ -58,3 +58,28 @@ def test_every_item_comes_out_exactly_once(steps):
             out.append(item)
     out += [item for _, item in mailbox.close()]
     assert sorted(out) == list(range(len(steps)))
+
+
+def test_several_slots_are_taken_at_once_the_longest_waiting_first():
+    mailbox: Mailbox[int] = Mailbox("abc")
+    for slot, item in (("b", 1), ("a", 2), ("c", 3)):
+        mailbox.put(slot, item)
+    assert mailbox.take_some(2, wait_s=60) == [("b", 1), ("a", 2)]
+    assert mailbox.take_some(2, wait_s=0) == [("c", 3)]
+
+
+def test_the_first_waits_for_the_others():
+    mailbox: Mailbox[int] = Mailbox("ab")
+    taken: list = []
+    taker = threading.Thread(target=lambda: taken.extend(mailbox.take_some(2, wait_s=60)))
+    taker.start()
+    mailbox.put("a", 1)
+    mailbox.put("b", 2)
+    taker.join(5)
+    assert taken == [("a", 1), ("b", 2)]
+
+
+def test_nothing_is_taken_from_a_closed_mailbox():
+    mailbox: Mailbox[int] = Mailbox("ab")
+    mailbox.close()
+    assert mailbox.take_some(2, wait_s=60) == []

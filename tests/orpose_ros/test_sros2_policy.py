@@ -24,7 +24,7 @@ SROS2 = Path(__file__).resolve().parents[2] / "docker/sros2"
 POLICY = ElementTree.parse(SROS2 / "policies.xml").getroot()
 #: Allowed, but only needed with `use_sim_time`, with `tf` (whose messages not every test machine has), or by a camera
 #: driver in the player's place.
-OPTIONAL = {"/clock", "/tf", "*/camera_info"}
+OPTIONAL = {"/clock", "/tf", "/tf_static", "*/camera_info"}
 
 
 def allowed(node: str, kind: str, right: str) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from orpose_models.errors import CalibrationError
 from orpose_models.multiview.calibration import for_image_size, read_cameras, write_cameras
@@ -110,3 +111,13 @@ def test_mvors_own_file_projects_its_joints():
     medians = {name: np.nanmedian(values) for name, values in errors.items()}
     assert all(len(values) > 1000 for values in errors.values())
     assert all(5 < median < 10 for median in medians.values()), medians
+
+
+def test_the_example_is_the_calibration_of_its_room():
+    rooms = Path(__file__).parents[3] / "config/rooms"
+    cameras = read_cameras(rooms / "hybrid_or_calibration.json")
+    room_file = yaml.safe_load((rooms / "hybrid_or.yaml").read_text())
+    assert list(cameras) == [entry["name"] for entry in room_file["cameras"]]
+    for entry in room_file["cameras"]:
+        np.testing.assert_array_equal(cameras[entry["name"]].room_from_camera, entry["room_from_camera"])
+        assert cameras[entry["name"]].fx == entry["fx"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from orpose_models.annotations import Camera
@@ -67,8 +66,3 @@ class Room:
             keypoints=np.column_stack([pixels, np.full(17, 0.9)]).astype(np.float32),
             keypoints_3d=np.column_stack([lifted - lifted[H36M17.root], np.full(17, 0.9)]).astype(np.float32),
         )
-
-
-@pytest.fixture(scope="session")
-def room() -> Room:
-    return Room()
