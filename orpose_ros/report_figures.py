@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 #: Times of the 3D view at most: each costs a few kilobytes of the page.
 MOMENTS = 100
 _TIME = "time in the recording, s"
+#: Identities named on the axis at most: more would cover each other.
+_TRACK_NAMES = 12
 
 
 def latency_over_time(frames: Sequence[ReplayedFrame]) -> Figure:
@@ -133,8 +135,9 @@ def tracks_over_time(frames: Sequence[ReplayedFrame]) -> Figure | None:
     for row, (track, times) in enumerate(sorted(seen.items())):
         marker = {"symbol": "line-ns-open", "size": 9, "color": colors[track]}
         figure.add_scatter(x=times, y=[row] * len(times), mode="markers", marker=marker, name=f"#{track}")
-    names = [f"#{track}" for track in sorted(seen)]
-    axis = {"title": "identity", "tickvals": list(range(len(names))), "ticktext": names, "autorange": "reversed"}
+    rows = list(range(len(seen)))[:: -(-len(seen) // _TRACK_NAMES)]
+    names = [f"#{sorted(seen)[row]}" for row in rows]
+    axis = {"title": "identity", "tickvals": rows, "ticktext": names, "autorange": "reversed"}
     figure.update_layout(xaxis_title=_TIME, yaxis=axis, showlegend=False)
     return figure
 
