@@ -19,10 +19,8 @@ BOX = (100.0, 100.0, 50.0, 80.0)
 
 def frame(index: int, persons: int | None, time_s: float | None = None) -> ReplayedFrame:
     """A frame with so many persons in it, side by side; None: dropped."""
-    found = [
-        Person(0.9, np.array(BOX, np.float32) + (100 * number, 0, 0, 0), np.zeros((17, 3)), np.zeros((17, 4)))
-        for number in range(persons or 0)
-    ]
+    boxes = [np.array((BOX[0] + 100 * number, *BOX[1:]), np.float32) for number in range(persons or 0)]
+    found = [Person(0.9, box, np.zeros((17, 3), np.float32), np.zeros((17, 4), np.float32)) for box in boxes]
     result = None if persons is None else FrameResult(tuple(found), (640, 480))
     latency_ms = None if persons is None else 10.0 * index
     return ReplayedFrame(index, 0, index, float(index) if time_s is None else time_s, result, latency_ms, 1.0, {}, True)
