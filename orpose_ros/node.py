@@ -116,7 +116,7 @@ class PoseNode(LifecycleNode):
         width, height = self._config.frame_size or self.estimator.info.input_size
         self.estimator.estimate(np.zeros((height, width, 3), np.uint8))  # the first inference is slow
         if calibration is not None:
-            self.room = Room(self, self._config, self.estimator.info.model_id, calibration)
+            self.room = Room(self, self._config, self.estimator.info.model_id, calibration, self._frames)
         self.cameras = {name: Camera(self, name, self._frames) for name in self._config.cameras}
         self._skeletons = self.create_publisher(SkeletonDefinition, "orpose/skeletons", LATCHED_QOS)
         for skeleton in (COCO17, H36M17):

@@ -30,6 +30,7 @@ from orpose_ros.markers import marker_color, skeleton_markers
 from orpose_ros.messages import NANOSECONDS_PER_SECOND, stamp_ns
 from orpose_ros.qos import OUTPUT_QOS
 from orpose_ros.room_calibration import CalibrationSource
+from orpose_ros.tf_frames import JointFrames
 
 #: A camera that has delivered nothing for so long is not waited for, s.
 _PATIENCE_S = 1.0
@@ -44,9 +45,16 @@ _DROPPED_SHARE = 0.5
 class Room:
     """Publishes orpose/room/persons and markers. `add` is called by the worker's thread, the rest by the executor's."""
 
-    def __init__(self, node: LifecycleNode, config: NodeConfig, model_id: str, calibration: CalibrationSource) -> None:
+    def __init__(
+        self,
+        node: LifecycleNode,
+        config: NodeConfig,
+        model_id: str,
+        calibration: CalibrationSource,
+        frames: JointFrames | None = None,
+    ) -> None:
         self._node, self._config, self._model_id = node, config, model_id
-        self._calibration = calibration
+        self._calibration, self._frames = calibration, frames
         self._persons = node.create_lifecycle_publisher(PersonArray, "orpose/room/persons", OUTPUT_QOS)
         self._markers = node.create_lifecycle_publisher(MarkerArray, "orpose/room/markers", OUTPUT_QOS)
         self._lock = threading.Lock()
@@ -102,8 +110,11 @@ class Room:
             self._watched_s = now_s
             self._drift.add(sights)
         header = Header(stamp=_time(newest_ns), frame_id=self._config.room_frame)
-        self._persons.publish(self._message(header, persons))
+        message = self._message(header, persons)
+        self._persons.publish(message)
         self._published += 1
+        if self._frames is not None:
+            self._frames.publish(message)
         if self._markers.get_subscription_count():
             self._markers.publish(room_markers(header, persons))
 

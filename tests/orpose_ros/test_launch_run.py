@@ -66,7 +66,7 @@ arguments = [tuple(word.split(":=", 1)) for word in words]
 include = IncludeLaunchDescription(PythonLaunchDescriptionSource(file), launch_arguments=arguments)
 service = LaunchService(argv=words)
 patience = SetLaunchConfiguration("sigterm_timeout", "60")  # after Ctrl-C, on a busy machine
-service.include_launch_description(LaunchDescription([GroupAction([patience, PushRosNamespace(namespace), include])]))
+service.include_launch_description(LaunchDescription([patience, GroupAction([PushRosNamespace(namespace), include])]))
 sys.exit(service.run())
 """
 #: What a launch file declares: NAME<tab>DEFAULT<tab>DESCRIPTION lines.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,10 @@ from visualization_msgs.msg import MarkerArray
 from orpose_models.annotations import Camera
 from orpose_models.multiview.calibration import write_cameras
 from orpose_models.skeleton import h36m17_from_coco17
+from orpose_ros import node as node_module
 from orpose_ros import room as room_module
 from orpose_ros.node import PoseNode
+from orpose_ros.tf_frames import joint_transforms
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 BASELINE_M, FOCAL_PX, SIDE_PX = 0.3, 500.0, 80
@@ -181,6 +184,18 @@ def test_markers_for_who_listens(ros, active, rig):
     ros.until(lambda: rig.markers)
     assert [marker.ns for marker in rig.markers[0].markers] == ["", "joints", "limbs"]
     assert {marker.header.frame_id for marker in rig.markers[0].markers} == {"room"}
+
+
+def test_people_in_the_room_get_tf_frames(ros, active, rig, monkeypatch):
+    """What is handed to the broadcaster, which needs tf2_msgs (test_tf_frames.py)."""
+    handed: list[PersonArray] = []
+    broadcaster = SimpleNamespace(publish=handed.append, destroy=lambda: None)
+    monkeypatch.setattr(node_module, "JointFrames", lambda node, joint_threshold: broadcaster)
+    active(tf=True)
+    rig.send_both(0)
+    ros.until(lambda: rig.room)
+    names = {transform.child_frame_id for message in handed for transform in joint_transforms(message, 0.3)}
+    assert f"room/person_{rig.room[0].persons[0].track_id}/pelvis" in names
 
 
 def test_a_model_of_batch_two_answers_both_cameras_at_once(ros, active, rig, make_line_model, monkeypatch):
