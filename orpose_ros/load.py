@@ -15,8 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import rclpy
-from rclpy.node import Node
+from rclpy.executors import Executor, SingleThreadedExecutor
 
 from orpose_models.bags import write_raw_bag
 from orpose_models.errors import InputError, OrposeError
@@ -51,18 +50,19 @@ def run_level(folder: Path, config: NodeConfig, camera_options: Sequence[str], r
         recordings = {camera: Recording(own, camera) for camera in config.cameras}
         parameters = write_parameters(config, folder / "node.yaml")
         node = children.start("node", "orpose_ros.node", [*ros_arguments, "--params-file", str(parameters)])
-        _spin_until_heard(own, list(recordings.values()), node)
-        cameras = {}
-        for camera in config.cameras:
-            options = ["--camera", camera, "--rate", str(rate), "--seconds", str(seconds), *camera_options]
-            options += ["--log", str(folder / f"{camera}.sent")]
-            cameras[camera] = children.start(camera, "orpose_ros.load_camera", [*options, *ros_arguments])
-        meter = Meter()
-        for name, pid in {"node": node.pid, "recorder": os.getpid(), **{c: p.pid for c, p in cameras.items()}}.items():
-            meter.add(name, pid)
+        executor = SingleThreadedExecutor()  # rclpy.spin_once would add and remove the node for each message
+        executor.add_node(own)
+        _spin_until_heard(executor, list(recordings.values()), node)
         logs = {camera: folder / f"{camera}.sent" for camera in config.cameras}
-        messages = _messages_until_done(own, recordings, node, cameras, logs, meter)
+        cameras = {}
+        for camera, log in logs.items():
+            options = ["--camera", camera, "--rate", str(rate), "--seconds", str(seconds), "--log", str(log)]
+            options += [*camera_options, *ros_arguments]
+            cameras[camera] = children.start(camera, "orpose_ros.load_camera", options)
+        meter = Meter({"node": node.pid, "recorder": os.getpid(), **{name: each.pid for name, each in cameras.items()}})
+        messages = _messages_until_done(executor, recordings, node, cameras, logs, meter)
         write_raw_bag(folder / "bag", messages, typestore())
+        executor.shutdown()
         node.stop(timeout_s=10.0)
         node.require_success()
     accounts = {
@@ -74,7 +74,7 @@ def run_level(folder: Path, config: NodeConfig, camera_options: Sequence[str], r
 
 
 def _messages_until_done(
-    own: Node,
+    executor: Executor,
     recordings: dict[str, Recording],
     node: Child,
     cameras: dict[str, Child],
@@ -85,7 +85,7 @@ def _messages_until_done(
     last_news_s = time.monotonic()
     last_ns: dict[str, int] = {}
     while True:
-        rclpy.spin_once(own, timeout_sec=0.1)
+        executor.spin_once(timeout_sec=0.1)
         meter.sample()
         node.require_running()
         arrived = [message for recording in recordings.values() for message in recording.arrived]
@@ -104,10 +104,10 @@ def _messages_until_done(
             return
 
 
-def _spin_until_heard(own: Node, recordings: Sequence[Recording], node: Child) -> None:
+def _spin_until_heard(executor: Executor, recordings: Sequence[Recording], node: Child) -> None:
     deadline_s = time.monotonic() + _NODE_WAIT_S
     while not all(recording.hears_the_node() for recording in recordings):
-        rclpy.spin_once(own, timeout_sec=0.1)
+        executor.spin_once(timeout_sec=0.1)
         node.require_running()
         if time.monotonic() > deadline_s:
             raise ReplayError(f"the node cannot be heard after {_NODE_WAIT_S:.0f} s; it said last: {node.last_line()}")
@@ -189,6 +189,8 @@ def main() -> int:
     except OrposeError as error:
         print(f"load: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     print((args.out / "load.md").read_text(encoding="utf-8"))
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 
 import psutil
 from orpose_msgs.msg import InferenceStats, PersonArray
@@ -77,14 +78,10 @@ class Meter:
         samples: Process -> its samples.
     """
 
-    def __init__(self) -> None:
-        self.samples: dict[str, list[Sample]] = {}
-        self._processes: dict[str, psutil.Process] = {}
+    def __init__(self, pids: Mapping[str, int]) -> None:
+        self.samples: dict[str, list[Sample]] = {name: [] for name in pids}
+        self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
         self._started_s = self._next_s = time.monotonic()
-
-    def add(self, name: str, pid: int) -> None:
-        self._processes[name] = psutil.Process(pid)
-        self.samples[name] = []
 
     def sample(self) -> None:
         """Does something once a second only."""

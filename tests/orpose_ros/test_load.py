@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def load(*words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "orpose_ros.load", *(str(word) for word in words)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
 
 
 @pytest.fixture(scope="module")
