@@ -133,7 +133,8 @@ def _measured(
     joints = np.nan_to_num(rays) * range_m[:, None]
     pelvises = joints - relative  # where each joint says the pelvis is
     towards = (rays[known] * weights[known, None]).sum(axis=0)
-    body = _one_body(pelvises, towards / np.linalg.norm(towards), np.where(known, weights, 0.0), guess)
+    # Squared: ten joints that are hardly sure may all lie on the occluder, three that are sure do not.
+    body = _one_body(pelvises, towards / np.linalg.norm(towards), np.where(known, weights**2, 0.0), guess)
     if body.sum() < _LEAST_JOINTS:
         return None
     expected = np.median(pelvises[body], axis=0) + relative
