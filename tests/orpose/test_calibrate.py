@@ -43,9 +43,10 @@ def draw_board(camera, corners_in_room: np.ndarray) -> np.ndarray:
     return np.repeat(drawn[..., None], 3, axis=2)
 
 
-@pytest.fixture
-def boards(tmp_path, room) -> Path:
+@pytest.fixture(scope="module")
+def boards(tmp_path_factory, room) -> Path:
     """A folder for each camera; first the board lies at the middle of the floor, its columns along x."""
+    folder = tmp_path_factory.mktemp("boards")
     rng, cameras = np.random.default_rng(0), pinholes(room)
     flat = np.array([(0, 0.75, 0), (1.05, 0.75, 0), (1.05, 0, 0), (0, 0, 0)])
     places = [flat] + [
@@ -53,22 +54,23 @@ def boards(tmp_path, room) -> Path:
         for _ in range(8)
     ]
     for name, camera in cameras.items():
-        (tmp_path / "boards" / name).mkdir(parents=True)
+        (folder / "boards" / name).mkdir(parents=True)
         for index, corners in enumerate(places):
-            cv2.imwrite(str(tmp_path / "boards" / name / f"{index:03}.png"), draw_board(camera, corners))
-    write_cameras(tmp_path / "truth.json", cameras, {})
-    return tmp_path / "boards"
+            cv2.imwrite(str(folder / "boards" / name / f"{index:03}.png"), draw_board(camera, corners))
+    write_cameras(folder / "truth.json", cameras, {})
+    return folder / "boards"
 
 
 def test_a_board(boards, tmp_path, capsys):
     out = tmp_path / "out" / "calibration.json"
     words = ["calibrate", str(boards), "--method", "charuco", *SIDES]
-    words += ["--intrinsics", str(tmp_path / "truth.json")]
-    words += ["--out", str(out), "--truth", str(tmp_path / "truth.json"), "--picture", str(tmp_path / "picture.png")]
+    true = boards.with_name("truth.json")
+    words += ["--intrinsics", str(true), "--truth", str(true)]
+    words += ["--out", str(out), "--picture", str(tmp_path / "picture.png")]
     assert main(words) == 0
     told = capsys.readouterr().out
     assert "against the truth, seen from cam1" in told
-    found, truth = read_cameras(out), read_cameras(tmp_path / "truth.json")
+    found, truth = read_cameras(out), read_cameras(true)
     (difference,) = differences(found, truth).values()
     assert difference.turn_deg < 0.3
     assert difference.shift_m < 0.03
@@ -151,7 +153,7 @@ def test_people_are_found_by_the_model_itself(people, tmp_path, fake_model, caps
 def test_user_errors(boards, tmp_path, words, message, capsys):
     words = [word.format(boards=boards) for word in words]
     if "--method" in words:
-        words += ["--intrinsics", str(tmp_path / "truth.json")]
+        words += ["--intrinsics", str(boards.with_name("truth.json"))]
     assert main(["calibrate", *words, "--out", str(tmp_path / "c.json")]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
