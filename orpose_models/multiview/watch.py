@@ -26,6 +26,9 @@ _HALF_M, _LARGEST_M = 0.3, 1.5
 _PARALLEL = 0.05
 #: People matched between two cameras that are remembered, and that are needed for a verdict.
 _MEMORY, _NEEDED = 300, 30
+#: Rays of which half still miss each other by more than this after the rotation say nothing: the network's joints are
+#: too coarse, or people were matched wrongly, m.
+_MISS_M = 0.08
 #: A rotation must be this many times its standard deviation.
 _SIGNIFICANT = 5.0
 #: The widest plausible rotation; keeps directions that nothing speaks about at zero, rad.
@@ -93,7 +96,9 @@ class DriftWatch:
             partners = [name for first, name in self._pairs if first == camera]
             pairs = [pair for name in partners for pair in self._pairs[camera, name]]
             if len(pairs) >= _NEEDED:
-                rotation, certainty = _rotation(pairs)
+                rotation, certainty, miss_m = _rotation(pairs)
+                if miss_m > _MISS_M:
+                    continue
                 found[camera] = (certainty, float(np.degrees(np.linalg.norm(rotation))), partners)
         if not found:
             return None
@@ -118,8 +123,10 @@ def _pair_of(first: Sight, second: Sight) -> _Pair | None:
     return _Pair(slopes[usable], distances[usable], weights[usable])
 
 
-def _rotation(pairs: Sequence[_Pair]) -> tuple[NDArray[np.float64], float]:
-    """The rotation vector `(3,)` rad of the first camera that lets rays meet, and how many deviations it is from none.
+def _rotation(pairs: Sequence[_Pair]) -> tuple[NDArray[np.float64], float, float]:
+    """The rotation vector `(3,)` rad of the first camera that lets rays meet.
+
+    Also how many standard deviations it is from none, and by how much half of the rays still miss each other, m.
 
     A person's joints err together, so people, not joints, count as independent.
     """
@@ -133,7 +140,8 @@ def _rotation(pairs: Sequence[_Pair]) -> tuple[NDArray[np.float64], float]:
         variance = max(float((trust * left**2).sum() / trust.sum()), 1e-6)
         matrix = np.einsum("k,kx,ky->xy", trust, slopes, slopes) / variance + np.eye(3) / _PRIOR_RAD**2
         rotation = -np.linalg.solve(matrix, (trust * distances) @ slopes / variance)
-    return rotation, float(np.sqrt(rotation @ matrix @ rotation))
+    miss_m = float(np.median(np.abs(distances + slopes @ rotation)))
+    return rotation, float(np.sqrt(rotation @ matrix @ rotation)), miss_m
 
 
 class ClockWatch:

@@ -75,6 +75,12 @@ def test_less_than_the_limit_is_no_movement(room):
     assert watch_moments(room, {"cam1": turned(room.cameras["cam1"], 0.5)}, px=1).movement() is None
 
 
+def test_joints_that_are_too_coarse_tell_nothing(room):
+    """Half a body of noise, and a camera turned by five degrees: nobody can tell one from the other."""
+    watch = watch_moments(room, {"cam1": turned(room.cameras["cam1"], 5)}, px=60, people=3)
+    assert watch.movement() is None
+
+
 def test_clocks():
     watch, rng = ClockWatch(warn_s=0.1), np.random.default_rng(0)
     assert watch.disagreement() == ""
