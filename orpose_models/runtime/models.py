@@ -83,6 +83,9 @@ def find_model(model: str, suffix: str) -> Path:
     """
     if Path(model).suffix == "" and Path(model).name == model and not Path(model).is_file():
         path = WEIGHTS_DIR / f"{model}{suffix}"
+        if suffix == ".safetensors" and not path.is_file() and path.with_suffix(".onnx").is_file():
+            made = f"orpose convert {model} --out {model}.safetensors"
+            raise ModelError(f"model '{model}': shipped as .onnx; make what this backend reads: {made}, and name that")
         if not path.is_file():
             shipped = ", ".join(sorted(p.stem for p in WEIGHTS_DIR.glob(f"*{suffix}"))) or "none"
             raise ModelError(f"model '{model}': no such shipped model (as {suffix}: {shipped}) and no such file")

@@ -14,6 +14,7 @@ from orpose_models.runtime import PoseEstimator, RuntimeConfig
 from orpose_models.runtime.backends import load_backend
 from orpose_models.runtime.estimator import persons_from_outputs
 from orpose_models.runtime.letterbox import Letterbox
+from orpose_models.runtime.models import find_model
 from orpose_models.settings import build_settings
 
 GRAPH_BACKENDS = [
@@ -251,6 +252,11 @@ def test_damaged_models(fake_model, tmp_path, backend, damage):
 def test_missing_models(model, message):
     with pytest.raises(ModelError, match=message):
         load_backend(RuntimeConfig(model=model))
+
+
+def test_shipped_models_are_made_into_what_torch_reads():
+    with pytest.raises(ModelError, match=r"model 'lite': shipped as \.onnx; .*orpose convert lite --out lite"):
+        find_model("lite", ".safetensors")
 
 
 def test_unknown_backend_lists_the_known_ones():
