@@ -170,23 +170,29 @@ def test_no_compiler_is_an_error(model_files, tmp_path, monkeypatch):
         PoseEstimator(config)
 
 
-@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
-def test_a_real_network_of_batch_two_answers_as_one_of_batch_one(model_files, images, tmp_path, backend):
+@pytest.fixture(scope="module")
+def batch_of_two(model_files) -> Path:
     from orpose_models.export.onnx_export import export_onnx
     from orpose_models.network import load_student
 
+    path = model_files / "batch2.onnx"
+    export_onnx(load_student(model_files / "lite.safetensors"), path, (160, 128), 2, weights="float32")
+    return path
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+def test_images_of_a_batch_do_not_mix(batch_of_two, images, backend):
+    """Alone (beside a black image), in either place, or beside another one: each image has the same answer."""
     pytest.importorskip(backend)
-    student = load_student(model_files / "lite.safetensors")
-    estimators = []
-    for batch in (1, 2):
-        path = tmp_path / f"batch{batch}.onnx"
-        export_onnx(student, path, (160, 128), batch, weights="float32")
-        estimators.append(PoseEstimator(RuntimeConfig(model=str(path), backend=backend, threads=1, min_score=0.3)))
-    one = [estimators[0].estimate(image) for image in images]
-    two = estimators[1].infer_batch([estimators[1].prepare(image) for image in images])
-    assert sum(len(result.candidates) for result in one) > 3
-    for expected, found in zip(one, two, strict=True):
-        assert len(found.candidates) == len(expected.candidates)
-        for person, same in zip(found.candidates, expected.candidates, strict=True):
-            np.testing.assert_allclose(person.bbox_xywh, same.bbox_xywh, atol=0.05)
-            np.testing.assert_allclose(person.keypoints, same.keypoints, atol=0.05)
+    config = RuntimeConfig(model=str(batch_of_two), backend=backend, threads=1)
+    estimator = PoseEstimator(config)
+    prepared = [estimator.prepare(image) for image in images]
+    alone = [estimator.infer(each) for each in prepared]
+    assert sum(len(result.candidates) for result in alone) > 3
+    forwards, backwards = estimator.infer_batch(prepared), estimator.infer_batch(prepared[::-1])[::-1]
+    for expected, *others in zip(alone, forwards, backwards, strict=True):
+        for found in others:
+            assert len(found.candidates) == len(expected.candidates)
+            for person, same in zip(found.candidates, expected.candidates, strict=True):
+                np.testing.assert_allclose(person.bbox_xywh, same.bbox_xywh, atol=0.05)
+                np.testing.assert_allclose(person.keypoints, same.keypoints, atol=0.05)
