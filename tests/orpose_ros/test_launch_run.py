@@ -130,7 +130,7 @@ def launch(prefix) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 def parameters_of(ros, client_node: Any, node: str) -> dict[str, Any]:
     """All configuration parameters of a running node."""
     client = client_node.create_client(GetParameters, f"{node}/get_parameters")
-    ros.until(client.service_is_ready, timeout_s=60)
+    ros.until(client.service_is_ready, timeout_s=120)
     future = client.call_async(GetParameters.Request(names=list(NodeConfig.model_fields)))
     ros.until(future.done)
     values = [parameter_value_to_python(value) for value in future.result().values]
