@@ -180,14 +180,14 @@ def test_an_exported_file_and_its_student_answer_alike(
 def test_another_export_has_the_same_weights(exported: Path) -> None:
     held = layers_of_graphs([onnx.load(str(exported))])
     layers = static_layers(StaticStudent(read_student(exported)[0], SIZE))
-    assert len(held.keys() & layers.keys()) > 150, "some biases are alike, and one constant"
+    assert len(held.keys() & layers.keys()) > 100, "some biases are alike, and one constant"
     for name, value in layers.items():
         if name not in held:
             assert value.dim() == 1, name
         elif held[name].dtype == torch.float16:
             assert torch.equal(value.half(), held[name]), name
         else:
-            torch.testing.assert_close(value, held[name], rtol=1e-6, atol=1e-6)
+            torch.testing.assert_close(value, held[name], rtol=1e-6, atol=1e-5)
 
 
 def answer(path: Path, image: Tensor) -> dict[str, np.ndarray]:
