@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from orpose_models.draw import VideoWriter, contact_sheet, draw_3d, draw_persons
 from orpose_models.draw_labels import draw_labels
-from orpose_models.errors import InputError
 from orpose_models.evaluate.frame_quality import FrameQuality
 from orpose_models.runtime.types import FrameResult
 from orpose_ros.accuracy import Labels
@@ -42,7 +41,8 @@ class Pictures:
         worst: With their labels, worst first; without labels the slowest answers.
 
     Raises:
-        InputError: A file cannot be written.
+        InputError: The video cannot be written.
+        OSError: The contact sheet cannot be.
     """
 
     def __init__(
@@ -94,8 +94,8 @@ class Pictures:
         self._video.close()
         if kind is None and self.stills:
             sheet = contact_sheet([still.picture for still in self.stills], [still.caption for still in self.stills])
-            if not cv2.imwrite(str(self._folder / SHEET), sheet):
-                raise InputError(f"{self._folder / SHEET}: cannot be written; is the disk full?")
+            _, encoded = cv2.imencode(".png", sheet)
+            (self._folder / SHEET).write_bytes(encoded.tobytes())  # cv2.imwrite would not say that the disk is full
 
 
 def worst_frames(frames: Sequence[ReplayedFrame], qualities: Mapping[int, FrameQuality]) -> list[int]:
