@@ -46,7 +46,8 @@ def transform(parent, child, x, z, second, w=1.0):
 
 latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 static = node.create_publisher(TFMessage, "/tf_static", latched)
-static.publish(TFMessage(transforms=[transform("room", "arm", 0.0, 2.5, 0), transform("room", "bad", 0.0, 0.0, 0, w=0.0)]))
+bad = transform("room", "bad", 0.0, 0.0, 0, w=0.0)
+static.publish(TFMessage(transforms=[transform("room", "arm", 0.0, 2.5, 0), bad]))
 moving = node.create_publisher(TFMessage, "/tf", 10)
 info = node.create_publisher(CameraInfo, "cam1/camera_info", 10)
 deadline_s = time.monotonic() + 30
