@@ -121,7 +121,7 @@ def labels(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def replayed(bag, labels, fake_model, tmp_path_factory) -> tuple[subprocess.CompletedProcess[str], Path]:
     out = tmp_path_factory.mktemp("out")
-    options = ["--threads", 1, "--rate", "max", "--topic", TOPIC, "--annotations", labels]
+    options = ["--threads", 1, "--rate", "max", "--topic", TOPIC, "--annotations", labels, "--no-smoothing"]
     if importlib.util.find_spec("rerun"):
         options += ["--rerun", out / "clip.rrd"]
     return replay(bag, "--out", out, "--model", fake_model, *options), out
