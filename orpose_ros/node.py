@@ -148,6 +148,11 @@ class PoseNode(LifecycleNode):
             self._worker.stop()
             self._worker = None
 
+    def destroy_node(self) -> None:
+        """Also of an active node: its worker would keep the DDS participant alive."""
+        self._release()
+        super().destroy_node()
+
     def _release(self) -> None:
         self._stop()
         if self._frames is not None:

@@ -105,6 +105,17 @@ def active(ros, make_node, camera) -> Callable[..., PoseNode]:
 # --- transitions ---------------------------------------------------------------------------------------------------
 
 
+def test_an_active_node_that_is_destroyed_leaves_no_thread_behind(ros, namespace, fake_model):
+    """A worker that goes on would keep the node's DDS participant alive."""
+    before = threading.active_count()
+    overrides = [Parameter("model", value=str(fake_model)), Parameter("threads", value=1)]
+    node = PoseNode(namespace=namespace, parameter_overrides=overrides)
+    assert node.trigger_configure() == node.trigger_activate() == SUCCESS
+    assert threading.active_count() > before
+    node.destroy_node()
+    assert threading.active_count() == before
+
+
 def test_transitions_there_and_back_again(ros, make_node, camera):
     node = make_node()
     for _ in range(2):
