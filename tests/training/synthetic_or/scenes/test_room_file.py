@@ -159,7 +159,7 @@ def test_mvors_calibration(tmp_path):
 @pytest.mark.parametrize(("content", "message"), [
     (None, "calibration cannot be read"),
     ("{", "is not JSON"),
-    ("{}", "no cameras: expected a label file with 'cameras'"),
+    ("{}", "no cameras: expected a file of `orpose calibrate`"),
     ('{"cameras": {"a": {"model": "plumb_bob"}}}', "camera a: image_size: missing"),
     ('{"cameras_info": {"camParams": {}}}', "cameras_info: not as MVOR's"),
 ])  # fmt: skip
