@@ -253,7 +253,7 @@ def _limbs(
 ) -> tuple[list[NDArray[np.floating]], list[tuple[int, int, int]]]:
     """Each limb as a line, and its colour (RGB)."""
     strips = [joints[list(limb)] for joints in skeletons for limb in skeleton.limbs]
-    colors: list[tuple[int, ...]] = [side_color(skeleton, limb)[::-1] for _ in skeletons for limb in skeleton.limbs]
+    colors = [side_color(skeleton, limb)[::-1] for _ in skeletons for limb in skeleton.limbs]
     return strips, colors
 
 
