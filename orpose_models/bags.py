@@ -19,8 +19,8 @@ from rosbags.typesys.store import Typestore
 
 from orpose_models.errors import InputError
 from orpose_models.runtime.bags import RawMessage
+from orpose_models.units import NANOSECONDS_PER_SECOND
 
-NANOSECONDS_PER_SECOND = 1_000_000_000
 #: A serialised message: four bytes that tell the byte order, then the header with the stamp first of all.
 _STAMP_OFFSET = 4
 _FOREVER = QosTime(2147483647, 4294967295)

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from orpose_models.runtime.types import Person
 from orpose_models.skeleton import H36M17, h36m17_from_coco17
+from orpose_models.units import MILLIMETRES_PER_METRE
 
-MILLIMETRES_PER_METRE = 1000.0
 #: Focal length over image width of an ordinary lens (58 degrees horizontally).
 FOCAL_OVER_WIDTH = 0.9
 _DISTANCE_LIMITS_M = (0.3, 15.0)

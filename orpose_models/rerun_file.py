@@ -17,9 +17,10 @@ from orpose_models.annotations import Camera, PersonLabel
 from orpose_models.draw import person_color, side_color
 from orpose_models.errors import BackendError, InputError
 from orpose_models.files import cannot_be_written, remove_if_possible, temporary_path
-from orpose_models.placing import FOCAL_OVER_WIDTH, MILLIMETRES_PER_METRE, shown_joints_m
+from orpose_models.placing import FOCAL_OVER_WIDTH, shown_joints_m
 from orpose_models.runtime.types import FrameResult, Person
 from orpose_models.skeleton import COCO17, H36M17, Skeleton
+from orpose_models.units import MILLIMETRES_PER_METRE
 
 ROOM, CAMERA, IMAGE, TIMES = "room", "room/camera", "room/camera/image", "times"
 SUFFIX = ".rrd"

@@ -19,13 +19,13 @@ from orpose_models.motion import BoxMotion
 from orpose_models.runtime.types import Person, TrackState
 from orpose_models.settings import Settings
 from orpose_models.skeleton import COCO17_SIGMAS
+from orpose_models.units import NANOSECONDS_PER_SECOND
 
 #: Least similarity for what was hardly seen, and for a track that is not confirmed yet: stricter than `track_match`.
 _HARDLY_SEEN_MATCH, _TENTATIVE_MATCH = 0.4, 0.3
 #: Joints move between frames and detectors scatter: as many of COCO's standard deviations are one here.
 _LOOSENED = 2.0
 _FORBIDDEN = 1e3
-NANOSECONDS_PER_SECOND = 1e9
 
 
 class TrackingConfig(Settings):

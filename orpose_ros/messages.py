@@ -15,9 +15,8 @@ from std_msgs.msg import Header
 
 from orpose_models.runtime.types import FrameResult, Person, Root, RootSource
 from orpose_models.skeleton import COCO17, H36M17, Skeleton
+from orpose_models.units import MILLIMETRES_PER_METRE, NANOSECONDS_PER_SECOND
 
-MILLIMETRES_PER_METRE = 1000.0
-NANOSECONDS_PER_SECOND = 1_000_000_000
 _NO_ROOT = Root(np.full(3, np.nan), np.full((3, 3), np.nan), RootSource.NONE)
 
 

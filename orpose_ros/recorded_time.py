@@ -8,8 +8,9 @@ import numpy as np
 from rclpy.serialization import deserialize_message, serialize_message
 from visualization_msgs.msg import MarkerArray
 
-from orpose_models.bags import NANOSECONDS_PER_SECOND, stamp_ns_of, with_stamp
+from orpose_models.bags import stamp_ns_of, with_stamp
 from orpose_models.runtime.bags import RawMessage
+from orpose_models.units import NANOSECONDS_PER_SECOND
 from orpose_ros.messages import stamp_ns
 from orpose_ros.recorder import MARKERS, SKELETONS
 from orpose_ros.replay import SentFrame

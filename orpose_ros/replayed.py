@@ -14,8 +14,9 @@ from rclpy.serialization import deserialize_message
 
 from orpose_models.bags import stamp_ns_of
 from orpose_models.runtime.types import FrameResult, Person, Root, RootSource, TrackState
+from orpose_models.units import MILLIMETRES_PER_METRE
 from orpose_ros.account import Account, StatsRecord, account_of
-from orpose_ros.messages import MILLIMETRES_PER_METRE, stamp_ns
+from orpose_ros.messages import stamp_ns
 from orpose_ros.recorder import Recorder
 from orpose_ros.replay import SentFrame
 

@@ -12,8 +12,9 @@ from orpose_models.draw import person_color
 from orpose_models.evaluate.frame_quality import FrameQuality
 from orpose_models.evaluate.matches import RECALLS, THRESHOLDS, match, precisions
 from orpose_models.figures import BLUE, GREEN, GREY, ORANGE, RED, Moment, Skeleton3D, css_color
-from orpose_models.placing import MILLIMETRES_PER_METRE, shown_joints_m
+from orpose_models.placing import shown_joints_m
 from orpose_models.runtime.types import Person
+from orpose_models.units import MILLIMETRES_PER_METRE
 from orpose_ros.accuracy import Labels, annotations_of
 from orpose_ros.replayed import ReplayedFrame
 

@@ -25,9 +25,10 @@ from orpose_models.multiview.sights import Sight, sights_of
 from orpose_models.multiview.watch import ClockWatch, DriftWatch
 from orpose_models.runtime.types import FrameResult, TrackState
 from orpose_models.skeleton import H36M17
+from orpose_models.units import NANOSECONDS_PER_SECOND
 from orpose_ros.config import NodeConfig
 from orpose_ros.markers import marker_color, skeleton_markers
-from orpose_ros.messages import NANOSECONDS_PER_SECOND, stamp_ns
+from orpose_ros.messages import stamp_ns
 from orpose_ros.qos import OUTPUT_QOS
 from orpose_ros.room_calibration import CalibrationSource
 from orpose_ros.tf_frames import JointFrames

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from orpose_models.bags import NANOSECONDS_PER_SECOND
 from orpose_models.evaluate.protocols import PROTOCOLS
+from orpose_models.units import NANOSECONDS_PER_SECOND
 from orpose_ros.account import Account
 from orpose_ros.replayed import STAGES, ReplayedFrame
 

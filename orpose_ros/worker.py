@@ -90,10 +90,7 @@ class Worker:
     def _answer_all(self, frames: Sequence[_Frame]) -> None:
         """Answers the frames of one call of the network; if that fails, all of them are dropped."""
         try:
-            if len(frames) == 1:
-                results = [self._estimator.infer(frames[0].prepared)]
-            else:
-                results = self._estimator.infer_batch([frame.prepared for frame in frames])
+            results = self._estimator.infer_batch([frame.prepared for frame in frames])
         except Exception as error:
             for frame in frames:
                 self._drop(frame.camera, frame.image, error)

@@ -24,12 +24,12 @@ from orpose_models.multiview.fuse import FusedPerson
 from orpose_models.multiview.sights import Sight, sights_of
 from orpose_models.runtime.results import person_from_entry
 from orpose_models.skeleton import H36M17, MVOR10, mvor10_from_h36m17
+from orpose_models.units import MILLIMETRES_PER_METRE
 
 #: A detection overlaps its label at least this much (intersection over union).
 _MIN_OVERLAP = 0.3
 #: Candidates with a lower score are nobody: what the node would publish.
 SCORE_THRESHOLD = 0.5
-_MILLIMETRES_PER_METRE = 1000.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +179,7 @@ def _judge(
     away = mvor10_from_h36m17(joints - truth[:, :3])
     relative = mvor10_from_h36m17(joints - joints[H36M17.root] - truth[:, :3] + truth[H36M17.root, :3])
     room_mm, relative_mm = (
-        np.where(known, np.sqrt((each**2).sum(axis=1)), np.nan) * _MILLIMETRES_PER_METRE for each in (away, relative)
+        np.where(known, np.sqrt((each**2).sum(axis=1)), np.nan) * MILLIMETRES_PER_METRE for each in (away, relative)
     )
     return RoomError(
         image_id,
@@ -237,7 +237,7 @@ def _in_room(label: PersonLabel, camera: Camera) -> NDArray[np.float64]:
     """`(17, 4)` joints in the room, m, and flag."""
     assert label.keypoints_3d is not None and camera.room_from_camera is not None
     pose = camera.room_from_camera
-    joints = label.keypoints_3d[:, :3] / _MILLIMETRES_PER_METRE @ pose[:3, :3].T + pose[:3, 3]
+    joints = label.keypoints_3d[:, :3] / MILLIMETRES_PER_METRE @ pose[:3, :3].T + pose[:3, 3]
     return np.column_stack([joints, label.keypoints_3d[:, 3]])
 
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from orpose_models.annotations import AnnotationSet, Camera, annotations_from_dict, annotations_to_dict
 from orpose_models.errors import AnnotationError, CalibrationError
 from orpose_models.files import write_atomically
+from orpose_models.units import MILLIMETRES_PER_METRE
 
 #: How far a matrix may be from a rotation.
 _ROTATION_TOLERANCE = 1e-3
-_MILLIMETRES_PER_METRE = 1000.0
 #: Difference of aspects that is still a rounding.
 _ASPECT_TOLERANCE = 0.01
 _EXPECTED = "expected a file of `orpose calibrate`, a label file with 'cameras', or MVOR's with 'cameras_info'"
@@ -117,7 +117,7 @@ def _mvor(info: Mapping[str, Any], source: str) -> dict[str, Camera]:
             zip(parameters["intrinsics"], parameters["extrinsics"], strict=True), start=1
         ):
             room_from_camera = room_from_first @ np.array(extrinsics, float).reshape(4, 4)
-            room_from_camera[:3, 3] /= _MILLIMETRES_PER_METRE
+            room_from_camera[:3, 3] /= MILLIMETRES_PER_METRE
             (fx, fy), (cx, cy) = entry["focallength"], entry["principalpoint"]
             width, height = entry["imagesize"]
             cameras[f"cam{index}"] = Camera(

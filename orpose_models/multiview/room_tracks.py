@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from orpose_models.multiview.fuse import FusedPerson
 from orpose_models.skeleton import H36M17
+from orpose_models.units import NANOSECONDS_PER_SECOND
 
 #: Nobody is this far from where they are expected, and faster than anybody walks in an operating room: m, m/s.
 _REACH_M, _SPEED_M_PER_S = 0.5, 1.5
@@ -21,7 +22,6 @@ _GAIN, _VELOCITY_GAIN = 0.7, 0.3
 #: Somebody not seen for so long is gone, s; somebody seen this often is no accident.
 _MEMORY_S, _CONFIRMED_AFTER = 2.0, 3
 _TORSO = [H36M17.index(name) for name in ("pelvis", "thorax", "neck")]
-_NANOSECONDS_PER_SECOND = 1e9
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class RoomTracker:
         """The same people with their track ids. A stamp that goes back starts anew, with new ids."""
         if any(track.stamp_ns >= stamp_ns for track in self.tracks):
             self.tracks = []
-        self.tracks = [t for t in self.tracks if stamp_ns - t.stamp_ns <= _MEMORY_S * _NANOSECONDS_PER_SECOND]
+        self.tracks = [t for t in self.tracks if stamp_ns - t.stamp_ns <= _MEMORY_S * NANOSECONDS_PER_SECOND]
         places = np.array([person.joints[_TORSO, :3].mean(axis=0) for person in persons]).reshape(-1, 3)
         continued = self._match(places, stamp_ns)
         tracks = [
@@ -69,7 +69,7 @@ class RoomTracker:
         """Person -> track, the nearest pairs first."""
         pairs = []
         for track in self.tracks:
-            gap_s = (stamp_ns - track.stamp_ns) / _NANOSECONDS_PER_SECOND
+            gap_s = (stamp_ns - track.stamp_ns) / NANOSECONDS_PER_SECOND
             expected = track.place + track.velocity * gap_s
             for index, place in enumerate(places):
                 distance = float(np.linalg.norm(place - expected))
@@ -88,7 +88,7 @@ class RoomTracker:
         return RoomTrack(self._next_id - 1, place, np.zeros(3), stamp_ns)
 
     def _continue(self, track: RoomTrack, place: NDArray[np.float64], stamp_ns: int) -> RoomTrack:
-        gap_s = (stamp_ns - track.stamp_ns) / _NANOSECONDS_PER_SECOND
+        gap_s = (stamp_ns - track.stamp_ns) / NANOSECONDS_PER_SECOND
         expected = track.place + track.velocity * gap_s
         velocity = track.velocity + _VELOCITY_GAIN * (place - expected) / gap_s
         speed = float(np.linalg.norm(velocity))

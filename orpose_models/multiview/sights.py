@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from orpose_models.annotations import Camera
 from orpose_models.runtime.types import Person
 from orpose_models.skeleton import h36m17_from_coco17, h36m17_scores_from_coco17
+from orpose_models.units import MILLIMETRES_PER_METRE
 
-_MILLIMETRES_PER_METRE = 1000.0
 #: A joint of score 0 still counts this much: where a person is, even bad joints tell.
 LEAST_WEIGHT = 0.05
 
@@ -55,7 +55,7 @@ def sights_of(camera: Camera, persons: Sequence[Person]) -> list[Sight]:
         has_ray = np.isfinite(directions).all(axis=1)
         if not has_ray.any():
             continue
-        lifted = person.keypoints_3d[:, :3].astype(np.float64) / _MILLIMETRES_PER_METRE @ rotation.T
+        lifted = person.keypoints_3d[:, :3].astype(np.float64) / MILLIMETRES_PER_METRE @ rotation.T
         weights = np.where(has_ray, np.maximum(scores**2, LEAST_WEIGHT), 0.0)
         sights.append(Sight(camera.camera_id, person, centre, directions, weights, scores, lifted))
     return sights

@@ -380,14 +380,14 @@ def test_a_newer_frame_displaces_a_waiting_one(ros, active, camera, monkeypatch)
     """Five frames while the first is being looked at: the last one is answered next, the others are dropped."""
     node = active()
     release, entered = threading.Event(), threading.Event()
-    infer = node.estimator.infer
+    infer_batch = node.estimator.infer_batch
 
     def slow_infer(prepared):
         entered.set()
         assert release.wait(20)
-        return infer(prepared)
+        return infer_batch(prepared)
 
-    monkeypatch.setattr(node.estimator, "infer", slow_infer)
+    monkeypatch.setattr(node.estimator, "infer_batch", slow_infer)
     first = camera.send()
     ros.until(entered.is_set)
     later = []
