@@ -16,8 +16,8 @@ from orpose_models.depth import DepthImage
 from orpose_models.lens import Lens
 from orpose_models.runtime.types import Person, Root, RootSource
 from orpose_models.skeleton import H36M17, h36m17_from_coco17, h36m17_scores_from_coco17
+from orpose_models.units import MILLIMETRES_PER_METRE
 
-_MM = 1000.0
 _HEAD, _HEAD_TOP = H36M17.index("head"), H36M17.index("head_top")
 #: Everything but the top of the head, of which the 2D joints know nothing.
 _IN_IMAGE = np.arange(17) != _HEAD_TOP
@@ -66,7 +66,7 @@ def located(person: Person, lens: Lens, depth: DepthImage | None, frame_size: tu
         ImageError: The depth image is not registered to this frame.
     """
     pixels = h36m17_from_coco17(person.keypoints[:, :2].astype(np.float64))
-    relative = person.keypoints_3d[:, :3].astype(np.float64) / _MM
+    relative = person.keypoints_3d[:, :3].astype(np.float64) / MILLIMETRES_PER_METRE
     scores = h36m17_scores_from_coco17(person.keypoints[:, 2].astype(np.float64))
     weights = np.maximum(scores, _LEAST_WEIGHT) * _IN_IMAGE
     rays = lens.rays(pixels)
