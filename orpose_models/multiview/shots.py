@@ -21,8 +21,8 @@ from orpose_models.multiview.moments import Moments
 from orpose_models.runtime.bags import IMAGE_TYPES, BagImages
 from orpose_models.runtime.frames import Unreadable
 from orpose_models.runtime.sources import IMAGE_SUFFIXES
+from orpose_models.units import MILLIMETRES_PER_METRE
 
-_DEPTH_MM = 1000.0
 _INFO_TYPE = "sensor_msgs/msg/CameraInfo"
 
 
@@ -47,7 +47,7 @@ class Shot:
         depth = cv2.imread(str(self.depth_file), cv2.IMREAD_UNCHANGED)
         if depth is None or depth.ndim != 2:
             raise InputError(f"{self.depth_file}: not a 16-bit depth image")
-        return np.where(depth > 0, depth / _DEPTH_MM, np.nan)
+        return np.where(depth > 0, depth / MILLIMETRES_PER_METRE, np.nan)
 
 
 @dataclass(frozen=True, eq=False)

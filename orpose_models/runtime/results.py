@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from orpose_models.errors import InputError
 from orpose_models.runtime.types import Person, Root, RootSource, TrackState
+from orpose_models.units import MILLIMETRES_PER_METRE
 
-_MM = 1000.0
-_METRES_TO_MM = np.array([_MM, _MM, _MM, 1.0])
+_METRES_TO_MM = np.array([*[MILLIMETRES_PER_METRE] * 3, 1.0])
 
 
 def entries_from_persons(image_id: int, file_name: str, persons: Iterable[Person]) -> list[dict[str, Any]]:
@@ -85,8 +85,8 @@ def _root(person: Person) -> dict[str, Any] | None:
     if person.root is None:
         return None
     return {
-        "position": _rounded(person.root.position_m * _MM, 1),
-        "covariance": _rounded(person.root.covariance_m2.reshape(-1) * _MM**2, 1),
+        "position": _rounded(person.root.position_m * MILLIMETRES_PER_METRE, 1),
+        "covariance": _rounded(person.root.covariance_m2.reshape(-1) * MILLIMETRES_PER_METRE**2, 1),
         "source": person.root.source.name.lower(),
     }
 
@@ -95,8 +95,8 @@ def _root_from(root: Mapping[str, Any] | None) -> Root | None:
     if root is None:
         return None
     return Root(
-        position_m=np.asarray(root["position"], np.float64).reshape(3) / _MM,
-        covariance_m2=np.asarray(root["covariance"], np.float64).reshape(3, 3) / _MM**2,
+        position_m=np.asarray(root["position"], np.float64).reshape(3) / MILLIMETRES_PER_METRE,
+        covariance_m2=np.asarray(root["covariance"], np.float64).reshape(3, 3) / MILLIMETRES_PER_METRE**2,
         source=RootSource[str(root["source"]).upper()],
     )
 
