@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ _JPEG_QUALITY = 85
 _LABEL_COLOR = (148, 163, 184)
 _LIMB_RADIUS_M, _JOINT_RADIUS_M = 0.015, 0.025
 _FLUSH_S = 60.0
+#: Rerun's writer stops at the first error without a word, and whoever logs more waits for it for ever.
+_FREE_BYTES = 32 * 2**20
 #: Every recording begins and ends so.
 _MAGIC = b"RRF2"
 
@@ -88,7 +91,13 @@ class RerunFile:
         self._log_place(camera)
 
     def add(self, shown: Shown) -> None:
-        """Writes one frame."""
+        """Writes one frame.
+
+        Raises:
+            InputError: The disk is full.
+        """
+        if shutil.disk_usage(self._temporary).free < _FREE_BYTES:
+            raise self._incomplete()
         self._recording.set_time("frame", sequence=shown.index)
         if self._has_stamps:
             self._recording.set_time("time", timestamp=np.datetime64(shown.time_ns, "ns"))
@@ -134,7 +143,7 @@ class RerunFile:
         remove_if_possible(self._temporary)
 
     def _flush(self) -> None:
-        """Each frame: Rerun's writer ends at the first error, and whoever logs more would wait for it for ever."""
+        """Each frame, so that the free space seen is what it left."""
         try:
             self._recording.flush(timeout_sec=_FLUSH_S)
         except RuntimeError:
