@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,39 @@ def run_steps(steps: Sequence[Step]) -> int:
         if code != 0:
             return code
     return 0
+
+
+def run_chains(chains: Sequence[Sequence[Step]], jobs: int) -> int:
+    """Runs the steps of each chain in order, and up to `jobs` chains at once; each step's output is in a file beside its product.
+
+    Returns:
+        0, or the exit code of the first step that failed; steps that run then come to their end, no other begins.
+    """
+    failed = Event()
+
+    def run_chain(chain: Sequence[Step]) -> int:
+        for step in steps_left(chain):
+            if failed.is_set():
+                return 0
+            if code := _run_beside_others(step):
+                failed.set()
+                return code
+        return 0
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return next(filter(None, pool.map(run_chain, chains)), 0)
+
+
+def _run_beside_others(step: Step) -> int:
+    step.product.parent.mkdir(parents=True, exist_ok=True)
+    log = step.product.with_suffix(".log")
+    print("orpose", *step.command, ">", log, flush=True)
+    with log.open("ab") as output:
+        code = subprocess.run(
+            [sys.executable, "-m", "orpose", *step.command], stdout=output, stderr=subprocess.STDOUT
+        ).returncode
+    print(f"{step.product}: {'made' if code == 0 else f'failed with exit code {code}; see {log}'}", flush=True)
+    return code
 
 
 def print_plan(steps: Sequence[Step]) -> None:

@@ -150,7 +150,8 @@ class TrainConfig(Settings):
 def read_config(path: str | Path, **overrides: Any) -> TrainConfig:
     """A run's YAML file with some keys replaced; relative paths in it are relative to the working directory.
 
-    `base: FILE` (relative to the file) takes over that file's keys; mappings are merged, all else is replaced.
+    `base: FILE` or `base: [FILE, ...]` (relative to the file) takes over those files' keys, a later one's over an earlier
+    one's; mappings are merged, all else is replaced.
 
     Raises:
         ConfigError: One line that names file, key and what was expected.
@@ -162,10 +163,14 @@ def _read_with_base(path: Path, readers: tuple[Path, ...]) -> dict[str, Any]:
     values = read_yaml_mapping(path)
     if "base" not in values:
         return values
-    base = path.parent / str(values.pop("base"))
-    if base.resolve() in (path.resolve(), *readers):
-        raise ConfigError(f"{path}: base: {base} leads back to itself")
-    return _merged(_read_with_base(base, (path.resolve(), *readers)), values)
+    named = values.pop("base")
+    merged: dict[str, Any] = {}
+    for each in named if isinstance(named, list) else [named]:
+        base = path.parent / str(each)
+        if base.resolve() in (path.resolve(), *readers):
+            raise ConfigError(f"{path}: base: {base} leads back to itself")
+        merged = _merged(merged, _read_with_base(base, (path.resolve(), *readers)))
+    return _merged(merged, values)
 
 
 def _merged(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from orpose_models.errors import OrposeError
 from orpose_models.files import write_atomically
 from orpose_models.settings import build_settings, read_yaml_mapping
 from training.reproduce.config import ReproduceConfig
-from training.reproduce.steps import all_steps
-from training.steps import print_plan, run_steps, steps_left
+from training.reproduce.steps import all_phases, all_steps
+from training.steps import print_plan, run_chains, run_steps, steps_left
 
 
 def main() -> int:
@@ -22,6 +22,7 @@ def main() -> int:
     parser.add_argument("config", type=Path, help="YAML file (training/configs/reproduce.yaml)")
     parser.add_argument("--plan", action="store_true", help="only print the commands that are left")
     parser.add_argument("--tables", action="store_true", help="only write the tables and plots of what is finished")
+    parser.add_argument("--jobs", type=int, default=1, help="networks trained at once, where one GPU carries several")
     args = parser.parse_args()
     try:
         config = build_settings(ReproduceConfig, read_yaml_mapping(args.config), str(args.config))
@@ -29,13 +30,19 @@ def main() -> int:
         if args.plan:
             print_plan(left)
             return 0
-        if code := 0 if args.tables else run_steps(left):
+        if code := 0 if args.tables else _run(config, args.jobs):
             return code
         _write_tables(config, args.config)
     except OrposeError as error:
         print(f"reproduce: error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _run(config: ReproduceConfig, jobs: int) -> int:
+    if jobs <= 1:
+        return run_steps(steps_left(all_steps(config)))
+    return next(filter(None, (run_chains(phase, jobs) for phase in all_phases(config))), 0)
 
 
 def _write_tables(config: ReproduceConfig, path: Path) -> None:

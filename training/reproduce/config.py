@@ -46,6 +46,7 @@ class ReproduceConfig(Settings):
         {"or_pseudo": Path("training/configs/teacher_reduced.yaml")},
         description="folder of pseudo labels, as the training configs name it -> the teacher that makes them",
     )
+    label_workers: int = Field(1, ge=1, description="processes that label, each with its own teacher")
     distilled: tuple[str, ...] = Field(description="training configs of the distilled students")
     ablation: tuple[str, ...] = Field((), description="those of them in the table of branches and labels, at 1x")
     sspcm: tuple[str, ...] = Field((), description="those of them in the table of SSPCM's filter and Cut-Occlude")

@@ -13,14 +13,22 @@ PROTOCOLS = ("coco-bbox", "coco-keypoints", "mpjpe")
 
 def all_steps(config: ReproduceConfig) -> list[Step]:
     """All steps, in an order in which each finds what it needs."""
-    steps = [_synth(config, split) for split in config.images]
-    for name in (*config.started_by, config.undistilled, config.teacher):
-        steps.append(_train(config, name))
-    steps += _test_student(config, config.undistilled) + _test_teacher(config)
-    steps += [_pseudo_label(config, folder) for folder in config.pseudo_labels]
-    for name in config.distilled:
-        steps += [_train(config, name), *_test_student(config, name)]
-    return steps
+    return [step for phase in all_phases(config) for chain in phase for step in chain]
+
+
+def all_phases(config: ReproduceConfig) -> list[list[list[Step]]]:
+    """The steps as phases, one after another, of chains that need nothing of each other."""
+    first = [_train(config, name) for name in (*config.started_by, config.undistilled, config.teacher)]
+    return [
+        [[_synth(config, split) for split in config.images]],  # each takes all processors
+        [first],
+        [
+            _test_student(config, config.undistilled),
+            _test_teacher(config),
+            *([_pseudo_label(config, folder)] for folder in config.pseudo_labels),
+        ],
+        [[_train(config, name), *_test_student(config, name)] for name in config.distilled],
+    ]
 
 
 def scale_name(scale: float) -> str:
@@ -58,7 +66,8 @@ def _pseudo_label(config: ReproduceConfig, folder: str) -> Step:
     out = config.data / folder
     unlabelled = str(config.data / FOLDERS["or_unlabelled"] / "annotations.json")  # its labels are not read
     teacher, share = str(config.pseudo_labels[folder]), str(config.validation_share)
-    options = ("--teacher", teacher, "--split", share, "--out", str(out))
+    workers = ("--workers", str(config.label_workers)) if config.label_workers > 1 else ()
+    options = ("--teacher", teacher, "--split", share, *workers, "--out", str(out))
     return Step(("pseudo-label", unlabelled, *options), out / "annotations.json")
 
 
