@@ -6,8 +6,8 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +81,7 @@ def _measure(
     """Loads and warms up each, then lets them take turns; the figures of each.
 
     Raises:
-        BackendError: A backend that was asked for by name does not start; with --all-backends it is left out.
+        BackendError: A backend that was asked for by name does not start; see `_else_left_out`.
     """
     from tqdm import tqdm
 
@@ -89,19 +89,20 @@ def _measure(
 
     rounds = min(bench.rounds, bench.frames, bench.peer_frames)
     with ExitStack() as stack:
-        workers: list[Worker] = []
+        started = [(item, stack.enter_context(Worker(item))) for item in contestants]
+        loaded: list[tuple[Contestant, Worker]] = []
         running: list[Contestant] = []
-        for contestant, worker in [(item, stack.enter_context(Worker(item))) for item in contestants]:
-            try:
+        workers: list[Worker] = []
+        frames: list[int] = []
+        for item, worker in started:
+            with _else_left_out(bench, item, left_out):
                 worker.load()
-            except BackendError as error:
-                if not (bench.all_backends and contestant.config):
-                    raise
-                left_out.append(f"{contestant.name}: {error}")
-                continue
-            workers.append(worker)
-            running.append(contestant)
-        frames = [_warm_up(worker, item, bench) for worker, item in zip(workers, running, strict=True)]
+                loaded.append((item, worker))
+        for item, worker in loaded:
+            with _else_left_out(bench, item, left_out):
+                frames.append(_warm_up(worker, item, bench))
+                running.append(item)
+                workers.append(worker)
         measured: list[list[list[Timings]]] = [[] for _ in workers]
         watts: list[list[float]] = [[] for _ in workers]
         for number in tqdm(range(rounds), unit="round", disable=None):
@@ -112,6 +113,17 @@ def _measure(
                 power += [value for value in (meter.stop(),) if value is not None]
         each = zip(running, workers, measured, watts, strict=True)
         return [_item(contestant, worker, samples, power) for contestant, worker, samples, power in each]
+
+
+@contextmanager
+def _else_left_out(bench: BenchConfig, contestant: Contestant, left_out: list[str]) -> Iterator[None]:
+    """With --keep-going, and of ours with --all-backends, an error of its start is a reason to leave it out."""
+    try:
+        yield
+    except BackendError as error:
+        if not (bench.keep_going or (bench.all_backends and contestant.config)):
+            raise
+        left_out.append(f"{contestant.name}, batch {contestant.batch}: {error}")
 
 
 def _warm_up(worker: Worker, contestant: Contestant, bench: BenchConfig) -> int:

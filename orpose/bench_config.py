@@ -13,6 +13,7 @@ class BenchConfig(Settings):
 
     backends: str = Field(default="onnxruntime", description="comma-separated backends, measured in turns")
     all_backends: bool = Field(default=False, description="all backends that are installed")
+    keep_going: bool = Field(default=False, description="leave out what does not start, with the reason")
     presets: str = Field(
         default="",
         description="comma-separated presets with random weights, exported on first use, in --model's place",

@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from orpose.bench_roofline import Ceilings, Cost
+from orpose_models.errors import BackendError
 
 if TYPE_CHECKING:
     import torch
@@ -48,6 +49,9 @@ def measure_gpu_ceilings() -> Ceilings:
 
 def _measure_ceilings(device: str, side: int = _GEMM_SIDE, copy_bytes: int = _COPY_BYTES) -> Ceilings:
     import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise BackendError(f"--roofline: torch {torch.__version__} sees no CUDA GPU")
 
     def gemm_flops_per_s(dtype: torch.dtype) -> float:
         left, right = (torch.rand(side, side, device=device).to(dtype) for _ in range(2))

@@ -78,6 +78,19 @@ def test_a_gpu_that_is_not_there_is_one_line(capsys):
     assert "sees no CUDA GPU" in capsys.readouterr().err
     assert main(["bench", "--peer", "--torch-devices", "cuda", "--size", "96x64", "--frames", "1"]) == 2
     assert "the peer's device is cuda" in capsys.readouterr().err
+    words = ["bench", "--presets", "lite", "--backends", "torch", "--torch-devices", "cuda", "--roofline"]
+    assert main(words) == 2
+    assert "--roofline: torch" in capsys.readouterr().err
+
+
+def test_what_does_not_start_is_left_out_on_demand(capsys):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    words = ["--presets", "lite", "--backends", "torch", "--torch-devices", "cpu,cuda", "--keep-going"]
+    assert main(["bench", *words, "--frames", "1", "--warmup", "0", "--rounds", "1"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("lite, torch cpu eager fp32") == 2  # table and stages
+    assert "left out: lite, torch cuda eager fp32, batch 1: backend 'torch': torch" in out
 
 
 def test_cost_is_that_of_the_exported_graph(tmp_path):
