@@ -6,8 +6,8 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from orpose_models.runtime.config import RuntimeConfig
 
 if TYPE_CHECKING:
     from orpose.bench_power import PowerMeter
+    from orpose.bench_roofline import Ceilings, Cost
     from orpose.bench_worker import Contestant, Timings, Worker
 
 #: Pause between processes, so that idle threads of the one before stop spinning, s.
@@ -49,13 +50,15 @@ def run(args: argparse.Namespace) -> int:
         require_matplotlib()
     machine = describe_machine()
     groups, left_out = all_contestants(bench, args)
-    ceilings = _ceilings(bench)
-    meter = PowerMeter()
+    everybody = [item for group in groups for item in group]
+    ceilings = _ceilings(bench, everybody)
+    meter = PowerMeter(of_gpu=any(item.is_on_gpu for item in everybody))
     contestants = [item for group in groups for item in _measure(bench, group, meter, left_out)]
     report: dict[str, Any] = {
-        "format": "orpose-bench-2",
+        "format": "orpose-bench-3",
         "command": " ".join(["orpose", *sys.argv[1:]]),
         "machine": machine,
+        "gpus": list(dict.fromkeys(item["gpu"] for item in contestants if "gpu" in item)),
         "settings": bench.model_dump(mode="json"),
         "power": meter.source,
         "contestants": contestants,
@@ -78,7 +81,7 @@ def _measure(
     """Loads and warms up each, then lets them take turns; the figures of each.
 
     Raises:
-        BackendError: A backend that was asked for by name does not start; with --all-backends it is left out.
+        BackendError: A backend that was asked for by name does not start; see `_else_left_out`.
     """
     from tqdm import tqdm
 
@@ -86,21 +89,20 @@ def _measure(
 
     rounds = min(bench.rounds, bench.frames, bench.peer_frames)
     with ExitStack() as stack:
+        started = [(item, stack.enter_context(Worker(item))) for item in contestants]
+        loaded: list[tuple[Contestant, Worker]] = []
+        running: list[Contestant] = []
         workers: list[Worker] = []
         frames: list[int] = []
-        running: list[Contestant] = []
-        for contestant in contestants:
-            worker = stack.enter_context(Worker(contestant))
-            try:
+        for item, worker in started:
+            with _else_left_out(bench, item, left_out):
                 worker.load()
-            except BackendError as error:
-                if not (bench.all_backends and contestant.config):
-                    raise
-                left_out.append(f"{contestant.name}: {error}")
-                continue
-            frames.append(_warm_up(worker, contestant, bench))
-            workers.append(worker)
-            running.append(contestant)
+                loaded.append((item, worker))
+        for item, worker in loaded:
+            with _else_left_out(bench, item, left_out):
+                frames.append(_warm_up(worker, item, bench))
+                running.append(item)
+                workers.append(worker)
         measured: list[list[list[Timings]]] = [[] for _ in workers]
         watts: list[list[float]] = [[] for _ in workers]
         for number in tqdm(range(rounds), unit="round", disable=None):
@@ -111,6 +113,17 @@ def _measure(
                 power += [value for value in (meter.stop(),) if value is not None]
         each = zip(running, workers, measured, watts, strict=True)
         return [_item(contestant, worker, samples, power) for contestant, worker, samples, power in each]
+
+
+@contextmanager
+def _else_left_out(bench: BenchConfig, contestant: Contestant, left_out: list[str]) -> Iterator[None]:
+    """With --keep-going, and of ours with --all-backends, an error of its start is a reason to leave it out."""
+    try:
+        yield
+    except BackendError as error:
+        if not (bench.keep_going or (bench.all_backends and contestant.config)):
+            raise
+        left_out.append(f"{contestant.name}, batch {contestant.batch}: {error}")
 
 
 def _warm_up(worker: Worker, contestant: Contestant, bench: BenchConfig) -> int:
@@ -135,9 +148,21 @@ def _item(
         "is_peer": contestant.config is None,
         "is_torchvision": contestant.config is None and contestant.yolo is None,
         "model": contestant.config.model if contestant.config else None,
+        "settings": contestant.config.model_dump(mode="json") if contestant.config else None,
+        "device": _device(contestant),
+        "gpu_memory_mib": worker.gpu_memory_mib(),
         "peak_memory_mib": worker.peak_memory_mib(),
         "watts": sum(watts) / len(watts) if watts else None,
     }
+
+
+def _device(contestant: Contestant) -> str:
+    """What computes: "cuda" also of the backends and providers that know nothing else."""
+    if contestant.config is None:
+        return contestant.device
+    config = contestant.config
+    is_gpu = "cuda" in (config.torch_device, config.provider) or "tensorrt" in f"{config.backend} {config.provider}"
+    return "cuda" if is_gpu else "cpu"
 
 
 def _figures(rounds: Sequence[Sequence[Timings]], batch: int = 1) -> dict[str, Any]:
@@ -183,6 +208,10 @@ def _notes(items: Sequence[dict[str, Any]], bench: BenchConfig) -> list[str]:
     notes = ["presets: random weights, which take as long as trained ones"] if bench.presets else []
     if any(item["is_peer"] and not item["is_torchvision"] for item in items):
         notes.append("YOLO: letterbox, scaling and decoding with NMS are counted; random weights find nobody; 2D only")
+    if any(item.get("gpu_memory_mib") for item in items):
+        notes.append("GPU MiB: the most that torch had in use, tried algorithms included, without CUDA's own memory")
+    if any("TF32" in item["precision"] for item in items):
+        notes.append("torchvision on the GPU: as torch is set, convolutions in TF32; our fp32 is float32 throughout")
     if any(item["name"].startswith("torchvision") for item in items):
         notes.append("torchvision: random weights, so its slots are filled by taking that many boxes; 2D only")
     if any(item.get("graphs") == 2 for item in items):
@@ -190,32 +219,34 @@ def _notes(items: Sequence[dict[str, Any]], bench: BenchConfig) -> list[str]:
     return notes
 
 
-def _ceilings(bench: BenchConfig) -> Any:
+def _ceilings(bench: BenchConfig, contestants: Sequence[Contestant]) -> dict[str, Ceilings] | None:
+    """By device, of those that somebody's cost is compared with."""
     if not bench.roofline:
         return None
+    from orpose.bench_gpu import measure_gpu_ceilings
     from orpose.bench_roofline import measure_ceilings, require_onnx
 
-    require_onnx()
-    return measure_ceilings(bench.threads)
+    found = {}
+    if any(item.config and item.config.backend != "torch" for item in contestants):
+        require_onnx()
+    if any(item.config and _device(item) == "cpu" for item in contestants):
+        require_onnx()
+        found["cpu"] = measure_ceilings(bench.threads)
+    if any(item.is_on_gpu for item in contestants):
+        found["cuda"] = measure_gpu_ceilings()
+    return found
 
 
-def _roofline(ceilings: Any, items: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+def _roofline(ceilings: dict[str, Ceilings] | None, items: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """The ceilings and, of each of ours, its graph's cost, the least time it could take and the share reached."""
-    from orpose.bench_roofline import count_file
-    from orpose_models.runtime.models import find_model
-    from orpose_models.runtime.person_buckets import poses_file
-
     if ceilings is None:
         return None
     models = []
     for item in items:
-        if item["model"] is None or item["model"].endswith(".safetensors"):
+        if item["model"] is None or item["device"] not in ceilings:
             continue
-        path = find_model(item["model"], ".onnx")
-        cost = count_file(path)
-        if poses_file(path).is_file():
-            cost += count_file(poses_file(path), item["persons"])
-        bound_ms, bound_by = ceilings.bound_ms(cost)
+        cost = _cost(item)
+        bound_ms, bound_by = ceilings[item["device"]].bound_ms(cost)
         models.append(
             {
                 "name": f"{item['name']} {item['input_size'][0]}x{item['input_size'][1]} b{item['batch']}",
@@ -227,7 +258,29 @@ def _roofline(ceilings: Any, items: Sequence[dict[str, Any]]) -> dict[str, Any] 
             }
         )
     return {
-        "ceiling_gflops_per_s": ceilings.flops_per_s / 1e9,
-        "ceiling_gbytes_per_s": ceilings.bytes_per_s / 1e9,
+        "ceilings": {
+            device: {
+                "gflops_per_s": found.flops_per_s / 1e9,
+                "half_gflops_per_s": found.half_flops_per_s / 1e9 if found.half_flops_per_s else None,
+                "gbytes_per_s": found.bytes_per_s / 1e9,
+            }
+            for device, found in ceilings.items()
+        },
         "models": models,
     }
+
+
+def _cost(item: dict[str, Any]) -> Cost:
+    from orpose.bench_roofline import count_file
+    from orpose_models.runtime.models import find_model
+    from orpose_models.runtime.person_buckets import poses_file
+
+    if item["settings"]["backend"] == "torch":
+        from orpose.bench_gpu import count_torch
+
+        return count_torch(RuntimeConfig(**item["settings"]))
+    path = find_model(item["model"], ".onnx")
+    cost = count_file(path)
+    if poses_file(path).is_file():
+        cost += count_file(poses_file(path), item["persons"])
+    return cost

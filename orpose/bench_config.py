@@ -13,6 +13,7 @@ class BenchConfig(Settings):
 
     backends: str = Field(default="onnxruntime", description="comma-separated backends, measured in turns")
     all_backends: bool = Field(default=False, description="all backends that are installed")
+    keep_going: bool = Field(default=False, description="leave out what does not start, with the reason")
     presets: str = Field(
         default="",
         description="comma-separated presets with random weights, exported on first use, in --model's place",
@@ -20,6 +21,11 @@ class BenchConfig(Settings):
     sizes: str = Field(default="", description="comma-separated input and frame sizes of --presets, empty = --size")
     batches: str = Field(default="1", description="comma-separated images per call of --presets")
     buckets: bool = Field(default=False, description="also the two-graph form of --presets, run for --persons")
+    torch_devices: str = Field(
+        default="cpu", description="comma-separated devices of backend torch and of torchvision's network"
+    )
+    torch_modes: str = Field(default="eager", description="comma-separated modes of backend torch, see `orpose run -h`")
+    torch_precisions: str = Field(default="fp32", description="comma-separated precisions of backend torch")
     threads: int = Field(default=2, ge=0, le=1024, description="processor threads of each, 0 = all cores")
     size: Size = Field(
         default=(640, 480), description="size of the camera frames in px", json_schema_extra={"metavar": "WxH"}
@@ -41,4 +47,4 @@ class BenchConfig(Settings):
         default=15, ge=1, description="calls measured of torchvision's, and at most of what takes over 100 ms"
     )
     peer_warmup: int = Field(default=2, ge=0, description="of these, the calls before that which are not counted")
-    roofline: bool = Field(default=False, description="compare with the machine's measured ceilings")
+    roofline: bool = Field(default=False, description="compare with the measured ceilings of the processor or GPU")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 #: Backends that read a graph, whose size is in the file; and those of them that the bench runs in batches and parts.
 _GRAPH_BACKENDS = ("onnxruntime", "openvino", "tensorrt")
 _PROCESSOR_BACKENDS = ("onnxruntime", "openvino")
+#: Options of a contestant's configuration, and how tables name it.
+Variant = tuple[dict[str, object], str]
 
 
 def all_contestants(bench: BenchConfig, args: argparse.Namespace) -> tuple[list[list[Contestant]], list[str]]:
@@ -49,14 +52,32 @@ def _model(bench: BenchConfig, args: argparse.Namespace, backends: list[str], le
     given = settings_from_args(RuntimeConfig, args)
     found = []
     for name in backends:
-        config = settings_from_args(RuntimeConfig, args, {"backend": name, "threads": bench.threads})
         if bench.all_backends and name not in _GRAPH_BACKENDS and Path(given.model).suffix != ".safetensors":
             left_out.append(f"backend {name}: it reads weights (.safetensors), not {given.model}; see --presets")
             continue
-        found.append(
-            Contestant(f"{Path(given.model).stem}, {name}", bench.size, bench.threads, config, 1, bench.persons)
-        )
+        for options, shown in _variants(bench, name):
+            config = settings_from_args(RuntimeConfig, args, {"threads": bench.threads, **options})
+            title = f"{Path(given.model).stem}, {shown}"
+            found.append(Contestant(title, bench.size, bench.threads, config, 1, bench.persons))
     return found
+
+
+def _variants(bench: BenchConfig, backend: str) -> list[Variant]:
+    """The backend as it is; torch on every device, in every mode and precision that was asked for.
+
+    The processor is left out of what only a GPU has, if a GPU takes part, too.
+    """
+    if backend != "torch":
+        return [({"backend": backend}, backend)]
+    devices, modes = _words(bench.torch_devices), _words(bench.torch_modes)
+    return [
+        (
+            {"backend": backend, "torch_device": device, "torch_mode": mode, "torch_precision": precision},
+            f"torch {device} {mode} {precision}",
+        )
+        for device, mode, precision in product(devices, modes, _words(bench.torch_precisions))
+        if not (device == "cpu" and "cuda" in devices and (precision != "fp32" or "graphs" in mode))
+    ]
 
 
 def _presets(
@@ -70,23 +91,28 @@ def _presets(
         for backend in backends:
             is_graph, is_flexible = backend in _GRAPH_BACKENDS, backend in _PROCESSOR_BACKENDS
             for batch in [_batch(word) for word in _words(bench.batches)]:
-                if (batch > 1 and not is_flexible) or (size != REFERENCE_INPUT_SIZE and not is_graph):
+                if (batch > 1 and not (is_flexible or backend == "torch")) or (
+                    size != REFERENCE_INPUT_SIZE and not is_graph
+                ):
                     left_out.append(
                         f"{preset}, {backend}, {size[0]}x{size[1]}, batch {batch}: not what this backend runs"
                     )
                     continue
                 path = random_model(preset, ".onnx" if is_graph else ".safetensors", size, batch)
-                config = _config(args, backend, bench.threads, path)
-                found.append(Contestant(f"{preset}, {backend}", size, bench.threads, config, batch, bench.persons))
+                for options, shown in _variants(bench, backend):
+                    own_batch = {"torch_batch": batch} if backend == "torch" else {}
+                    config = _config(args, {**options, **own_batch}, bench.threads, path)
+                    found.append(Contestant(f"{preset}, {shown}", size, bench.threads, config, batch, bench.persons))
             if bench.buckets and is_flexible:
-                config = _config(args, backend, bench.threads, random_model(preset, ".onnx", size, buckets=True))
+                path = random_model(preset, ".onnx", size, buckets=True)
+                config = _config(args, {"backend": backend}, bench.threads, path)
                 name = f"{preset}, {backend}, two graphs"
                 found.append(Contestant(name, size, bench.threads, config, 1, bench.persons))
     return found
 
 
-def _config(args: argparse.Namespace, backend: str, threads: int, path: Path) -> RuntimeConfig:
-    config = settings_from_args(RuntimeConfig, args, {"backend": backend, "threads": threads})
+def _config(args: argparse.Namespace, options: dict[str, object], threads: int, path: Path) -> RuntimeConfig:
+    config = settings_from_args(RuntimeConfig, args, {"threads": threads, **options})
     return config.model_copy(update={"model": str(path)})
 
 
@@ -95,7 +121,9 @@ def _peers(bench: BenchConfig, size: Size, left_out: list[str]) -> list[Contesta
 
     found = []
     if bench.peer or (bench.peers and importlib.util.find_spec("torchvision")):
-        found.append(Contestant(TORCHVISION, size, bench.threads, persons=bench.persons))
+        for device in _words(bench.torch_devices):
+            name = TORCHVISION if device == "cpu" else f"{TORCHVISION} {device}"
+            found.append(Contestant(name, size, bench.threads, persons=bench.persons, device=device))
     elif bench.peers:
         left_out.append("torchvision: not installed; pip install 'orpose[train]'")
     if not (bench.peers or bench.yolo_onnx):

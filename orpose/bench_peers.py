@@ -23,17 +23,23 @@ _YOLO_CONFIDENCE, _YOLO_IOU = 0.25, 0.7
 _YOLO_PADDING = 114
 
 
-def torchvision_step(frame: NDArray[np.uint8], threads: int, persons: int) -> tuple[Step, dict[str, Any]]:
+def torchvision_step(
+    frame: NDArray[np.uint8], threads: int, persons: int, device: str = "cpu"
+) -> tuple[Step, dict[str, Any]]:
     """Random weights, so that every box passes the threshold 0 and exactly `persons` reach the keypoint head.
 
+    On a GPU it runs as torch is set when it is installed: convolutions in TF32, which ours do not use.
+
     Raises:
-        BackendError: torchvision is not installed.
+        BackendError: torchvision or the GPU is not there.
     """
     try:
         import torch
         from torchvision.models.detection import keypointrcnn_resnet50_fpn
     except ImportError as error:
         raise BackendError(f"the peer needs torchvision ({error}): pip install 'orpose[train]'") from None
+    if device == "cuda" and not torch.cuda.is_available():
+        raise BackendError(f"the peer's device is cuda, but torch {torch.__version__} sees no CUDA GPU")
     if threads:
         torch.set_num_threads(threads)
     torch.manual_seed(0)
@@ -46,23 +52,30 @@ def torchvision_step(frame: NDArray[np.uint8], threads: int, persons: int) -> tu
         max_size=max(width, height),
         box_score_thresh=0.0,
         box_detections_per_img=persons,
-    ).eval()
+    )
+    model.eval().to(device)
 
     def prepare() -> list[torch.Tensor]:
-        return [torch.from_numpy(frame[..., ::-1].copy()).permute(2, 0, 1).float() / 255]
+        return [torch.from_numpy(frame[..., ::-1].copy()).to(device).permute(2, 0, 1).float() / 255]
 
     def step() -> Timings:
         started = time.perf_counter()
         with torch.inference_mode():
             image = prepare()
             prepared = time.perf_counter()
-            model(image)
-        done = time.perf_counter()
-        return _timings(started, prepared, done, done)
+            (people,) = model(image)
+            if device == "cuda":
+                torch.cuda.synchronize()
+            inferred = time.perf_counter()
+            for values in people.values():
+                values.cpu()
+        return _timings(started, prepared, inferred, time.perf_counter())
 
     with torch.inference_mode():
         found = len(model(prepare())[0]["scores"])
-    return step, {"model_id": "random weights", "input_size": [width, height], "persons": found, "precision": "fp32"}
+    precision = "fp32, convolutions TF32" if device == "cuda" and torch.backends.cudnn.allow_tf32 else "fp32"
+    facts = {"model_id": "random weights", "input_size": [width, height], "persons": found, "precision": precision}
+    return step, facts
 
 
 def yolo_step(frame: NDArray[np.uint8], threads: int, model: Path) -> tuple[Step, dict[str, Any]]:

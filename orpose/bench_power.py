@@ -19,12 +19,19 @@ class PowerMeter:
 
     Attributes:
         source: What is read: "RAPL" (x86 packages), "INA" (Jetson's sensors), "nvidia-smi", or `NOT_TOLD`.
+
+    Args:
+        rapl: Folder of the kernel's energy counters.
+        hwmon: Folder of its sensors.
+        of_gpu: Reads a graphics card before a processor.
     """
 
-    def __init__(self, rapl: Path = _RAPL, hwmon: Path = _HWMON) -> None:
-        self._counters = [path for path in sorted(rapl.glob("intel-rapl:?/energy_uj")) if _number(path) is not None]
-        self._sensors = [] if self._counters else _ina_sensors(hwmon)
-        self._command = None if self._counters or self._sensors else shutil.which("nvidia-smi")
+    def __init__(self, rapl: Path = _RAPL, hwmon: Path = _HWMON, *, of_gpu: bool = False) -> None:
+        card = shutil.which("nvidia-smi")
+        counters = [] if of_gpu and card else sorted(rapl.glob("intel-rapl:?/energy_uj"))
+        self._counters = [path for path in counters if _number(path) is not None]
+        self._sensors = [] if self._counters or (of_gpu and card) else _ina_sensors(hwmon)
+        self._command = None if self._counters or self._sensors else card
         self.source = (
             "RAPL" if self._counters else "INA" if self._sensors else "nvidia-smi" if self._command else NOT_TOLD
         )

@@ -29,17 +29,20 @@ class Cost:
         flops: 2 x the multiplications and additions of convolutions and matrix products.
         weight_bytes: Their weights, in the type they compute with.
         activation_bytes: What they read and write besides; other operations are taken to be fused into them.
+        half_flops: Of `flops`, those in float16.
     """
 
     flops: int
     weight_bytes: int
     activation_bytes: int
+    half_flops: int = 0
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(
             self.flops + other.flops,
             self.weight_bytes + other.weight_bytes,
             self.activation_bytes + other.activation_bytes,
+            self.half_flops + other.half_flops,
         )
 
     @property
@@ -49,14 +52,20 @@ class Cost:
 
 @dataclass(frozen=True)
 class Ceilings:
-    """Measured: floating point operations a second of a large float32 matrix product, bytes a second of a copy."""
+    """Measured: floating point operations a second of a large float32 matrix product, bytes a second of a copy.
+
+    `half_flops_per_s` is a float16 product's; None where float16 is not computed with.
+    """
 
     flops_per_s: float
     bytes_per_s: float
+    half_flops_per_s: float | None = None
 
     def bound_ms(self, cost: Cost) -> tuple[float, str]:
         """The least time a run can take, and what bounds it, "arithmetic" or "memory"."""
-        arithmetic, memory = cost.flops / self.flops_per_s * 1e3, cost.total_bytes / self.bytes_per_s * 1e3
+        single, half = cost.flops - cost.half_flops, cost.half_flops
+        arithmetic = (single / self.flops_per_s + half / (self.half_flops_per_s or self.flops_per_s)) * 1e3
+        memory = cost.total_bytes / self.bytes_per_s * 1e3
         return (arithmetic, "arithmetic") if arithmetic >= memory else (memory, "memory")
 
 

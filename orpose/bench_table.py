@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 Item = Mapping[str, Any]
 
+_COLUMNS = 100
 _STAGES = ("decode", "preprocess", "infer", "post")
 
 
@@ -23,6 +25,7 @@ def _head(report: Item) -> list[str]:
     machine, settings = report["machine"], report["settings"]
     return [
         machine_line(machine),
+        *(f"GPU: {name}" for name in report["gpus"]),
         ", ".join(f"{name} {version}" for name, version in machine["packages"].items()),
         f"load average {machine['load_average_1min']} before the start; other processes disturb the figures",
         f"{settings['threads'] or 'all'} threads, each in a process of its own, in turns; watts: {report['power']}",
@@ -30,8 +33,11 @@ def _head(report: Item) -> list[str]:
 
 
 def _rows(items: Sequence[Item]) -> list[str]:
-    columns = (("input", 9), ("batch", 6), ("slots", 6), ("ms", 8), ("p95", 8), ("images/s", 9), ("MiB", 6), ("W", 6))
-    title = f"{'model, backend':<34}" + "".join(f"{name:>{width}}" for name, width in columns)
+    columns = (
+        ("input", 9), ("batch", 6), ("slots", 6), ("ms", 7), ("p95", 7), ("p99", 7), ("images/s", 9), ("MiB", 6),
+        ("W", 6),
+    )  # fmt: skip
+    title = f"{'model, backend':<37}" + "".join(f"{name:>{width}}" for name, width in columns)
     return [title, *(_row(item) for item in items)]
 
 
@@ -40,8 +46,9 @@ def _row(item: Item) -> str:
     total = item["stages_ms"]["total"]
     watts = "-" if item["watts"] is None else f"{item['watts']:.1f}"
     return (
-        f"{shortened(item['name'], 33):<34}{f'{width}x{height}':>9}{item['batch']:>6}{item['persons'] or '-':>6}"
-        f"{_ms(total['median']):>8}{_ms(total['p95']):>8}{item['frames_per_second']:>9.1f}{item['peak_memory_mib']:>6.0f}{watts:>6}"
+        f"{shortened(item['name'], 36):<37}{f'{width}x{height}':>9}{item['batch']:>6}{item['persons'] or '-':>6}"
+        f"{_ms(total['median']):>7}{_ms(total['p95']):>7}{_ms(total['p99']):>7}"
+        f"{item['frames_per_second']:>9.1f}{item['peak_memory_mib']:>6.0f}{watts:>6}"
     )
 
 
@@ -56,21 +63,33 @@ def shortened(text: str, length: int) -> str:
 
 
 def _stages(items: Sequence[Item]) -> list[str]:
-    lines = [f"{'stages, median ms':<40}" + "".join(f"{stage:>12}" for stage in _STAGES)]
+    """Also what does not fit into the table above: memory on the GPU."""
+    with_gpu = any(item.get("gpu_memory_mib") for item in items)
+    title = f"{'stages, median ms':<48}" + "".join(f"{stage:>11}" for stage in _STAGES)
+    lines = [title + (f"{'GPU MiB':>8}" if with_gpu else "")]
     for item in items:
         medians = [item["stages_ms"].get(stage) for stage in _STAGES]
-        label = f"{shortened(item['name'], 28)} {item['input_size'][0]}x{item['input_size'][1]}"
+        label = f"{shortened(item['name'], 36)} {item['input_size'][0]}x{item['input_size'][1]}"
         label += f" b{item['batch']}" if item["batch"] > 1 else ""
-        lines.append(
-            f"{label:<40}" + "".join(f"{'-' if m is None else format(m['median'], '.2f'):>12}" for m in medians)
-        )
+        line = f"{label:<48}" + "".join(f"{'-' if m is None else format(m['median'], '.2f'):>11}" for m in medians)
+        lines.append(line + (_gpu_memory(item) if with_gpu else ""))
     return lines
+
+
+def _gpu_memory(item: Item) -> str:
+    memory = item.get("gpu_memory_mib")
+    return f"{'-' if memory is None else format(memory['allocated'], '.0f'):>8}"
 
 
 def _foot(report: Item) -> list[list[str]]:
     ratios = [
-        f"{shortened(ratio['peer'], 40)} takes {ratio['median']:.2f} times as long as {shortened(ratio['ours'], 30)} "
-        f"({min(ratio['rounds']):.2f}-{max(ratio['rounds']):.2f})"
+        fill(
+            f"{ratio['peer']} takes {ratio['median']:.2f} times as long as {ratio['ours']} "
+            f"({min(ratio['rounds']):.2f}-{max(ratio['rounds']):.2f})",
+            _COLUMNS,
+            subsequent_indent="  ",
+            break_on_hyphens=False,
+        )
         for ratio in report["ratios"]
     ]
     return [
@@ -84,12 +103,18 @@ def _foot(report: Item) -> list[list[str]]:
 def _roofline(roofline: Item | None) -> list[str]:
     if roofline is None:
         return []
-    gflops, gbytes = roofline["ceiling_gflops_per_s"], roofline["ceiling_gbytes_per_s"]
-    lines = [f"roofline: measured ceilings {gflops:.0f} GFLOP/s (matrix product), {gbytes:.1f} GB/s (copy)"]
+    lines = []
+    for device, found in roofline["ceilings"].items():
+        half = f", {found['half_gflops_per_s']:.0f} in float16" if found["half_gflops_per_s"] else ""
+        lines.append(
+            f"roofline, {device}: measured {found['gflops_per_s']:.0f} GFLOP/s{half} (matrix product), "
+            f"{found['gbytes_per_s']:.1f} GB/s (copy)"
+        )
+    lines.append("  what a call costs, how long it takes at best, what bounds it, the share reached")
     for entry in roofline["models"]:
         lines.append(
-            f"  {shortened(entry['name'], 33):<34}{entry['gflop']:>7.2f} GFLOP{entry['mbytes']:>7.0f} MB, at best "
-            f"{entry['bound_ms']:>7.2f} ms ({entry['bound_by']}), {entry['share']:.0%}"
+            f"  {shortened(entry['name'], 47):<47}{entry['gflop']:>7.1f} GFLOP{entry['mbytes']:>5.0f} MB, "
+            f"{entry['bound_ms']:>6.2f} ms ({entry['bound_by']}), {entry['share']:.0%}"
         )
     return lines
 

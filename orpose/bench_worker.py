@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import multiprocessing
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from orpose.bench_gpu import gpu_memory_mib, gpu_name
 from orpose_models.errors import BackendError, OrposeError
 from orpose_models.machine import peak_memory_mib
 from orpose_models.runtime.config import RuntimeConfig
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 #: Stage -> ms, of one call.
 Timings = dict[str, float]
 Step = Callable[[], Timings]
+#: Runs a batch of images.
+Call = Callable[[NDArray[np.uint8]], object]
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Contestant:
         batch: Images per call. More than one is the network alone, without what comes before and after.
         persons: People in view: the slots that torchvision and our two-graph models fill; 0 leaves it to the model.
         yolo: The YOLO graph, if it is that peer.
+        device: Where torchvision's network computes.
     """
 
     name: str
@@ -48,10 +54,19 @@ class Contestant:
     batch: int = 1
     persons: int = 0
     yolo: Path | None = None
+    device: str = "cpu"
+
+    @property
+    def is_on_gpu(self) -> bool:
+        """Of what torch runs: torch knows how much of the GPU's memory it takes."""
+        return "cuda" in (self.device, self.config.torch_device if self.config else "")
 
 
 class Worker:
-    """A process that runs frames on demand. Use as a context manager."""
+    """A process that runs frames on demand. Use as a context manager.
+
+    It imports its libraries as soon as it is made, so that several do at once what takes a while.
+    """
 
     def __init__(self, contestant: Contestant) -> None:
         self.name = contestant.name
@@ -64,12 +79,12 @@ class Worker:
         self.info: dict[str, Any] = {}
 
     def load(self) -> dict[str, Any]:
-        """Waits until the model is loaded.
+        """Lets it load its model and waits for that.
 
         Raises:
             OrposeError: It could not be.
         """
-        self.info = self._answer()
+        self.info = self._answer("load")
         return self.info
 
     def run(self, frames: int) -> list[Timings]:
@@ -79,6 +94,11 @@ class Worker:
 
     def peak_memory_mib(self) -> float:
         return float(self._answer("memory"))
+
+    def gpu_memory_mib(self) -> dict[str, float] | None:
+        """The most that torch had in use, and reserved, of the GPU's memory, without CUDA's own; None without a GPU."""
+        memory: dict[str, float] | None = self._answer("gpu memory")
+        return memory
 
     def close(self) -> None:
         self._connection.close()
@@ -92,10 +112,9 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _answer(self, request: int | str | None = None) -> Any:
+    def _answer(self, request: int | str) -> Any:
         try:
-            if request is not None:
-                self._connection.send(request)
+            self._connection.send(request)
             answer = self._connection.recv()
         except (EOFError, OSError):
             self._process.join(timeout=10)
@@ -107,19 +126,39 @@ class Worker:
 
 def _serve(connection: Connection, contestant: Contestant) -> None:
     """The worker process: loads, then answers a number of frames with their timings."""
+    _import(contestant)
     try:
+        connection.recv()
         started = time.perf_counter()
         step, info = _step(contestant)
+        if contestant.is_on_gpu:
+            info["gpu"] = gpu_name()
         connection.send({**info, "load_s": round(time.perf_counter() - started, 2)})
     except OrposeError as error:
         connection.send(error)
         return
+    except (EOFError, KeyboardInterrupt):
+        return
+    answers: dict[object, Callable[[], object]] = {
+        "memory": peak_memory_mib,
+        "gpu memory": gpu_memory_mib if contestant.is_on_gpu else lambda: None,
+    }
     while True:
         try:
             request = connection.recv()
         except (EOFError, KeyboardInterrupt):
             return
-        connection.send(peak_memory_mib() if request == "memory" else [step() for _ in range(request)])
+        answer = answers.get(request)
+        connection.send(answer() if answer else [step() for _ in range(request)])
+
+
+def _import(contestant: Contestant) -> None:
+    """What takes seconds of those that use torch; what is missing is said when it loads."""
+    module = "orpose_models.runtime.backend_torch" if contestant.config else "torchvision.models.detection"
+    is_of_torch = contestant.config.backend == "torch" if contestant.config else contestant.yolo is None
+    if is_of_torch:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
 
 
 def _step(contestant: Contestant) -> tuple[Step, dict[str, Any]]:
@@ -130,7 +169,7 @@ def _step(contestant: Contestant) -> tuple[Step, dict[str, Any]]:
         return _our_step(contestant, frame) if contestant.batch == 1 else _batch_step(contestant, contestant.config)
     if contestant.yolo:
         return yolo_step(frame, contestant.threads, contestant.yolo)
-    return torchvision_step(frame, contestant.threads, contestant.persons)
+    return torchvision_step(frame, contestant.threads, contestant.persons, contestant.device)
 
 
 def _our_step(contestant: Contestant, frame: NDArray[np.uint8]) -> tuple[Step, dict[str, Any]]:
@@ -189,22 +228,33 @@ def _put_in_view(estimator: PoseEstimator, persons: int) -> int:
 
 def _batch_step(contestant: Contestant, config: RuntimeConfig) -> tuple[Step, dict[str, Any]]:
     """The network alone on several images: the runtime's own way is one image after the other."""
-    from orpose_models.runtime.models import INPUT_NAME, ModelInfo, find_model
-
-    path = find_model(config.model, ".onnx")
-    run, metadata = (_onnxruntime_call if config.backend == "onnxruntime" else _openvino_call)(path, contestant.threads)
-    info = ModelInfo.from_metadata(metadata, path)
+    run, info = _torch_call(config) if config.backend == "torch" else _graph_call(config, contestant.threads)
     width, height = info.input_size
     image = np.asarray(example_frame((width, height)))
     images = np.stack([np.roll(image, 31 * number, axis=1) for number in range(contestant.batch)])
 
     def step() -> Timings:
         started = time.perf_counter()
-        run({INPUT_NAME: images})
+        run(images)
         total_ms = (time.perf_counter() - started) * 1e3
         return {"infer": total_ms, "total": total_ms}
 
     return step, {**_facts(info), "persons": info.max_persons}
+
+
+def _torch_call(config: RuntimeConfig) -> tuple[Call, ModelInfo]:
+    from orpose_models.runtime.backends import load_backend
+
+    backend = load_backend(config)
+    return backend.infer, backend.info
+
+
+def _graph_call(config: RuntimeConfig, threads: int) -> tuple[Call, ModelInfo]:
+    from orpose_models.runtime.models import INPUT_NAME, ModelInfo, find_model
+
+    path = find_model(config.model, ".onnx")
+    run, metadata = (_onnxruntime_call if config.backend == "onnxruntime" else _openvino_call)(path, threads)
+    return lambda images: run({INPUT_NAME: images}), ModelInfo.from_metadata(metadata, path)
 
 
 def _onnxruntime_call(path: Path, threads: int) -> tuple[Callable[[Arrays], Any], Mapping[str, str]]:

@@ -58,7 +58,7 @@ def compute_in_float16(student: Student, candidates: CandidateHead) -> None:
         layer.half()
     for name, parameter in (*student.named_parameters(), *candidates.named_parameters()):
         if not parameter.isfinite().all():
-            raise ValueError(f"precision fp16: weights of {name} are beyond its range; export in fp32")
+            raise ValueError(f"precision fp16: weights of {name} are beyond its range; use fp32")
     _wrap(candidates, "output", CastTo(torch.float32))
     _wrap(box, "score", CastTo(torch.float32))
     _wrap(box, "delta", CastTo(torch.float32))

@@ -40,8 +40,9 @@ def best_of_levels(tables: list[Tensor], wanted: int) -> tuple[Tensor, Tensor | 
         index = table[..., :1].flatten(1).topk(min(wanted, count), dim=1).indices + first
         best.append(F.pad(index, (0, wanted - count), value=first) if count < wanted else index)
         first += count
-    counts = torch.tensor([min(wanted, table.shape[1]) for table in tables], device=tables[0].device)
-    real = None if min(table.shape[1] for table in tables) >= wanted else torch.arange(wanted) < counts[:, None]
+    counts = [min(wanted, table.shape[1]) for table in tables]
+    place = torch.arange(wanted, device=tables[0].device)
+    real = None if min(counts) == wanted else torch.stack([place < count for count in counts])
     return torch.cat(best, dim=1).unflatten(1, (len(tables), wanted)), real
 
 

@@ -1,7 +1,7 @@
-"""PyTorch: the static network from a .safetensors file, eager, compiled or as CUDA graphs. Needs the training install.
+"""PyTorch: the static network from a .safetensors file, eager or compiled. Needs the training install.
 
 Compiled for the processor, the network is a package of machine code (AOTInductor) that the engine cache keeps, so that
-only the first start compiles. For a GPU it is compiled at each start, with Inductor's own cache.
+only the first start compiles. For a GPU see backend_torch_cuda.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from orpose_models.errors import BackendError
+from orpose_models.errors import BackendError, ModelError
 from orpose_models.files import file_sha256
 from orpose_models.network import load_student
 from orpose_models.network.static_program import export_program, grey_image
@@ -31,9 +31,7 @@ from orpose_models.runtime.models import OUTPUT_NAMES, REFERENCE_INPUT_SIZE, Mod
 
 Network = Callable[[torch.Tensor], Sequence[torch.Tensor]]
 
-_PRECISIONS = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
-#: Calls after which CUDA graphs are recorded.
-_WARM_UP = 3
+_PRECISIONS = {torch.float32: "fp32", torch.float16: "fp16, boxes in fp32", torch.bfloat16: "bf16"}
 
 
 class TorchBackend:
@@ -61,34 +59,30 @@ def load(config: RuntimeConfig) -> TorchBackend:
         ModelError: The file is missing, corrupt or not ours.
     """
     if config.torch_device == "cuda":
-        check_gpu("torch")
-    path, network = load_network(config, config.torch_device)
+        from orpose_models.runtime import backend_torch_cuda
+
+        return backend_torch_cuda.load(config)
+    path, network = load_network(config, "cpu")
     torch.set_num_threads(config.threads or os.cpu_count() or 1)
-    name = (
-        "torch"
-        if (config.torch_mode, config.torch_device) == ("eager", "cpu")
-        else (f"torch ({config.torch_mode}, {config.torch_device})")
-    )
     if config.torch_mode == "eager":
-        return TorchBackend(name, network, model_info(path, network), config.torch_device)
-    if config.torch_device == "cpu":
-        compiled = _compiled_for_the_processor(path, network, config)
-        return TorchBackend(name, compiled.loaded, model_info(path, network, compiled.origin), "cpu")
-    mode = "reduce-overhead" if config.torch_mode == "cudagraphs" else "default"
-    backend = TorchBackend(name, torch.compile(network, mode=mode, fullgraph=True), model_info(path, network), "cuda")
-    for _ in range(_WARM_UP):
-        backend.infer(grey_image(network).numpy())
-    return backend
+        return TorchBackend("torch", network, model_info(path, network), "cpu")
+    compiled = _compiled_for_the_processor(path, network, config)
+    return TorchBackend("torch (compile, cpu)", compiled.loaded, model_info(path, network, compiled.origin), "cpu")
 
 
 def load_network(config: RuntimeConfig, device: str) -> tuple[Path, StaticStudent]:
-    """The model file and the network in it, on a device.
+    """The model file and the network in it, in the configuration's precision and batch, on a device.
 
     Raises:
-        ModelError: The file is missing, corrupt or not ours.
+        ModelError: The file is missing, corrupt or not ours, or its weights are beyond float16's range.
     """
     path = find_model(config.model, ".safetensors")
-    return path, StaticStudent(load_student(path), REFERENCE_INPUT_SIZE).eval().to(device)
+    float16 = config.torch_precision == "fp16"
+    try:
+        network = StaticStudent(load_student(path), REFERENCE_INPUT_SIZE, config.torch_batch, float16=float16)
+    except ValueError as error:
+        raise ModelError(f"{path}: {error}") from None
+    return path, network.eval().to(device)
 
 
 def model_info(path: Path, network: StaticStudent, engine: str = "") -> ModelInfo:
@@ -100,6 +94,7 @@ def model_info(path: Path, network: StaticStudent, engine: str = "") -> ModelInf
         max_persons=network.max_persons,
         precision=_PRECISIONS.get(dtype, str(dtype)),
         engine=engine,
+        batch=network.batch,
     )
 
 

@@ -11,8 +11,9 @@ from orpose_models.settings import Settings
 
 BackendName = Literal["onnxruntime", "openvino", "torch", "torch-tensorrt", "tensorrt"]
 ProviderName = Literal["cpu", "cuda", "tensorrt"]
-TorchMode = Literal["eager", "compile", "cudagraphs"]
+TorchMode = Literal["eager", "compile", "cudagraphs", "compile-graphs"]
 DeviceName = Literal["cpu", "cuda"]
+TorchPrecision = Literal["fp32", "fp16"]
 
 
 def parse_size(value: Any) -> Any:
@@ -50,9 +51,18 @@ class RuntimeConfig(Settings):
     )
     torch_mode: TorchMode = Field(
         default="eager",
-        description="how backend torch runs the network: as it is, compiled by a C++ compiler, or as CUDA graphs",
+        description="how backend torch runs the network: as it is, compiled (needs a C++ compiler), recorded as a CUDA "
+        "graph, or both",
     )
     torch_device: DeviceName = Field(default="cpu", description="where backend torch computes")
+    torch_precision: TorchPrecision = Field(
+        default="fp32",
+        description="arithmetic of backend torch's heavy layers; fp16, on cuda only, keeps boxes and sampling "
+        "coordinates in fp32",
+    )
+    torch_batch: int = Field(
+        default=1, ge=1, le=256, description="images per call of backend torch; the others have it in the model file"
+    )
     engine_cache: str = Field(
         default="",
         description="folder for engines built on this machine, empty = $XDG_CACHE_HOME/orpose or ~/.cache/orpose",
@@ -80,10 +90,14 @@ class RuntimeConfig(Settings):
     @model_validator(mode="after")
     def _options_fit_the_backend(self) -> RuntimeConfig:
         """An option for another backend would do nothing, unnoticed."""
-        for name, backend in (("provider", "onnxruntime"), ("torch_mode", "torch"), ("torch_device", "torch")):
+        of_torch = ("torch_mode", "torch_device", "torch_precision", "torch_batch")
+        for name, backend in (("provider", "onnxruntime"), *((name, "torch") for name in of_torch)):
             value = getattr(self, name)
             if self.backend != backend and value != type(self).model_fields[name].default:
                 raise ValueError(f"{name} {value} is for backend {backend}; the backend is {self.backend}")
-        if self.torch_mode == "cudagraphs" and self.torch_device != "cuda":
-            raise ValueError("torch_mode cudagraphs needs torch_device cuda")
+        if self.torch_device != "cuda":
+            if self.torch_mode in ("cudagraphs", "compile-graphs"):
+                raise ValueError(f"torch_mode {self.torch_mode} needs torch_device cuda")
+            if self.torch_precision != "fp32":
+                raise ValueError(f"torch_precision {self.torch_precision} needs torch_device cuda")
         return self

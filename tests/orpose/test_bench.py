@@ -59,28 +59,39 @@ def test_ratios_are_of_the_same_frames():
 
 def test_table_fits_in_100_columns_and_says_everything():
     ours = item("a_very_long_name_of_a_model_file_of_mine, onnxruntime", 20, watts=12.34)
-    items = [ours, item("yolo11n-pose_640x640", 30, is_peer=True, persons=0)]
+    memory = {"allocated": 1234.5, "reserved": 2000.0}
+    graphs = item("lite, torch cuda compile-graphs fp16", 1.5, batch=8, gpu_memory_mib=memory)
+    items = [ours, graphs, item("yolo11n-pose_640x640", 30, is_peer=True, persons=0)]
     entry = {"gflop": 5.4, "mbytes": 60.0, "bound_ms": 12.5, "bound_by": "arithmetic", "share": 0.625}
     report = {
         "machine": {**describe_machine(), "packages": {"numpy": "2.0"}},
+        "gpus": ["NVIDIA H100 80GB HBM3, CUDA 13.0, cuDNN 91900"],
         "settings": BenchConfig().model_dump(mode="json"),
         "power": "RAPL",
         "contestants": items,
         "ratios": all_ratios(items),
         "notes": ["a note"],
         "roofline": {
-            "ceiling_gflops_per_s": 431.0,
-            "ceiling_gbytes_per_s": 38.0,
-            "models": [{"name": f"{ours['name']} 640x480 b1", **entry}],
+            "ceilings": {
+                "cpu": {"gflops_per_s": 431.0, "half_gflops_per_s": None, "gbytes_per_s": 38.0},
+                "cuda": {"gflops_per_s": 51000.0, "half_gflops_per_s": 790000.0, "gbytes_per_s": 3900.0},
+            },
+            "models": [{"name": f"{each['name']} 640x480 b{each['batch']}", **entry} for each in (ours, graphs)],
         },
         "left_out": ["torchvision: not installed; pip install 'orpose[train]'"],
     }
     text = table(report)
     assert max(len(line) for line in text.splitlines()[2:]) <= 100  # the machine's own line is as long as it is
     row = next(line for line in text.splitlines() if line.startswith("a_very"))
-    assert row.split()[-8:] == ["640x480", "1", "8", "20.00", "20.00", "50.0", "201", "12.3"]
+    assert row.split()[-9:] == ["640x480", "1", "8", "20.00", "20.00", "20.00", "50.0", "201", "12.3"]
+    row, stages, bound = (line for line in text.splitlines() if "lite, torch cuda compile-graphs fp16" in line)
+    assert row.split()[5:8] == ["640x480", "8", "8"]
+    assert stages.endswith("  1.50          -    1234")
+    assert bound.startswith("  lite, torch cuda compile-graphs fp16 640x480 b8")
+    assert "GPU: NVIDIA H100 80GB HBM3" in text
+    assert "roofline, cuda: measured 51000 GFLOP/s, 790000 in float16 (matrix product), 3900.0 GB/s" in text
     assert "yolo11n-pose_640x640 takes 1.50 times as long as" in text
-    assert "5.40 GFLOP     60 MB, at best   12.50 ms (arithmetic), 62%" in text
+    assert "5.4 GFLOP   60 MB,  12.50 ms (arithmetic), 62%" in text
     assert "left out: torchvision: not installed" in text
 
 

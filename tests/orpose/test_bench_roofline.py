@@ -98,3 +98,18 @@ def test_a_platform_that_tells_nothing_says_so(tmp_path: Path, monkeypatch):
     meter = PowerMeter(rapl=tmp_path, hwmon=tmp_path)
     meter.start()
     assert (meter.source, meter.stop()) == (NOT_TOLD, None)
+
+
+def test_float16_has_a_ceiling_of_its_own():
+    ceilings = Ceilings(1e9, 1e12, 4e9)
+    assert ceilings.bound_ms(Cost(int(3e6), 1000, 1000, half_flops=int(2e6))) == (1 + 0.5, "arithmetic")
+    assert (Cost(1, 2, 3, 4) + Cost(1, 1, 1, 1)) == Cost(2, 3, 4, 5)
+
+
+def test_a_graphics_card_is_read_before_a_processor(tmp_path: Path, monkeypatch):
+    folder = tmp_path / "intel-rapl:0"
+    folder.mkdir()
+    (folder / "energy_uj").write_text("1")
+    monkeypatch.setattr("orpose.bench_power.shutil.which", lambda name: "/usr/bin/nvidia-smi")
+    assert PowerMeter(rapl=tmp_path, of_gpu=True).source == "nvidia-smi"
+    assert PowerMeter(rapl=tmp_path).source == "RAPL"

@@ -117,7 +117,7 @@ def test_weights_beyond_float16_are_refused(lively_lite: Student, tmp_path: Path
     student = copy.deepcopy(lively_lite).float()
     with torch.no_grad():
         student.heads.box.fc7[0].weight[0, 0] = 1e6  # type: ignore[index]
-    with pytest.raises(ConfigError, match=r"fc7.* beyond its range; export in fp32"):
+    with pytest.raises(ConfigError, match=r"fc7.* beyond its range; use fp32"):
         export_model(student, tmp_path / "a.onnx", ExportConfig(size=SIZE, precision="fp16"), ID)
     assert not list(tmp_path.iterdir())
 

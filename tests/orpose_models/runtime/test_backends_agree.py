@@ -80,6 +80,10 @@ CONTESTANTS = {
     "torch cuda": ("lite.safetensors", {"backend": "torch", "torch_device": "cuda"}),
     "torch cuda compile": ("lite.safetensors", {"backend": "torch", "torch_device": "cuda", "torch_mode": "compile"}),
     "torch cudagraphs": ("lite.safetensors", {"backend": "torch", "torch_device": "cuda", "torch_mode": "cudagraphs"}),
+    "torch compile-graphs": (
+        "lite.safetensors",
+        {"backend": "torch", "torch_device": "cuda", "torch_mode": "compile-graphs"},
+    ),
     "torch-tensorrt": ("lite.safetensors", {"backend": "torch-tensorrt"}),
     "tensorrt": ("lite.onnx", {"backend": "tensorrt"}),
 }
