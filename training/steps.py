@@ -26,9 +26,10 @@ class Step:
         return (*self.arguments, "--resume") if going_on else self.arguments
 
 
-def train_step(config: Path, out: Path) -> Step:
+def train_step(config: Path, out: Path, device: str | None = None) -> Step:
     """Trains what `config` says in the folder `out`, from its checkpoint where there is one."""
-    return Step(("train", str(config), "--out", str(out)), out / "weights.safetensors", out / "checkpoint.pt")
+    options = ("--device", device) if device else ()
+    return Step(("train", str(config), "--out", str(out), *options), out / "weights.safetensors", out / "checkpoint.pt")
 
 
 def steps_left(steps: Sequence[Step]) -> list[Step]:
@@ -48,7 +49,7 @@ def run_steps(steps: Sequence[Step]) -> int:
 
 
 def run_chains(chains: Sequence[Sequence[Step]], jobs: int) -> int:
-    """Runs the steps of each chain in order, and up to `jobs` chains at once; each step's output is in a file beside its product.
+    """Runs each chain in its order, up to `jobs` chains at once; what a step prints is in a file beside its product.
 
     Returns:
         0, or the exit code of the first step that failed; steps that run then come to their end, no other begins.

@@ -41,15 +41,15 @@ class WeightsConfig(Settings):
     out: Path = Field(Path("runs/models"), description="folder of the model files and their cards")
 
 
-def all_steps(config: WeightsConfig) -> list[Step]:
-    """All steps, in an order in which each finds what it needs."""
+def all_steps(config: WeightsConfig, device: str | None = None) -> list[Step]:
+    """All steps, in an order in which each finds what it needs; all trainings on `device`, if one is given."""
     steps = []
     for folder, options in config.images.items():
         out = config.data / folder
         given = [text for name, value in options.items() for text in (f"--{name}", str(value))]
         steps.append(Step(("synth", *given, "--no-depth", "--out", str(out)), out / "annotations.json"))
     for name in config.trainings:
-        steps.append(train_step(config.configs / f"{name}.yaml", config.runs / name))
+        steps.append(train_step(config.configs / f"{name}.yaml", config.runs / name, device))
     for name, model in config.models.items():
         weights, out = config.runs / model.run / "weights.safetensors", config.out / f"{name}.onnx"
         given = ["--model", str(weights), "--name", name, "--size", model.size, "--out", str(out)]
@@ -61,10 +61,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m training.weights", description=__doc__)
     parser.add_argument("config", type=Path, help="YAML file (training/configs/weights.yaml)")
     parser.add_argument("--plan", action="store_true", help="only print the commands that are left")
+    parser.add_argument("--device", help="cpu or cuda, for all trainings, instead of their configs'")
     args = parser.parse_args()
     try:
         config = build_settings(WeightsConfig, read_yaml_mapping(args.config), str(args.config))
-        left = steps_left(all_steps(config))
+        left = steps_left(all_steps(config, args.device))
         if args.plan:
             print_plan(left)
             return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import select
@@ -36,11 +37,11 @@ class Browser:
         self._from_browser, to_write = os.pipe()
 
         def as_three_and_four() -> None:
-            # Copies above 4 first: what is 3 or 4 already must not be overwritten.
-            copies = [os.dup2(to_read, 30), os.dup2(to_write, 31)]
+            # Copies first, under numbers that are free: what is 3 or 4 already must not be overwritten.
+            copies = [fcntl.fcntl(end, fcntl.F_DUPFD, 100) for end in (to_read, to_write)]
             for number, copy in zip((3, 4), copies, strict=True):
                 os.dup2(copy, number)
-            os.closerange(5, 100)
+            os.closerange(5, 256)
 
         self._process = subprocess.Popen(
             [program, f"--user-data-dir={profile}", *_OPTIONS],

@@ -36,6 +36,13 @@ def test_every_command_is_one_that_orpose_takes_and_finds_what_it_needs(name: st
         made.add(step.product)
 
 
+def test_without_a_gpu_every_training_is_told_so() -> None:
+    config = build_settings(WeightsConfig, read_yaml_mapping(CONFIGS / "weights.yaml"), "weights")
+    trainings = [step.arguments for step in all_steps(config, "cpu") if step.arguments[0] == "train"]
+    assert len(trainings) == len(config.trainings)
+    assert all(arguments[-2:] == ("--device", "cpu") for arguments in trainings)
+
+
 def test_the_short_version_learns(tmp_path: Path) -> None:
     """The loss halves, and the twelve images' people are found again."""
     command = [sys.executable, "-m", "training.weights", str(CONFIGS / "weights_short.yaml")]

@@ -150,8 +150,8 @@ class TrainConfig(Settings):
 def read_config(path: str | Path, **overrides: Any) -> TrainConfig:
     """A run's YAML file with some keys replaced; relative paths in it are relative to the working directory.
 
-    `base: FILE` or `base: [FILE, ...]` (relative to the file) takes over those files' keys, a later one's over an earlier
-    one's; mappings are merged, all else is replaced.
+    `base: FILE` or `base: [FILE, ...]` (relative to the file) takes over those files' keys, a later one's over an
+    earlier one's; mappings are merged, all else is replaced.
 
     Raises:
         ConfigError: One line that names file, key and what was expected.

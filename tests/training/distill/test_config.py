@@ -157,6 +157,14 @@ def test_a_base_is_merged_and_its_lists_replaced(tmp_path: Path) -> None:
     assert config.loss_weights == {"loss_2d_hard": 2}
 
 
+def test_of_several_bases_a_later_one_wins(tmp_path: Path) -> None:
+    (tmp_path / "first.yaml").write_text(GOOD + "seed: 1\noptimizer: {lr: 0.5, momentum: 0.5}\n")
+    (tmp_path / "second.yaml").write_text("seed: 2\noptimizer: {lr: 0.25}\n")
+    (tmp_path / "run.yaml").write_text("base: [first.yaml, second.yaml]\nname: b\n")
+    config = read_config(tmp_path / "run.yaml")
+    assert (config.name, config.seed, config.optimizer.lr, config.optimizer.momentum) == ("b", 2, 0.25, 0.5)
+
+
 def test_a_base_that_leads_back_or_is_missing(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("base: b.yaml\n")
     with pytest.raises(ConfigError, match=r"b\.yaml: cannot be read"):

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,9 +16,10 @@ from training import steps
 from training.reproduce import __main__ as command
 from training.reproduce.config import ReproduceConfig
 from training.reproduce.steps import all_steps
+from training.steps import Step
 
 ROOT = Path(__file__).resolve().parents[3]
-SHIPPED = ROOT / "training/configs/reproduce.yaml"
+SHIPPED = [ROOT / f"training/configs/{name}.yaml" for name in ("reproduce", "reproduce_one_gpu")]
 SMALL = {
     "name": "small",
     "images": {"everyday_train": 6, "everyday_validation": 3, "or_unlabelled": 6, "or_test": 3},
@@ -31,8 +34,9 @@ def small(folder: Path, **changes: object) -> ReproduceConfig:
     return build_settings(ReproduceConfig, values, "small.yaml")
 
 
-def test_every_command_of_the_shipped_reproduction_is_one_that_orpose_takes_and_names_files_that_are_there():
-    config = build_settings(ReproduceConfig, read_yaml_mapping(SHIPPED), str(SHIPPED))
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_command_of_a_shipped_reproduction_is_one_that_orpose_takes_and_names_files_that_are_there(path):
+    config = build_settings(ReproduceConfig, read_yaml_mapping(path), str(path))
     every = all_steps(config)
     assert len({step.product for step in every}) == len(every)
     for step in every:
@@ -103,3 +107,39 @@ def test_the_teacher_is_tested_with_all_the_people_that_a_student_is(tmp_path):
 def test_names_that_are_not_there_are_told_before_anything_runs(tmp_path, change, message):
     with pytest.raises(ConfigError, match=message):
         small(tmp_path, **change)
+
+
+def test_chains_run_beside_each_other_and_each_in_its_order(tmp_path, monkeypatch, capsys):
+    """One of four steps is done; the others run two at a time, and what they print is beside what they make."""
+    together = threading.Barrier(2, timeout=20)
+    ran = []
+
+    def run(arguments, stdout, stderr):
+        ran.append(arguments[3:])
+        if arguments[-1] != "last":
+            together.wait()
+        stdout.write(b"progress")
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(steps.subprocess, "run", run)
+    (tmp_path / "done").touch()
+    chains = [
+        [
+            Step(("train", "a"), tmp_path / "a/weights.safetensors"),
+            Step(("run", "last"), tmp_path / "a/1x/results.json"),
+        ],
+        [Step(("synth", "b"), tmp_path / "done"), Step(("train", "c"), tmp_path / "c/weights.safetensors")],
+    ]
+    assert steps.run_chains(chains, 2) == 0
+    assert sorted(ran[:2]) == [["train", "a"], ["train", "c"]]
+    assert ran[2:] == [["run", "last"]]
+    assert (tmp_path / "a/1x/results.log").read_text() == "progress"
+    assert "c/weights.safetensors: made" in capsys.readouterr().out
+
+
+def test_after_a_failure_no_other_step_begins(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(steps.subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=3))
+    chains = [[Step(("train", name), tmp_path / f"{name}{number}") for number in (1, 2)] for name in ("a", "b")]
+    assert steps.run_chains(chains, 1) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["a1.log"]
+    assert "a1: failed with exit code 3; see" in capsys.readouterr().out
