@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rclpy.executors import Executor, SingleThreadedExecutor
+from sensor_msgs.msg import CompressedImage, Image
 
 from orpose_models.bags import write_raw_bag
 from orpose_models.errors import InputError, OrposeError
@@ -37,8 +38,10 @@ _NODE_WAIT_S = 120.0
 _LAST_ANSWERS_S = 10.0
 
 
-def run_level(folder: Path, config: NodeConfig, camera_options: Sequence[str], rate: float, seconds: float) -> dict:
-    """One level of load: starts all processes, records, ends them.
+def run_level(
+    folder: Path, config: NodeConfig, camera_options: Sequence[str], rate: float, seconds: float, *, way: bool = False
+) -> dict:
+    """One level of load: starts all processes, records, ends them; with `way`, receives the images here, too.
 
     Raises:
         ReplayError: A process failed.
@@ -47,7 +50,8 @@ def run_level(folder: Path, config: NodeConfig, camera_options: Sequence[str], r
     namespace = f"/orpose_load_{os.getpid()}"
     ros_arguments = ["--ros-args", "-r", f"__ns:={namespace}", "-r", "/diagnostics:=diagnostics"]
     with Children(folder) as children, ros_node("load_recorder", namespace=namespace) as own:
-        recordings = {camera: Recording(own, camera) for camera in config.cameras}
+        images = (CompressedImage if config.compressed else Image) if way else None
+        recordings = {camera: Recording(own, camera, images) for camera in config.cameras}
         parameters = write_parameters(config, folder / "node.yaml")
         node = children.start("node", "orpose_ros.node", [*ros_arguments, "--params-file", str(parameters)])
         executor = SingleThreadedExecutor()  # rclpy.spin_once would add and remove the node for each message
@@ -70,7 +74,8 @@ def run_level(folder: Path, config: NodeConfig, camera_options: Sequence[str], r
         for camera, recording in recordings.items()
     }
     answered = [frame for recording in recordings.values() for frame in recording.answered]
-    return level_summary(rate, seconds, accounts, answered, meter.samples)
+    ways_ms = [way_ms for recording in recordings.values() for way_ms in recording.ways_ms]
+    return level_summary(rate, seconds, accounts, answered, meter.samples, ways_ms)
 
 
 def _messages_until_done(
@@ -142,6 +147,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--size", type=parse_size, default=(320, 240), help="of the cameras' frames, WIDTHxHEIGHT in px"
     )
     parser.add_argument("--compressed", action="store_true", help="JPEG instead of raw images")
+    parser.add_argument(
+        "--way", action="store_true", help="also receive the images in the recorder: how long an image's way takes"
+    )
     # None: the node's own defaults.
     parser.add_argument("--model", help="of the node")
     parser.add_argument("--backend", help="of the node")
@@ -175,7 +183,8 @@ def run(args: argparse.Namespace) -> None:
     }
     levels = []
     for rate in args.rates:
-        levels.append(run_level(args.out / f"{rate:g}", config, camera_options, rate, args.seconds))
+        folder = args.out / f"{rate:g}"
+        levels.append(run_level(folder, config, camera_options, rate, args.seconds, way=args.way))
         (args.out / "load.json").write_text(json.dumps({"facts": facts, "levels": levels}, indent=1) + "\n", "utf-8")
         (args.out / "load.md").write_text(markdown(facts, levels), "utf-8")
 

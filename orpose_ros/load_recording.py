@@ -9,13 +9,17 @@ from collections.abc import Mapping
 import psutil
 from orpose_msgs.msg import InferenceStats, PersonArray
 from rclpy.node import Node
+from rclpy.qos import ReliabilityPolicy
 from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import CompressedImage
 
 from orpose_models.bags import stamp_ns_of
 from orpose_models.runtime.bags import RawMessage
 from orpose_ros.account import StatsRecord
+from orpose_ros.camera_input import AnyImage
 from orpose_ros.load_report import Answered, Sample
 from orpose_ros.messages import stamp_ns
+from orpose_ros.qos import image_qos
 from orpose_ros.recorder import RECORDING_QOS
 from orpose_ros.replayed import STAGES
 
@@ -30,13 +34,16 @@ class Recording:
         stats: The node's statistics, one for each frame.
         persons_ns: Stamps of the answers.
         answered: The answered frames.
+        ways_ms: From the stamp of each image to its arrival here, where images are subscribed to.
     """
 
-    def __init__(self, node: Node, camera: str) -> None:
+    def __init__(self, node: Node, camera: str, images: type[AnyImage] | None = None) -> None:
+        """Subscribes; `images`, if given, is the type of the camera's messages, which are then received, too."""
         self.arrived: list[RawMessage] = []
         self.stats: list[StatsRecord] = []
         self.persons_ns: list[int] = []
         self.answered: list[Answered] = []
+        self.ways_ms: list[float] = []
         self._arrived_ns: dict[int, int] = {}
         self._node = node
         self._topics = {name: f"orpose/{camera}/{name}" for name in ("persons", "stats")}
@@ -45,6 +52,12 @@ class Recording:
             ("stats", InferenceStats, self._stats),
         ):
             node.create_subscription(message_type, self._topics[name], take, RECORDING_QOS, raw=True)
+        if images is not None:
+            topic = f"{camera}/image_raw{'/compressed' if images is CompressedImage else ''}"
+            node.create_subscription(images, topic, self._image, image_qos(ReliabilityPolicy.BEST_EFFORT))
+
+    def _image(self, image: AnyImage) -> None:
+        self.ways_ms.append((time.time_ns() - stamp_ns(image.header)) / 1e6)
 
     def hears_the_node(self) -> bool:
         return all(self._node.count_publishers(topic) for topic in self._topics.values())

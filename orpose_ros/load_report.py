@@ -16,7 +16,10 @@ _WARM_UP, _ENDS = 0.1, 0.2
 _RATE = "frames/s a camera"
 _FRAMES_HEAD = (_RATE, "sent", "lost", "answered", "dropped", "dropped %", "unaccounted", "answered/s")
 _LATENCY_HEAD = (_RATE, "median ms", "p95", "p99", "max", "latency growth ms", "memory growth MiB", "")
-_NODE_HEAD = (_RATE, "all", "decode", "preprocess", "post", "transport, waiting, messages", "the network")
+_NODE_HEAD = (
+    *(_RATE, "all", "decode", "preprocess", "post", "transport, waiting, messages", "the network"),
+    "an image's way to an empty subscriber",
+)
 _PROCESS_HEAD = (_RATE, "process", "processor %", "memory first, last, most MiB")
 #: A run grows when its end is above its beginning by more than this; what varies by itself is less.
 MEMORY_GROWTH_MIB, LATENCY_GROWTH_MS = 5.0, 10.0
@@ -71,6 +74,7 @@ def level_summary(
     accounts: Mapping[str, Account],
     answered: Sequence[Answered],
     samples: Mapping[str, Sequence[Sample]],
+    ways_ms: Sequence[float] = (),
 ) -> dict[str, Any]:
     """What one level of load gave, ready for JSON.
 
@@ -80,6 +84,7 @@ def level_summary(
         accounts: Camera -> what became of its frames.
         answered: The answered frames of all cameras, in any order.
         samples: Process -> its samples, in order.
+        ways_ms: From stamps to arrival at a subscriber that does nothing with the image, ms.
     """
     ordered = sorted(answered, key=lambda frame: frame.stamp_ns)
     growth_ms = _growth([frame.latency_ms for frame in ordered])
@@ -97,6 +102,7 @@ def level_summary(
         "node_ms": quantiles(frame.node_ms for frame in ordered),
         "stages_ms": {stage: quantiles(frame.stages_ms[stage] for frame in ordered) for stage in STAGES},
         "rest_ms": quantiles(frame.rest_ms for frame in ordered),
+        "way_ms": quantiles(ways_ms),
         "latency_growth_ms": growth_ms,
         "node_memory_growth_mib": growth_mib,
         "grows": (growth_mib or 0) > MEMORY_GROWTH_MIB or (growth_ms or 0) > LATENCY_GROWTH_MS,
@@ -170,7 +176,8 @@ def _latency_row(level: Mapping[str, Any]) -> list[str]:
 def _node_row(level: Mapping[str, Any]) -> list[str]:
     stages = level["stages_ms"]
     times = [level["node_ms"], *(stages[name] for name in ("decode", "preprocess", "post")), level["rest_ms"]]
-    return [f"{level['rate']:g}", *(f"{t['median']:.2f}" if t else "-" for t in (*times, stages["infer"]))]
+    times += [stages["infer"], level["way_ms"]]
+    return [f"{level['rate']:g}", *(f"{t['median']:.2f}" if t else "-" for t in times)]
 
 
 def _process_rows(level: Mapping[str, Any]) -> list[list[str]]:

@@ -5,18 +5,26 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from orpose_models.smoothing import OneEuro, SmoothingConfig
+from orpose_models.smoothing import OneEuro, SmoothingConfig, smooth
 
 STEP_NS = 100_000_000
-ONE = np.ones(1)
+
+
+class Number:
+    """One person with one joint of one number, 1 high unless said otherwise."""
+
+    def __init__(self, height: float = 1.0, **config: float) -> None:
+        self.config, self.filter, self.height = SmoothingConfig(**config), OneEuro(), np.array([[height]])
+
+    def __call__(self, value: float, stamp_ns: int, score: float = 0.5) -> float:
+        values, scores = np.full((1, 1, 1), value), np.full((1, 1, 1), score)
+        return float(smooth(self.config, [self.filter], values, scores, self.height, stamp_ns)[0, 0, 0])
 
 
 def run(values, score: float = 0.5, step_ns: int = STEP_NS, **config: float) -> np.ndarray:
     """One number over time."""
-    one = OneEuro(SmoothingConfig(**config))
-    scores = np.full((1, 1), score)
-    smooth = [one.smooth(np.array([[value]]), scores, ONE, index * step_ns) for index, value in enumerate(values)]
-    return np.array(smooth).reshape(-1)
+    one = Number(**config)
+    return np.array([one(value, index * step_ns, score) for index, value in enumerate(values)])
 
 
 def test_two_steps_by_hand():
@@ -46,20 +54,32 @@ def test_a_fast_joint_lags_less_than_without_the_speed_gain():
 
 def test_speeds_are_measured_by_the_body_and_not_by_pixels():
     path = np.random.default_rng(1).normal(0, 0.3, 50).cumsum()
-    one = OneEuro(SmoothingConfig())
-    scores, height = np.full((1, 1), 0.5), np.array([240.0])
-    in_px = [one.smooth(np.array([[240 * v]]), scores, height, i * STEP_NS)[0, 0] for i, v in enumerate(path)]
+    one = Number(height=240.0)
+    in_px = [one(240 * value, index * STEP_NS) for index, value in enumerate(path)]
     np.testing.assert_allclose(np.array(in_px) / 240, run(path))
 
 
 @pytest.mark.parametrize("step_ns", [10**9, 0, -STEP_NS])
 def test_it_begins_anew_after_a_gap_and_when_time_stands_still_or_goes_back(step_ns):
-    one = OneEuro(SmoothingConfig(smoothing_gap_s=0.5))
-    scores = np.full((1, 1), 0.5)
+    one = Number(smoothing_gap_s=0.5)
     for index in range(5):
-        one.smooth(np.zeros((1, 1)), scores, ONE, index * STEP_NS)
-    assert one.smooth(np.ones((1, 1)), scores, ONE, 4 * STEP_NS + step_ns)[0, 0] == 1.0
-    assert 1.0 < one.smooth(np.full((1, 1), 2.0), scores, ONE, 5 * STEP_NS + step_ns)[0, 0] < 2.0
+        one(0.0, index * STEP_NS)
+    assert one(1.0, 4 * STEP_NS + step_ns) == 1.0
+    assert 1.0 < one(2.0, 5 * STEP_NS + step_ns) < 2.0
+
+
+def test_people_do_not_touch_each_other_and_somebody_new_begins_at_once():
+    """Two people together are as each alone; the second comes three frames later and misses one."""
+    config, (first, second), numbers = SmoothingConfig(), (OneEuro(), OneEuro()), (Number(), Number(height=2.0))
+    values = np.random.default_rng(2).normal(size=(8, 2))
+    for index, pair in enumerate(values):
+        here = [0] if index < 3 or index == 5 else [0, 1]
+        filters, heights = [(first, second)[i] for i in here], np.array([[(1.0, 2.0)[i]] for i in here])
+        together = smooth(
+            config, filters, pair[here, None, None], np.full((len(here), 1, 1), 0.5), heights, index * STEP_NS
+        )
+        alone = [numbers[i](pair[i], index * STEP_NS) for i in here]
+        np.testing.assert_allclose(together[:, 0, 0], alone)
 
 
 def test_the_real_time_step_counts():

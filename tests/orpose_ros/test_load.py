@@ -34,7 +34,7 @@ def source(tmp_path_factory) -> Path:
 def test_two_cameras(source, make_fake_model, tmp_path, options):
     out = tmp_path / "out"
     words = ["--source", source, "--model", make_fake_model((64, 48)), "--threads", 1, "--size", "64x48"]
-    ended = load("--out", out, *words, "--rates", "5", "--seconds", 3, *options)
+    ended = load("--out", out, *words, "--rates", "5", "--seconds", 3, "--way", *options)
     assert ended.returncode == 0, ended.stderr
     (level,) = json.loads((out / "load.json").read_text())["levels"]
     for camera in ("camera1", "camera2"):
@@ -45,6 +45,7 @@ def test_two_cameras(source, make_fake_model, tmp_path, options):
         assert counts["unaccounted"] == 0, counts["contradictions"]
     assert level["frames"]["answered"] > 0
     assert 0 < level["node_ms"]["median"] < level["latency_ms"]["median"] <= level["latency_ms"]["p99"]
+    assert 0 < level["way_ms"]["median"] < level["latency_ms"]["median"]
     assert level["processes"]["node"]["memory_last_mib"] > 50
     assert ended.stdout.strip() == (out / "load.md").read_text().strip()
     with AnyReader([out / "5/bag"]) as reader:

@@ -16,7 +16,8 @@ def level(latency_of=lambda index: 20.0, memory_of=lambda index: 100.0) -> dict:
     stages_ms = {"decode": 0.5, "preprocess": 0.25, "infer": 10.0, "post": 1.0}
     answered = [Answered(index * MS, latency_of(index), 13.0, stages_ms) for index in range(99, 1, -1)]
     samples = [Sample(float(index), round(memory_of(index) * MIB), index / 2) for index in range(100)]
-    return level_summary(1.0, 100.0, {"camera1": account}, answered, {"node": samples, "camera1": samples[:1]})
+    of_processes = {"node": samples, "camera1": samples[:1]}
+    return level_summary(1.0, 100.0, {"camera1": account}, answered, of_processes, [0.5, 1.5, 0.7])
 
 
 def test_every_frame_is_in_the_table():
@@ -25,7 +26,7 @@ def test_every_frame_is_in_the_table():
     assert summary["frames"] == frames
     assert summary["answered_per_second"] == 0.98
     assert (summary["node_ms"]["median"], summary["rest_ms"]["median"]) == (3.0, 1.25)
-    assert "| 1 | 3.00 | 0.50 | 0.25 | 1.00 | 1.25 | 10.00 |" in markdown({}, [summary])
+    assert "| 1 | 3.00 | 0.50 | 0.25 | 1.00 | 1.25 | 10.00 | 0.70 |" in markdown({}, [summary])
     assert "| 1 | 100 | 1 | 98 | 1 | 1.0 | 0 | 1.0 |" in markdown({"cameras": "one"}, [summary]).splitlines()
 
 
