@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
+from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from orpose.main import main
@@ -269,6 +270,24 @@ def test_a_recording_for_rerun(replayed):
         assert rows[f"/room/camera/{name}"] == FRAMES, name
     assert rows["/times/latency"] == FRAMES
     assert not list(out.glob(".*.part"))
+
+
+@needs_ros
+def test_a_bag_in_sqlite_is_played_all_the_same(bag, fake_model, tmp_path):
+    with (
+        AnyReader([bag]) as reader,
+        Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.SQLITE3) as writer,
+    ):
+        store = reader.typestore
+        made = {c.id: writer.add_connection(c.topic, c.msgtype, typestore=store) for c in reader.connections}
+        for connection, recorded_ns, cdr in reader.messages():
+            writer.write(made[connection.id], recorded_ns, cdr)
+    assert (tmp_path / "bag/bag.db3").exists()
+    options = ("--topic", TOPIC, "--rate", "max", "--threads", 1)
+    ended = replay(tmp_path / "bag", "--out", tmp_path / "out", "--model", fake_model, *options)
+    assert ended.returncode == 0, ended.stderr
+    stats = json.loads((tmp_path / "out/stats.json").read_text())
+    assert (stats["frames"]["sent"], stats["persons"]["total"]) == (FRAMES, 8)
 
 
 @needs_ros
