@@ -88,7 +88,7 @@ class TrainConfig(Settings):
         0.0,
         ge=0,
         lt=1,
-        description="of initial_weights in the result, but for lifters (Wortsman et al., CVPR 2022: robust fine-tuning)",
+        description="of initial_weights in the result, but for lifters (Wortsman et al., CVPR 2022, robust tuning)",
     )
     seed: int = Field(0, ge=0, description="of weights, sampling and augmentation")
     sources: tuple[SourceConfig, ...] = Field(min_length=1, description="training label files and image folders")

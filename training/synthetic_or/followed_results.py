@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from orpose_models.evaluate.results import Result, read_results
 from orpose_models.metric3d import located
 from orpose_models.people import People, PeopleConfig
 from orpose_models.runtime.results import entries_from_persons, person_from_entry, write_results
-from orpose_models.runtime.types import FrameResult, Person
+from orpose_models.runtime.types import FrameResult, Person, TrackState
 from orpose_models.settings import build_settings
 
 
@@ -51,13 +52,18 @@ def followed_results(
     people: dict[tuple[str | None, str | None], People] = {}
     entries = []
     for image in sorted(labels.images, key=lambda one: (one.stamp_ns or 0, one.image_id)):
-        candidates = tuple(sorted(map(person_from_entry, found.get(image.image_id, [])), key=lambda p: -p.score))
+        candidates = tuple(sorted(map(_unnamed, found.get(image.image_id, [])), key=lambda p: -p.score))
         frame = FrameResult(persons=(), image_size=(image.width, image.height), candidates=candidates)
         own = people.setdefault((image.sequence, image.camera_id), People(config))
         place = _place(labels, image, depth_folder)
         followed = own.update(frame, image.stamp_ns or 0, score_threshold, place)
         entries += entries_from_persons(image.image_id, image.file_name, followed.candidates)
     return entries
+
+
+def _unnamed(entry: Result) -> Person:
+    """The person without the identity that another tracker gave."""
+    return replace(person_from_entry(entry), track_id=-1, track_state=TrackState.NONE)
 
 
 def _place(labels: AnnotationSet, image: LabelledImage, depth_folder: Path | None) -> Callable[[Person], Person] | None:

@@ -58,6 +58,16 @@ def test_each_camera_is_followed_by_itself_and_people_are_placed(files):
     assert {entry["root"]["source"] for entry in follow(files, "--no-depth")} == {"size"}
 
 
+def test_identities_that_the_results_have_already_do_not_count(files):
+    """Nobody is followed below the threshold, and a former identity is not taken over."""
+    results = json.loads(files[1].read_text())
+    files[1].write_text(json.dumps([{**entry, "track_id": 77, "track_state": 2} for entry in results]))
+    assert {entry["track_id"] for entry in follow(files)} == {1}
+    assert {
+        entry["track_id"] for entry in follow(files, "--score-threshold", "1.0", "--set", "track_low_score=1.0")
+    } == {-1}
+
+
 def test_settings(files):
     def spread(entries: list[dict]) -> float:
         return float(np.std([e["keypoints"][0] for e in entries[10:] if e["image_id"] % 2]))
