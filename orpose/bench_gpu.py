@@ -89,7 +89,7 @@ def count_torch(config: RuntimeConfig) -> Cost:
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     from orpose_models.network.static_program import grey_image
-    from orpose_models.runtime.backend_torch import load_network
+    from orpose_models.runtime.backend_torch_network import load_network
 
     _, network = load_network(config, "cpu")
     with FakeTensorMode() as mode, torch.no_grad():

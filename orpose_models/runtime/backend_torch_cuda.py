@@ -13,7 +13,7 @@ from orpose_models.errors import BackendError
 from orpose_models.network.static_constants import program_with_constants
 from orpose_models.network.static_program import grey_image
 from orpose_models.network.static_student import StaticStudent
-from orpose_models.runtime.backend_torch import Network, TorchBackend, check_gpu, load_network, model_info
+from orpose_models.runtime.backend_torch_network import Network, TorchBackend, check_gpu, load_network, model_info
 from orpose_models.runtime.config import RuntimeConfig
 from orpose_models.runtime.models import first_line
 

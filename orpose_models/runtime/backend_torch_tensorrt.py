@@ -16,7 +16,7 @@ from orpose_models.errors import BackendError
 from orpose_models.files import file_sha256
 from orpose_models.network.static_program import compile_with_torch_tensorrt, grey_image
 from orpose_models.network.static_student import StaticStudent
-from orpose_models.runtime.backend_torch import (
+from orpose_models.runtime.backend_torch_network import (
     Network,
     TorchBackend,
     check_gpu,

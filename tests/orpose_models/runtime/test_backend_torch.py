@@ -62,14 +62,14 @@ def test_images_of_a_batch_do_not_mix(weights, pictures):
 
 
 def network(weights: Path, **options):
-    from orpose_models.runtime.backend_torch import load_network
+    from orpose_models.runtime.backend_torch_network import load_network
 
     return load_network(RuntimeConfig(model=str(weights), **GPU, **options), "cpu")
 
 
 def test_float16_is_of_the_heavy_layers_only(weights):
     """As `orpose export --precision fp16` has it: scores, deltas, anchors and the heatmaps' enlargement stay exact."""
-    from orpose_models.runtime.backend_torch import model_info
+    from orpose_models.runtime.backend_torch_network import model_info
 
     path, exact = network(weights)
     _, half = network(weights, torch_precision="fp16")
