@@ -84,12 +84,6 @@ class TrainConfig(Settings):
     name: str = Field(description="name of the run and of the weights' card")
     preset: str = Field("lite", description="network preset")
     initial_weights: Path | None = Field(None, description="safetensors file to start from; none: from scratch")
-    initial_share: float = Field(
-        0.0,
-        ge=0,
-        lt=1,
-        description="of initial_weights in the result, but for lifters (Wortsman et al., CVPR 2022, robust tuning)",
-    )
     seed: int = Field(0, ge=0, description="of weights, sampling and augmentation")
     sources: tuple[SourceConfig, ...] = Field(min_length=1, description="training label files and image folders")
     labels: LabelConfig = LabelConfig()
@@ -148,8 +142,6 @@ class TrainConfig(Settings):
     def _labels_fit_the_branches(self) -> TrainConfig:
         if self.preset in PRESETS and PRESETS[self.preset].branches == 2 and self.trained_labels != "hard+soft":
             raise ValueError(f"trained_labels: preset {self.preset} has two branches; {self.preset}_single has one")
-        if self.initial_share > 0 and self.initial_weights is None:
-            raise ValueError("initial_share: there are no initial_weights to take a share of")
         if self.precision == "fp16" and self.device == "cpu":
             raise ValueError("precision: fp16 is for device cuda; on the CPU use bf16")
         return self

@@ -7,9 +7,7 @@ from typing import Any
 
 import torch
 
-from orpose_models.errors import ConfigError
-from orpose_models.network.student import Student
-from orpose_models.network.weights import load_student, save_weights
+from orpose_models.network.weights import save_weights
 from training.distill import processes
 from training.distill.calibrate import calibrate
 from training.distill.lifters import fit_lifters
@@ -32,8 +30,6 @@ def finish(trainer: Trainer) -> dict[str, Any]:
             student, trainer.labelled_items, config.labels, config.lifters, config.lifter_iterations, config.seed
         )
     processes.share_from_main(student)
-    if config.initial_weights is not None and config.initial_share > 0:
-        mix_in(student, load_student(config.initial_weights), config.initial_share, str(config.initial_weights))
     joints = calibrate(student, trainer.validation_items, size, config.validation.downsample)
     metrics = trainer.validate()
     card = {
@@ -52,21 +48,6 @@ def finish(trainer: Trainer) -> dict[str, Any]:
         save_weights(student, trainer.out / "weights.safetensors", card)
     trainer.save()
     return card
-
-
-@torch.no_grad()
-def mix_in(student: Student, other: Student, share: float, name: str) -> None:
-    """Moves the student's weights and buffers, all but the lifters', by `share` of the way to the other's.
-
-    Raises:
-        ConfigError: `name`, the other, is another network.
-    """
-    own, others = student.state_dict(), other.state_dict()
-    if {key: value.shape for key, value in own.items()} != {key: value.shape for key, value in others.items()}:
-        raise ConfigError(f"initial_share: {name} is of preset {other.preset.name}, the run of {student.preset.name}")
-    for key, value in own.items():
-        if value.is_floating_point() and not key.startswith("heads.lifter"):
-            value.lerp_(others[key].to(value), share)
 
 
 def _schedule(trainer: Trainer) -> dict[str, Any]:

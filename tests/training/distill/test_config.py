@@ -185,7 +185,6 @@ def test_a_base_that_leads_back_or_is_missing(tmp_path: Path) -> None:
         ("sources: [{annotations: labels.json}]", "sources: []", "sources"),
         ("iterations: 100", "iterations: 1\naugment: {downsample: [{probability: 0.5, low: 1, high: 1}]}", "sum to"),
         ("name: a", "name: a\ntrained_labels: soft", "preset lite has two branches; lite_single has one"),
-        ("name: a", "name: a\ninitial_share: 0.3", "there are no initial_weights"),
         ("name: a", "name: a\nprecision: fp16", "fp16 is for device cuda"),
         ("name: a", "name: a\ndevice: tpu", "device"),
         ("name: a", "name: a\nloss_weights: {loss_2d_hart: 2}", "loss_weights.loss_2d_hart"),

@@ -14,14 +14,13 @@ import pytest
 import torch
 from torch import nn
 
-from orpose_models.errors import BackendError, ConfigError, InputError
+from orpose_models.errors import BackendError, InputError
 from orpose_models.network.student import build_student
 from training.data.dataset import LabelConfig, SourceConfig, read_items
 from training.data.loader import Batch
 from training.distill.checkpoint import read_checkpoint, write_checkpoint
 from training.distill.config import OptimizerConfig, TrainConfig
 from training.distill.ema import MovingAverage
-from training.distill.finish import mix_in
 from training.distill.log import RunLog
 from training.distill.optim import make_optimizer
 from training.distill.statistics import set_lifter_statistics
@@ -209,16 +208,3 @@ def test_lifter_statistics_are_those_of_the_labels(make_dataset: Callable[..., P
     assert 200 < buffers["mean2d"][0, 0] < 440
     assert buffers["mean3d"][2, 1] > 700  # the right ankle is 1 m below the pelvis, y points down
     assert not set_lifter_statistics(student, items[:5], LabelConfig())
-
-
-def test_the_result_may_keep_a_share_of_the_initial_weights_but_for_the_lifters() -> None:
-    torch.manual_seed(0)
-    student, other = build_student("lite"), build_student("lite")
-    own = {key: value.clone() for key, value in student.state_dict().items()}
-    mix_in(student, other, 0.25, "a.safetensors")
-    others = other.state_dict()
-    for key, value in student.state_dict().items():
-        kept = key.startswith("heads.lifter") or not value.is_floating_point()
-        torch.testing.assert_close(value, own[key] if kept else 0.75 * own[key] + 0.25 * others[key])
-    with pytest.raises(ConfigError, match=r"initial_share: b is of preset lite_12x, the run of lite"):
-        mix_in(student, build_student("lite_12x"), 0.25, "b")
