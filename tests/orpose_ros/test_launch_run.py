@@ -156,8 +156,8 @@ def test_the_node_has_the_configurations_defaults(ros, launch, namespace, path):
     found = parameters_of(ros, reader, f"{namespace}/orpose")
     assert found == {name: ros_value(field.default) for name, field in NodeConfig.model_fields.items()} | changed
     ros.until(lambda: all(reader.count_publishers(topic) for topic in topics), timeout_s=60)
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=100)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: launch itself passes Ctrl-C on to nobody
+    output, _ = process.communicate(timeout=30)
     assert "process has finished cleanly" in output and "Traceback" not in output, output
 
 
