@@ -227,10 +227,9 @@ def _ceilings(bench: BenchConfig, contestants: Sequence[Contestant]) -> dict[str
     from orpose.bench_roofline import measure_ceilings, require_onnx
 
     found = {}
-    if any(item.config and item.config.backend != "torch" for item in contestants):
+    if any(item.config and (item.config.backend != "torch" or _device(item) == "cpu") for item in contestants):
         require_onnx()
     if any(item.config and _device(item) == "cpu" for item in contestants):
-        require_onnx()
         found["cpu"] = measure_ceilings(bench.threads)
     if any(item.is_on_gpu for item in contestants):
         found["cuda"] = measure_gpu_ceilings()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from orpose_models.runtime.config import Size
+from orpose_models.runtime.config import RuntimeConfig, Size
 from orpose_models.settings import Settings
+
+_OF_TORCH = RuntimeConfig.model_fields
 
 
 class BenchConfig(Settings):
@@ -22,10 +24,16 @@ class BenchConfig(Settings):
     batches: str = Field(default="1", description="comma-separated images per call of --presets")
     buckets: bool = Field(default=False, description="also the two-graph form of --presets, run for --persons")
     torch_devices: str = Field(
-        default="cpu", description="comma-separated devices of backend torch and of torchvision's network"
+        default=_OF_TORCH["torch_device"].default,
+        description="comma-separated devices of backend torch and of torchvision's network",
     )
-    torch_modes: str = Field(default="eager", description="comma-separated modes of backend torch, see `orpose run -h`")
-    torch_precisions: str = Field(default="fp32", description="comma-separated precisions of backend torch")
+    torch_modes: str = Field(
+        default=_OF_TORCH["torch_mode"].default,
+        description="comma-separated modes of backend torch, see `orpose run -h`",
+    )
+    torch_precisions: str = Field(
+        default=_OF_TORCH["torch_precision"].default, description="comma-separated precisions of backend torch"
+    )
     threads: int = Field(default=2, ge=0, le=1024, description="processor threads of each, 0 = all cores")
     size: Size = Field(
         default=(640, 480), description="size of the camera frames in px", json_schema_extra={"metavar": "WxH"}

@@ -55,14 +55,14 @@ def _model(bench: BenchConfig, args: argparse.Namespace, backends: list[str], le
         if bench.all_backends and name not in _GRAPH_BACKENDS and Path(given.model).suffix != ".safetensors":
             left_out.append(f"backend {name}: it reads weights (.safetensors), not {given.model}; see --presets")
             continue
-        for options, shown in _variants(bench, name):
+        for options, shown in _variants(bench, name, left_out):
             config = settings_from_args(RuntimeConfig, args, {"threads": bench.threads, **options})
             title = f"{Path(given.model).stem}, {shown}"
             found.append(Contestant(title, bench.size, bench.threads, config, 1, bench.persons))
     return found
 
 
-def _variants(bench: BenchConfig, backend: str) -> list[Variant]:
+def _variants(bench: BenchConfig, backend: str, left_out: list[str]) -> list[Variant]:
     """The backend as it is; torch on every device, in every mode and precision that was asked for.
 
     The processor is left out of what only a GPU has, if a GPU takes part, too.
@@ -70,14 +70,15 @@ def _variants(bench: BenchConfig, backend: str) -> list[Variant]:
     if backend != "torch":
         return [({"backend": backend}, backend)]
     devices, modes = _words(bench.torch_devices), _words(bench.torch_modes)
-    return [
-        (
-            {"backend": backend, "torch_device": device, "torch_mode": mode, "torch_precision": precision},
-            f"torch {device} {mode} {precision}",
-        )
-        for device, mode, precision in product(devices, modes, _words(bench.torch_precisions))
-        if not (device == "cpu" and "cuda" in devices and (precision != "fp32" or "graphs" in mode))
-    ]
+    found: list[Variant] = []
+    for device, mode, precision in product(devices, modes, _words(bench.torch_precisions)):
+        name = f"torch {device} {mode} {precision}"
+        if device == "cpu" and "cuda" in devices and (precision != "fp32" or "graphs" in mode):
+            left_out.append(f"{name}: only a GPU runs this")
+            continue
+        options = {"backend": backend, "torch_device": device, "torch_mode": mode, "torch_precision": precision}
+        found.append((options, name))
+    return found
 
 
 def _presets(
@@ -99,7 +100,7 @@ def _presets(
                     )
                     continue
                 path = random_model(preset, ".onnx" if is_graph else ".safetensors", size, batch)
-                for options, shown in _variants(bench, backend):
+                for options, shown in _variants(bench, backend, left_out):
                     own_batch = {"torch_batch": batch} if backend == "torch" else {}
                     config = _config(args, {**options, **own_batch}, bench.threads, path)
                     found.append(Contestant(f"{preset}, {shown}", size, bench.threads, config, batch, bench.persons))

@@ -16,6 +16,11 @@ from orpose_models.tracking import Tracker, TrackingConfig
 _ADULT_M, _ADULT_MM = 1.7, 1700.0
 
 
+#: Columns of `_side_by_side`: the scores, how many values each is of, and the values.
+_SCORES, _VALUES_OF_SCORE = (2, 6, 10), (2, 3, 3)
+_VALUES = (0, 1, 3, 4, 5, 7, 8, 9)
+
+
 class PeopleConfig(TrackingConfig, SmoothingConfig):
     """Tracking and smoothing."""
 
@@ -77,11 +82,10 @@ class People:
         if not followed:
             return list(candidates)
         filters = [self._filters.setdefault(person.track_id, OneEuro()) for person in followed]
-        joints = [_side_by_side(person) for person in followed]
-        scores = [np.repeat(each[:, _SCORES], _COLUMNS, axis=1) for each in joints]
+        joints = np.stack([_side_by_side(person) for person in followed])
+        scores = np.repeat(joints[:, :, _SCORES], _VALUES_OF_SCORE, axis=2)
         heights = [[max(float(p.bbox_xywh[3]), 1.0)] * 2 + [_ADULT_MM] * 3 + [_ADULT_M] * 3 for p in followed]
-        values = np.stack(joints)[:, :, _VALUES]
-        smoothed = smooth(self.config, filters, values, np.stack(scores), np.array(heights), stamp_ns)
+        smoothed = smooth(self.config, filters, joints[:, :, _VALUES], scores, np.array(heights), stamp_ns)
         new = {p.track_id: _with_joints(p, each) for p, each in zip(followed, smoothed, strict=True)}
         return [new.get(person.track_id, person) for person in candidates]
 
@@ -93,11 +97,6 @@ def _side_by_side(person: Person) -> NDArray[np.float64]:
     if person.keypoints_3d_metric is not None:
         joints[:, 7:] = person.keypoints_3d_metric
     return joints
-
-
-#: Of `_side_by_side`: the columns with a score, how many values each is for, and the values.
-_SCORES, _COLUMNS = [2, 6, 10], [2, 3, 3]
-_VALUES = [0, 1, 3, 4, 5, 7, 8, 9]
 
 
 def _with_joints(person: Person, values: NDArray[np.float64]) -> Person:

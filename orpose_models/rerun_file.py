@@ -29,7 +29,8 @@ _JPEG_QUALITY = 85
 _LABEL_COLOR = (148, 163, 184)
 _LIMB_RADIUS_M, _JOINT_RADIUS_M = 0.015, 0.025
 _FLUSH_S = 60.0
-#: Rerun's writer stops at the first error without a word, and whoever logs more waits for it for ever.
+#: Writing ends when less of the disk is free: Rerun's writer stops at its first error without a word, and whoever logs
+#: more waits for it for ever.
 _FREE_BYTES = 32 * 2**20
 #: Every recording begins and ends so.
 _MAGIC = b"RRF2"
@@ -86,6 +87,9 @@ class RerunFile:
             self._temporary.touch()
         except OSError as error:
             raise cannot_be_written(path, error) from None
+        if not self._has_room():
+            remove_if_possible(self._temporary)
+            raise self._incomplete()
         self._recording = self._rerun.RecordingStream("orpose")
         self._recording.save(self._temporary, self._blueprint())
         self._log_place(camera)
@@ -96,7 +100,7 @@ class RerunFile:
         Raises:
             InputError: The disk is full.
         """
-        if shutil.disk_usage(self._temporary).free < _FREE_BYTES:
+        if not self._has_room():
             raise self._incomplete()
         self._recording.set_time("frame", sequence=shown.index)
         if self._has_stamps:
@@ -141,6 +145,9 @@ class RerunFile:
     def _discard(self) -> None:
         self._recording.disconnect()
         remove_if_possible(self._temporary)
+
+    def _has_room(self) -> bool:
+        return shutil.disk_usage(self._temporary).free >= _FREE_BYTES
 
     def _flush(self) -> None:
         """Each frame, so that the free space seen is what it left."""

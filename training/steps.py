@@ -52,7 +52,7 @@ def run_chains(chains: Sequence[Sequence[Step]], jobs: int) -> int:
     """Runs each chain in its order, up to `jobs` chains at once; what a step prints is in a file beside its product.
 
     Returns:
-        0, or the exit code of the first step that failed; steps that run then come to their end, no other begins.
+        0, or the exit code of a step that failed; steps that run then come to their end, no other begins.
     """
     failed = Event()
 

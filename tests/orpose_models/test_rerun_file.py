@@ -68,9 +68,23 @@ def test_an_error_leaves_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_noticed(tmp_path):
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=36M", "tmpfs", tmp_path], capture_output=True).returncode:
+def mount_disk(path: Path, size: str) -> None:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path], capture_output=True).returncode:
         pytest.skip("no right to mount a small disk")
+
+
+def test_a_disk_that_is_full_from_the_start_is_noticed(tmp_path):
+    mount_disk(tmp_path, "64k")
+    try:
+        with pytest.raises(InputError, match="could not be written to the end; free the disk"):
+            RerunFile(tmp_path / "a.rrd", None, has_stamps=True)
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_a_disk_that_fills_up_is_noticed(tmp_path):
+    mount_disk(tmp_path, "36M")
     try:
         noise = np.random.default_rng(1).integers(0, 255, (480, 640, 3), np.uint8)
         file = RerunFile(tmp_path / "a.rrd", None, has_stamps=True)

@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument("config", type=Path, help="YAML file (training/configs/reproduce.yaml)")
     parser.add_argument("--plan", action="store_true", help="only print the commands that are left")
     parser.add_argument("--tables", action="store_true", help="only write the tables and plots of what is finished")
-    parser.add_argument("--jobs", type=int, default=1, help="networks trained at once, where one GPU carries several")
+    parser.add_argument("--jobs", type=_jobs, default=1, help="networks trained at once, where one GPU carries several")
     args = parser.parse_args()
     try:
         config = build_settings(ReproduceConfig, read_yaml_mapping(args.config), str(args.config))
@@ -39,8 +39,14 @@ def main() -> int:
     return 0
 
 
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 1")
+    return int(text)
+
+
 def _run(config: ReproduceConfig, jobs: int) -> int:
-    if jobs <= 1:
+    if jobs == 1:
         return run_steps(steps_left(all_steps(config)))
     return next(filter(None, (run_chains(phase, jobs) for phase in all_phases(config))), 0)
 

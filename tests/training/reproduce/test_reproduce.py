@@ -15,7 +15,7 @@ from orpose_models.settings import build_settings, read_yaml_mapping
 from training import steps
 from training.reproduce import __main__ as command
 from training.reproduce.config import ReproduceConfig
-from training.reproduce.steps import all_steps
+from training.reproduce.steps import all_phases, all_steps
 from training.steps import Step
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -135,6 +135,22 @@ def test_chains_run_beside_each_other_and_each_in_its_order(tmp_path, monkeypatc
     assert ran[2:] == [["run", "last"]]
     assert (tmp_path / "a/1x/results.log").read_text() == "progress"
     assert "c/weights.safetensors: made" in capsys.readouterr().out
+
+
+def test_several_jobs_go_phase_by_phase_until_one_fails(tmp_path, monkeypatch):
+    values = {**SMALL, "data": str(tmp_path / "data"), "runs": str(tmp_path / "runs")}
+    (tmp_path / "small.yaml").write_text(json.dumps(values))
+    asked = []
+    monkeypatch.setattr(
+        command, "run_chains", lambda phase, jobs: asked.append((phase, jobs)) or (3 if asked[2:] else 0)
+    )
+    monkeypatch.setattr(sys, "argv", ["reproduce", str(tmp_path / "small.yaml"), "--jobs", "4"])
+    assert command.main() == 3
+    assert asked == [(phase, 4) for phase in all_phases(small(tmp_path))[:3]]
+    for wrong in ("0", "-1", "many"):
+        monkeypatch.setattr(sys, "argv", ["reproduce", str(tmp_path / "small.yaml"), "--jobs", wrong])
+        with pytest.raises(SystemExit):
+            command.main()
 
 
 def test_after_a_failure_no_other_step_begins(tmp_path, monkeypatch, capsys):
