@@ -76,8 +76,8 @@ def _variants(bench: BenchConfig, backend: str, left_out: list[str]) -> list[Var
         if device == "cpu" and "cuda" in devices and (precision != "fp32" or "graphs" in mode):
             left_out.append(f"{name}: only a GPU runs this")
             continue
-        options = {"backend": backend, "torch_device": device, "torch_mode": mode, "torch_precision": precision}
-        found.append((options, name))
+        own = {"torch_device": device, "torch_mode": mode, "torch_precision": precision}
+        found.append(({"backend": backend, **own}, name))
     return found
 
 
