@@ -17,6 +17,7 @@ from orpose_models.export.metadata import ModelMetadata
 from orpose_models.export.onnx_graph import to_onnx
 from orpose_models.export.origin import origin_properties
 from orpose_models.export.static_graph import build_static, describe
+from orpose_models.export.winograd import use_winograd
 from orpose_models.network.heads import KEYPOINT_CELLS
 from orpose_models.network.static_parts import FindPeople, FindPoses
 from orpose_models.network.static_program import grey_image
@@ -75,6 +76,7 @@ def _run_once(path: Path, image: NDArray[np.uint8]) -> None:
 def _save(model: onnx.ModelProto, path: Path, properties: dict[str, str], config: ExportConfig) -> None:
     if operators := {node.op_type for node in model.graph.node} & FORBIDDEN:
         raise ModelError(f"exported graph: operators {sorted(operators)} are not static")
+    use_winograd(model)
     if config.weight_storage == "float16":
         store_weights_as_float16(model)
     onnx.helper.set_model_props(model, properties)
