@@ -1,4 +1,4 @@
-"""Who is there and what they wear where a room file says so; elsewhere drawn as in any room."""
+"""Who is there, what they wear and what covers the table where a room file says so; elsewhere drawn as in any room."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synthetic_or.people.outfits import OR_OUTFITS, Outfit, sample_outfit
+from training.synthetic_or.shapes.drapes import drape_colour
 
 #: Number of staff in an operating room and how often.
 _NUMBERS = {0: 0.04, 1: 0.12, 2: 0.2, 3: 0.24, 4: 0.2, 5: 0.12, 6: 0.08}
@@ -31,11 +32,15 @@ class OutfitChoice:
 
 @dataclass(frozen=True)
 class Staffing:
-    """How many people, and what they wear by role; None and roles that are not named: as in any room."""
+    """How many people, what they wear by role, and the colours of drapes, linear `(3,)`.
+
+    None, roles that are not named and no drapes: as in any room.
+    """
 
     numbers: tuple[int, int] | None = None
     patient_probability: float | None = None
     outfits: Mapping[str, OutfitChoice] = field(default_factory=dict)
+    drapes: tuple[NDArray, ...] = ()
 
     def sample_number(self, rng: np.random.Generator) -> int:
         if self.numbers is not None:
@@ -44,6 +49,10 @@ class Staffing:
 
     def sample_patient(self, rng: np.random.Generator) -> bool:
         return bool(rng.random() < (_PATIENT if self.patient_probability is None else self.patient_probability))
+
+    def sample_drape(self, rng: np.random.Generator) -> NDArray:
+        """Linear colour `(3,)` of the sheets over table and patient."""
+        return self.drapes[rng.integers(len(self.drapes))] if self.drapes else drape_colour(rng)
 
     def sample_outfit(self, role: str, rng: np.random.Generator, team: Outfit | None) -> Outfit:
         """An outfit for `role`; members of a `team` often share its colours."""

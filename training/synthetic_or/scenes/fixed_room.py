@@ -50,7 +50,8 @@ def staffing_of(room_file: RoomFile) -> Staffing:
         for role, outfit in room_file.outfits.items()
     }
     numbers = None if room_file.staff is None else (room_file.staff.min, room_file.staff.max)
-    return Staffing(numbers, room_file.patient_probability, outfits)
+    drapes = tuple(map(linear_of, room_file.drapes))
+    return Staffing(numbers, room_file.patient_probability, outfits, drapes)
 
 
 def linear_of(code: str) -> NDArray:

@@ -14,7 +14,7 @@ from training.synthetic_or.people.poses import PoseRequest, pose_body
 from training.synthetic_or.people.props import held, stool_under
 from training.synthetic_or.people.staffing import AS_USUAL, Staffing
 from training.synthetic_or.rooms.furniture import operating_table
-from training.synthetic_or.shapes.drapes import drape_colour, drape_over, screen_drape
+from training.synthetic_or.shapes.drapes import drape_over, screen_drape
 from training.synthetic_or.shapes.meshes import Mesh, turned
 
 _AT_TABLE = {"reach": 0.42, "lean": 0.2, "bend": 0.12, "hands_folded": 0.13, "stand": 0.08, "arm_up": 0.05}
@@ -105,10 +105,11 @@ def operation(
         patient = _patient(bank, table, rng)
         people.append(patient)
         if rng.random() < 0.88:
-            meshes += _patient_drape(patient, table, rng)
+            meshes += _patient_drape(patient, table, rng, staffing)
     elif rng.random() < 0.4:
         bounds = (rng.uniform(-1.0, -0.6), rng.uniform(0.5, 1.0), -0.3, 0.3)
-        drape = drape_over(np.zeros((0, 3)), bounds, table.height + 0.02, rng)
+        colour = staffing.sample_drape(rng) if staffing.drapes else None
+        drape = drape_over(np.zeros((0, 3)), bounds, table.height + 0.02, rng, colour=colour)
         meshes += turned(drape, table.heading, table.foot)
     people += _staff(bank, table, floor, room, rng, len(people) + 1, staffing)
     return people, meshes + _seats(people, rng)
@@ -215,7 +216,7 @@ def _patient(bank: BodyBank, table: TableFrame, rng: np.random.Generator) -> Per
     return _person(bank, request, sample_outfit("patient", rng), "patient", rng, 1)
 
 
-def _patient_drape(patient: Person, table: TableFrame, rng: np.random.Generator) -> list[Mesh]:
+def _patient_drape(patient: Person, table: TableFrame, rng: np.random.Generator, staffing: Staffing) -> list[Mesh]:
     """A sheet from the chest or below to the feet or above, sometimes over the head as well; in some rooms another
     one held up before the face."""
     body = table.from_room(np.concatenate([mesh.vertices for mesh in patient.dressed]))
@@ -227,7 +228,7 @@ def _patient_drape(patient: Person, table: TableFrame, rng: np.random.Generator)
     lower = feet_x + to_feet * (rng.uniform(0.03, 0.15) if over_feet else -rng.uniform(0.3, 0.75))
     sides = rng.uniform(0.2, 0.7)
     ends = (rng.uniform(0.1, 0.5) if over_head else 0.0, rng.uniform(0.1, 0.6) if over_feet else 0.0)
-    half, colour = rng.uniform(0.31, 0.36), drape_colour(rng)
+    half, colour = rng.uniform(0.31, 0.36), staffing.sample_drape(rng)
     low, high = (upper, lower) if upper < lower else (lower, upper)
     bounds, hang = (low, high, -half, half), (*(ends if upper < lower else ends[::-1]), sides, sides)
     drapes = drape_over(body, bounds, table.height + 0.01, rng, hang, colour)

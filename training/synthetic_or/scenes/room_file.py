@@ -190,6 +190,7 @@ class RoomFile(Settings):
     staff: Staff | None = Field(None, description="number of people")
     patient_probability: Chance | None = Field(None, description="that a patient lies on the table")
     outfits: dict[StaffRole, RoleOutfit] = Field({}, description="by role")
+    drapes: tuple[Colour, ...] = Field((), description="sheets over table and patient: #rrggbb, each as likely")
     lights: tuple[CeilingLight, ...] | None = Field(None, min_length=1, description="lamps at the ceiling")
     ambient: float | None = Field(None, ge=0, le=2, description="light from everywhere; 0.25 to 0.5 is usual")
     _path: str = PrivateAttr("room")

@@ -217,6 +217,21 @@ def test_people_are_as_many_and_dressed_as_the_room_says(assets):
     assert sample_scene("or", assets.bank, assets.textures, np.random.default_rng(0), nobody).people == []
 
 
+@pytest.mark.parametrize("patient", [0.0, 1.0])
+def test_sheets_over_table_and_patient_are_as_the_room_says(assets, patient):
+    """A patient is nearly always covered, an empty table now and then."""
+    given = room(
+        staff={"min": 0, "max": 0}, patient_probability=patient, drapes=["#ff0000", "#00ff00"], clutter=0, machines=[]
+    )
+    allowed, found = {tuple(linear_of(code)) for code in given.drapes}, set()
+    for seed in range(16):
+        scene = sample_scene("or", assets.bank, assets.textures, np.random.default_rng(seed), given)
+        found |= {tuple(mesh.colours[0]) for mesh in scene.furniture} & allowed
+    assert found == allowed
+    scene = sample_scene("or", assets.bank, assets.textures, np.random.default_rng(0), room(machines=[], clutter=0))
+    assert not allowed & {tuple(mesh.colours[0]) for mesh in scene.furniture}
+
+
 def test_table_lamps_light_and_size_are_as_the_room_says(assets):
     given = room(
         table={"position_m": [1.0, -0.5], "heading_deg": 0, "height_m": 0.8}, things_jitter_m=0.0, ambient=0.4,
