@@ -38,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="results whose metric is taken away from each of --results, with intervals",
     )
     parser.add_argument("--roles", choices=("all", "staff", "patient"), default="all", help="others are ignored")
+    parser.add_argument(
+        "--joints", choices=("all", "seen"), default="all", help="seen: hidden ones (flag 1) are not measured"
+    )
     parser.add_argument("--per-joint", action="store_true", help="PCK@0.2, or the 3D error, of every joint")
     parser.add_argument("--per-size", action="store_true", help="the main metric by COCO's three sizes of people")
     parser.add_argument("--per-bone", action="store_true", help="mean and spread of the bone lengths of 3D poses, mm")
@@ -54,10 +57,11 @@ def run(args: argparse.Namespace) -> int:
     from orpose_models.annotations import read_annotations
     from orpose_models.evaluate import report
     from orpose_models.evaluate.roles import with_roles
+    from orpose_models.evaluate.seen import with_joints
 
     resampling = settings_from_args(ResampleSettings, args)
     intervals = args.intervals or args.against is not None
-    annotations = with_roles(read_annotations(args.annotations), args.roles)
+    annotations = with_joints(with_roles(read_annotations(args.annotations), args.roles), args.joints)
     paths = _named(args.results)
     files = {name: _read(path, annotations, args) for name, path in paths.items()}
     against = None if args.against is None else _read(args.against, annotations, args)
@@ -75,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
             "protocol": args.protocol,
             "annotations": str(args.annotations),
             "roles": args.roles,
+            "joints": args.joints,
             "images": len(annotations.images),
             "against": None if args.against is None else str(args.against),
             "resampling": resampling.model_dump() if intervals else None,
