@@ -13,7 +13,7 @@ from training.distill.schedule import lr_factor, progress
 
 FOLDER = Path(__file__).parents[3] / "training/configs"
 #: Runs of `orpose train`; the folder holds teachers too.
-RUNS = ("lite", "undistilled", "orpose_", "sspcm")
+RUNS = ("undistilled", "orpose_", "sspcm")
 FULL = sorted(path for path in FOLDER.glob("*.yaml") if path.stem.startswith(RUNS))
 #: The full undistilled run learns everything at once.
 REDUCED_ONLY = "undistilled_eye_level.yaml"
@@ -72,7 +72,7 @@ def test_the_run_for_an_own_room_goes_on_from_a_shipped_model() -> None:
 
 
 def test_every_full_run_has_a_reduced_one() -> None:
-    assert {path.name for path in FULL} - {"lite.yaml"} == {path.name for path in REDUCED}
+    assert {path.name for path in FULL} == {path.name for path in REDUCED}
 
 
 @pytest.mark.parametrize("name", PAPER)

@@ -27,6 +27,7 @@ from training.synthetic_or.shapes.textures import make_textures
 from training.synthetic_or.views import Assets, render_scene
 
 EXAMPLES = sorted((Path(__file__).parents[4] / "config/rooms").glob("*.yaml"))
+WEIGHTS_ROOMS = "training/configs/weights/rooms"
 LENS = {"image_size": [640, 480], "fx": 500, "fy": 500, "cx": 320, "cy": 240}
 IN_CORNER = {**LENS, "name": "corner", "position_m": [-2, -2, 2.4], "look_at_m": [0, 0, 1]}
 ROOM = {"size_m": [6, 6, 3], "cameras": [IN_CORNER], "clutter": 0, "machines": []}
@@ -53,6 +54,13 @@ def test_there_are_two_examples_and_their_rooms_render_from_their_cameras(assets
         assert config.views == len(config.room.cameras) > 1
         models |= {view.camera.model for view in render_scene(config, 0, assets)}
     assert models == {"plumb_bob", "equidistant"}
+
+
+def test_the_rooms_of_the_shipped_weights_can_be_read():
+    rooms = {path.stem: load_room(path) for path in (Path(__file__).parents[4] / WEIGHTS_ROOMS).glob("*.yaml")}
+    assert set(rooms) == {"light_blue", "navy", "nobody"}
+    assert rooms["nobody"].staff.max == 0
+    assert all(rooms[name].drapes for name in ("light_blue", "navy"))
 
 
 @pytest.mark.parametrize(("values", "message"), [
