@@ -61,14 +61,15 @@ def test_reduced_configs_are_the_full_ones_made_smaller(path: Path) -> None:
         assert reduced.optimizer.milestones == full.optimizer.milestones
 
 
-def test_the_run_for_an_own_room_goes_on_from_a_shipped_model() -> None:
-    config = read_config(FOLDER / "own_room.yaml")
-    assert (config.name, config.preset) == ("own_room", "lite")
+@pytest.mark.parametrize("name", ["own_room", "own_recordings"])
+def test_the_runs_for_an_own_room_go_on_from_a_shipped_model(name: str) -> None:
+    config = read_config(FOLDER / f"{name}.yaml")
+    assert (config.name, config.preset) == (name, "lite")
     assert config.initial_weights == Path("runs/shipped/lite.safetensors")
     from_scratch = read_config(FOLDER / "weights/lite_start.yaml")
     assert config.lifter_input == from_scratch.lifter_input, "lifters that read something else would start anew"
     assert config.optimizer.lr < from_scratch.optimizer.lr
-    assert {source.annotations for source in config.sources} == {Path("data/own_room/annotations.json")}
+    assert {source.annotations for source in config.sources} == {Path(f"data/{name}/annotations.json")}
 
 
 def test_every_full_run_has_a_reduced_one() -> None:
