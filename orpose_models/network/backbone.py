@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -76,9 +76,26 @@ class Pyramid(nn.Module):
         width, norm = preset.fpn_channels, preset.batch_norm_heads
         self.lateral = nn.ModuleList(conv(self.trunk.channels[level - 2], width, 1, norm=norm) for level in levels)
         self.output = nn.ModuleList(conv(width, width, 3, norm=norm) for _ in levels)
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.momentum = BATCH_NORM_MOMENTUM
+        self._frozen = False
+        for module in self._batch_norms():
+            module.momentum = BATCH_NORM_MOMENTUM
+
+    def _batch_norms(self) -> Iterator[nn.BatchNorm2d]:
+        return (module for module in self.modules() if isinstance(module, nn.BatchNorm2d))
+
+    def freeze_batch_norm(self) -> None:
+        """From now on BatchNorms keep their statistics, scales and offsets in training (detectron2's FrozenBN)."""
+        self._frozen = True
+        for module in self._batch_norms():
+            module.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Pyramid:
+        super().train(mode)
+        if self._frozen:
+            for module in self._batch_norms():
+                module.eval()
+        return self
 
     def forward(self, images: Tensor) -> list[Tensor]:
         stages = self.trunk(images)[self.first :]

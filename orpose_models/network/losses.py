@@ -20,15 +20,27 @@ from orpose_models.network.lifter import (
 Hard3dTarget = Literal["s3d", "h3d"]
 #: Labels that are trained on (paper.md, Table 3).
 TrainedLabels = Literal["hard", "soft", "hard+soft"]
+#: Where the box head's smooth L1 turns from square to linear, unless `RoIHeads.box_beta` is set.
+BOX_BETA = 1 / 9
 #: Class index that `cross_entropy` leaves out.
 _NO_TARGET = -100
 
 
-def box_loss(logits: Tensor, deltas: Tensor, labels: Tensor, delta_targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross-entropy over person and background, and smooth L1 of people's boxes (torchvision's `fastrcnn_loss`)."""
+def box_loss(
+    logits: Tensor, deltas: Tensor, labels: Tensor, delta_targets: Tensor, beta: float = BOX_BETA
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropy over person and background, and smooth L1 of people's boxes (torchvision's `fastrcnn_loss`).
+
+    Args:
+        logits: `(N, 2)`.
+        deltas: `(N, 4)`, predicted.
+        labels: `(N,)`, 1 for a person.
+        delta_targets: `(N, 4)`, used where there is a person.
+        beta: The smooth L1 is square below it and linear above.
+    """
     positive = labels > 0
     classification = F.cross_entropy(logits, labels)
-    regression = F.smooth_l1_loss(deltas[positive], delta_targets[positive], beta=1 / 9, reduction="sum")
+    regression = F.smooth_l1_loss(deltas[positive], delta_targets[positive], beta=beta, reduction="sum")
     return classification, regression / max(labels.numel(), 1)
 
 

@@ -24,7 +24,7 @@ from orpose_models.network.lifter import (
     score_3d,
     with_pelvis,
 )
-from orpose_models.network.losses import Hard3dTarget, TrainedLabels, box_loss, keypoint_loss, lifter_loss
+from orpose_models.network.losses import BOX_BETA, Hard3dTarget, TrainedLabels, box_loss, keypoint_loss, lifter_loss
 from orpose_models.network.presets import Preset
 from orpose_models.network.roi_align import pool_rois
 from orpose_models.network.sampling import ProposalSampler, Sampled, keypoint_rois
@@ -57,6 +57,8 @@ class RoIHeads(nn.Module):
         self.trained_labels = trained_labels
         #: Standard deviation of the heatmaps' Gaussian target, cells; 0: the joint's cell alone, as in the paper.
         self.heatmap_sigma = 0.0
+        #: Where the smooth L1 of boxes turns from square to linear.
+        self.box_beta = BOX_BETA
         self.box = BoxHead(preset)
         self.keypoint = KeypointHead(preset)
         self.lifter_hard = Lifter(preset.lifter_width, preset.lifter_input)
@@ -93,7 +95,7 @@ class RoIHeads(nn.Module):
         delta_targets = BOX_CODER.encode_single(torch.cat(matched), torch.cat(boxes))
         logits, deltas = self.box(pool_rois(features, boxes, BOX_CELLS, self.preset))
         labels = torch.cat([s.labels for s in sampled])
-        classification, regression = box_loss(logits.float(), deltas.float(), labels, delta_targets)
+        classification, regression = box_loss(logits.float(), deltas.float(), labels, delta_targets, self.box_beta)
         return {"loss_classifier": classification, "loss_box_reg": regression}
 
     def _keypoint_losses(

@@ -16,7 +16,8 @@ NMS_IOU = 0.7
 MIN_SIDE_PX = 1e-3
 #: First guess of the share of people among sampled anchors and proposals; the first steps need not unlearn 50 %.
 PRIOR = 0.1
-_TRAIN_PROPOSALS_PER_LEVEL = 500
+#: Best anchors of each level that enter the NMS in training, unless `training_proposals_per_level` is set.
+TRAIN_PROPOSALS_PER_LEVEL = 500
 #: Proposals an image in training, unless `ProposalNetwork.training_proposals` is set.
 TRAIN_PROPOSALS = 500
 
@@ -39,7 +40,7 @@ class ProposalNetwork(RegionProposalNetwork):
             bg_iou_thresh=0.3,
             batch_size_per_image=256,
             positive_fraction=0.5,
-            pre_nms_top_n={"training": _TRAIN_PROPOSALS_PER_LEVEL, "testing": preset.proposals_per_level},
+            pre_nms_top_n={"training": TRAIN_PROPOSALS_PER_LEVEL, "testing": preset.proposals_per_level},
             post_nms_top_n={"training": TRAIN_PROPOSALS, "testing": preset.proposals},
             nms_thresh=NMS_IOU,
         )
@@ -53,6 +54,15 @@ class ProposalNetwork(RegionProposalNetwork):
     @training_proposals.setter
     def training_proposals(self, count: int) -> None:
         self._post_nms_top_n["training"] = count
+
+    @property
+    def training_proposals_per_level(self) -> int:
+        """The best anchors of each pyramid level of an image, which enter the NMS in training."""
+        return self._pre_nms_top_n["training"]
+
+    @training_proposals_per_level.setter
+    def training_proposals_per_level(self, count: int) -> None:
+        self._pre_nms_top_n["training"] = count
 
     def assign_targets_to_anchors(
         self, anchors: list[Tensor], targets: list[dict[str, Tensor]]

@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 
 from orpose_models.errors import ConfigError
 from orpose_models.network.lifter import LifterInput
-from orpose_models.network.losses import TrainedLabels
+from orpose_models.network.losses import BOX_BETA, TrainedLabels
 from orpose_models.network.presets import PRESETS
-from orpose_models.network.rpn import TRAIN_PROPOSALS
+from orpose_models.network.rpn import TRAIN_PROPOSALS, TRAIN_PROPOSALS_PER_LEVEL
 from orpose_models.settings import Settings, build_settings, read_yaml_mapping
 from training.data.augment_config import AugmentConfig
 from training.data.dataset import LabelConfig, SourceConfig
@@ -102,6 +102,15 @@ class TrainConfig(Settings):
     training_proposals: int = Field(
         TRAIN_PROPOSALS, ge=1, description="best proposals of an image that the box head learns from; few are hard ones"
     )
+    training_proposals_per_level: int = Field(
+        TRAIN_PROPOSALS_PER_LEVEL, ge=1, description="best anchors of each pyramid level that enter the NMS in training"
+    )
+    box_beta: float = Field(
+        BOX_BETA, gt=0, description="smooth L1 of the box head: square below this, linear above (paper: 0.5)"
+    )
+    freeze_batch_norm: bool = Field(
+        False, description="BatchNorm of trunk and pyramid stays as `initial_weights` has it (detectron2's default)"
+    )
     heatmap_sigma: float = Field(
         0.0,
         ge=0,
@@ -136,6 +145,12 @@ class TrainConfig(Settings):
         ends = [stage.until for stage in self.stages]
         if ends != sorted(set(ends)) or ends[-1] != 1:
             raise ValueError(f"stages: `until` must rise and end at 1, got {ends}")
+        return self
+
+    @model_validator(mode="after")
+    def _frozen_norms_come_from_somewhere(self) -> TrainConfig:
+        if self.freeze_batch_norm and self.initial_weights is None:
+            raise ValueError("freeze_batch_norm: random weights have no statistics to keep; set initial_weights")
         return self
 
     @model_validator(mode="after")

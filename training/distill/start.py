@@ -42,6 +42,10 @@ def initial_student(config: TrainConfig, items: Sequence[Item]) -> Student:
     if source is None or not source.preset.conventions.has_lifters:
         set_lifter_statistics(student, items, config.labels)
     student.rpn.training_proposals = config.training_proposals
+    student.rpn.training_proposals_per_level = config.training_proposals_per_level
+    student.heads.box_beta = config.box_beta
+    if config.freeze_batch_norm:
+        student.pyramid.freeze_batch_norm()
     student.heads.heatmap_sigma = config.heatmap_sigma
     student.heads.keypoint.train_in_bf16 = config.precision == "bf16" and config.device == "cpu"
     return student

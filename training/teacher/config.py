@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from orpose_models.settings import Settings, load_settings
 from training.teacher.sspcm import Correction
@@ -74,6 +74,13 @@ class VitPoseKeypoints(Settings):
     )
     dark_kernel: int = Field(11, ge=3, description="width of DARK's smoothing window, cells, odd")
     batch_size: int = Field(32, ge=1, description="people in one go")
+
+    @field_validator("dark_kernel")
+    @classmethod
+    def _has_a_middle(cls, width: int) -> int:
+        if width % 2 == 0:
+            raise ValueError("expected an odd number of cells")
+        return width
 
 
 class NetworkKeypoints(Settings):

@@ -28,7 +28,11 @@ class Correction(Settings):
     )
     min_score: float = Field(0.1, ge=0, lt=1, description="a joint is used where T1's and T2's mean score is above")
     hard_below: float = Field(
-        0.05, ge=0, le=1, description="pairs closer than this give hard labels of weight 1; farther ones are soft"
+        0.05,
+        ge=0,
+        le=1,
+        description="pairs closer than this give hard labels of weight 1, where their mean lies; farther ones are soft,"
+        " where the better score lies",
     )
     drop_from: float | None = Field(
         0.6, gt=0, description="joints at which T1 and T2 are so far apart or farther are dropped; none: kept"
@@ -58,7 +62,13 @@ class Corrected:
 def correct(
     current: tuple[NDArray, NDArray], other: tuple[NDArray, NDArray], boxes: NDArray, config: Correction
 ) -> Corrected:
-    """The mean of each joint's closest pair of answers, and how far it is to be trusted.
+    """Each joint as its closest pair of answers has it, and how far it is to be trusted.
+
+    The joint lies at the peak of the pair's mean heatmap (paper.md, P2). The pair's heatmaps may differ in size and
+    scale, so it is found from their peaks: of two near ones, which melt into one, their mean; of two that are
+    `hard_below` or farther apart the one of the higher score, T1's where scores are equal. The default is twice the
+    usual Gaussian's standard deviation, the distance up to which two equal ones have a single peak. The joint's score
+    is the pair's mean.
 
     Which joints are used or dropped depends on T1 and T2 as they are now; level and weight on the pair that was taken,
     so that one model's outlier that its other answer corrects does not count against the joint.
@@ -85,7 +95,8 @@ def correct(
         used &= shares[0] < config.drop_from
     agreed = share < config.hard_below
     weight = np.where(agreed, 1.0, _soft_weight(share, taken[..., 2], config)) * used
-    return Corrected(taken.mean(axis=0).astype(np.float32), weight.astype(np.float32), agreed & used)
+    joints = _mean_or_better(taken, agreed).astype(np.float32)
+    return Corrected(joints, weight.astype(np.float32), agreed & used)
 
 
 def uncorrected(joints: NDArray[np.float32], config: Correction) -> Corrected:
@@ -96,6 +107,14 @@ def uncorrected(joints: NDArray[np.float32], config: Correction) -> Corrected:
 
 def _distances(first: NDArray, second: NDArray) -> NDArray[np.float64]:
     return np.linalg.norm(first[..., :2].astype(np.float64) - second[..., :2], axis=-1)
+
+
+def _mean_or_better(pair: NDArray, near: NDArray[np.bool_]) -> NDArray:
+    """Joints `(N, 17, 3)` of a pair `(2, N, 17, 3)`: the point between where `near (N, 17)`, else the better one."""
+    mean = pair.mean(axis=0)
+    better = np.where((pair[1, ..., 2] > pair[0, ..., 2])[..., None], pair[1], pair[0])
+    points = np.where(near[..., None], mean, better)[..., :2]
+    return np.concatenate([points, mean[..., 2:]], axis=-1)
 
 
 def _soft_weight(share: NDArray, scores: NDArray, config: Correction) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ import torch
 
 from orpose_models.network.boxes import ignore_crowd, share_inside
 from orpose_models.network.lifter import Lifter, LifterStatistics, lifter_input, with_pelvis
-from orpose_models.network.losses import heatmap_targets, keypoint_loss, lifter_loss
+from orpose_models.network.losses import box_loss, heatmap_targets, keypoint_loss, lifter_loss
 from orpose_models.network.sampling import ProposalSampler, Sampled, keypoint_rois
 
 BOX = torch.tensor([[100.0, 200, 156, 312]])  # a cell is 1 px wide and 2 px high
@@ -139,6 +139,15 @@ def test_nothing_to_learn_is_a_loss_of_zero_that_reaches_the_maps() -> None:
     loss.backward()
     assert loss.item() == 0
     assert logits.grad is not None and not logits.grad.any()
+
+
+@pytest.mark.parametrize(("beta", "expected"), [(0.5, 0.4**2 / 2 / 0.5), (1 / 9, 0.4 - 1 / 18)])
+def test_box_loss_is_square_below_beta_and_divided_by_all_boxes(beta: float, expected: float) -> None:
+    """One coordinate of the person is 0.4 off; the background's box does not count."""
+    deltas = torch.tensor([[0.4, 0, 0, 0], [9, 9, 9, 9]])
+    labels = torch.tensor([1, 0])
+    classification, regression = box_loss(torch.zeros(2, 2), deltas, labels, torch.zeros(2, 4), beta)
+    assert (classification.item(), regression.item()) == pytest.approx((math.log(2), expected / 2))
 
 
 def test_share_inside_by_hand() -> None:

@@ -91,6 +91,23 @@ def test_the_papers_schedules(name: str) -> None:
         assert [(c.probability, c.low, c.high) for c in config.augment.downsample] == [(1, scale, scale)]
 
 
+@pytest.mark.parametrize("name", [*PAPER, *ABLATION, "sspcm"])
+def test_the_published_codes_box_head(name: str) -> None:
+    """Smooth L1 and proposals of paper.md (Details); anchors per level and BatchNorm are detectron2's defaults."""
+    config = read_config(FOLDER / f"{name}.yaml")
+    assert (config.box_beta, config.freeze_batch_norm) == (0.5, True)
+    assert (config.training_proposals, config.training_proposals_per_level) == (1500, 2000)
+    assert config.keypoint_rois_per_image == 128
+
+
+@pytest.mark.parametrize("folder", ["reduced", "one_gpu", "weights"])
+def test_other_runs_keep_their_box_head(folder: str) -> None:
+    for path in (FOLDER / folder).glob("*.yaml"):
+        config = read_config(path)
+        assert (config.box_beta, config.freeze_batch_norm) == (1 / 9, False), path
+        assert config.training_proposals <= config.training_proposals_per_level == 500, path
+
+
 def lr_at(config: TrainConfig, iteration: int) -> float:
     return config.optimizer.lr * lr_factor(config.optimizer, progress(config, iteration, 0.0))
 
@@ -188,6 +205,11 @@ def test_a_base_that_leads_back_or_is_missing(tmp_path: Path) -> None:
         ("name: a", "name: a\ntrained_labels: soft", "preset lite has two branches; lite_single has one"),
         ("name: a", "name: a\nprecision: fp16", "fp16 is for device cuda"),
         ("name: a", "name: a\ndevice: tpu", "device"),
+        (
+            "name: a",
+            "name: a\nfreeze_batch_norm: true",
+            "random weights have no statistics to keep; set initial_weights",
+        ),
         ("name: a", "name: a\nloss_weights: {loss_2d_hart: 2}", "loss_weights.loss_2d_hart"),
         ("name: a", "name: a\nvalidation: {downsample: [0.5]}", r"validation.downsample.0: got 0.5"),
         ("name: a", "name: a\noptimizer: {milestones: [7000]}", r"optimizer.milestones.0: got 7000"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from orpose_models.errors import ConfigError, ModelError
 from orpose_models.network import build_student, get_preset, save_weights
@@ -42,12 +43,25 @@ def test_ablations_start_from_one_undistilled_student(weights: dict[str, Path], 
 
 def test_settings_reach_the_student(weights: dict[str, Path]) -> None:
     changes = {"trained_labels": "soft", "hard_3d_target": "h3d", "keypoint_rois_per_image": 3, "precision": "bf16"}
-    changes |= {"training_proposals": 40, "heatmap_sigma": 1.5}
+    changes |= {"training_proposals": 40, "training_proposals_per_level": 70, "heatmap_sigma": 1.5, "box_beta": 0.5}
     student = initial_student(config_of("lite_single", weights["lite"], **changes), [])
     heads = student.heads
-    assert (student.rpn.training_proposals, heads.heatmap_sigma) == (40, 1.5)
+    assert (student.rpn.training_proposals, student.rpn.training_proposals_per_level) == (40, 70)
+    assert (heads.heatmap_sigma, heads.box_beta) == (1.5, 0.5)
     assert (heads.trained_labels, heads.hard_3d_target, heads.keypoint_rois_per_image) == ("soft", "h3d", 3)
     assert heads.keypoint.train_in_bf16
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_frozen_batch_norm_stays_as_it_was(weights: dict[str, Path], frozen: bool) -> None:
+    pyramid = initial_student(config_of("lite", weights["lite"], freeze_batch_norm=frozen), []).pyramid.eval().train()
+    norms = [module for module in pyramid.modules() if isinstance(module, nn.BatchNorm2d)]
+    before = [norm.running_mean.clone() for norm in norms]
+    levels = pyramid(torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)))
+    assert all(torch.equal(norm.running_mean, mean) for norm, mean in zip(norms, before, strict=True)) == frozen
+    sum(level.sum() for level in levels).backward()
+    assert all((norm.weight.grad is None) == frozen for norm in norms)
+    assert pyramid.lateral[0][0].weight.grad is not None and pyramid.training
 
 
 def test_lifters_that_read_something_else_are_new(weights: dict[str, Path]) -> None:

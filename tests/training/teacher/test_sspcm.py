@@ -12,6 +12,7 @@ from orpose_models.annotations import AnnotationSet, LabelledImage, read_annotat
 from orpose_models.errors import ConfigError
 from orpose_models.network.weights import load_student, save_weights
 from orpose_models.settings import build_settings
+from orpose_models.skeleton import COCO17
 from training.data.sample import sample_from_labels
 from training.teacher.build import build_teacher
 from training.teacher.config import TeacherConfig
@@ -47,13 +48,36 @@ def corrected(first, second, first_other, second_other, config: Correction) -> t
 def test_the_closest_pair_is_taken(xs, x, distance) -> None:
     scores = (0.8, 0.6, 0.4, 0.2)
     answers = [joints(at, score) for at, score in zip(xs, scores, strict=True)]
-    config = PLAIN.model_copy(update={"weigh_by_distance": True, "hard_below": 0.0})
-    point, weight, hard = corrected(*answers, config)
+    point, *_ = corrected(*answers, PLAIN.model_copy(update={"hard_below": 0.25}))
     assert point[:2] == pytest.approx([x, 50])
+    point, *_ = corrected(*answers, PLAIN.model_copy(update={"hard_below": 1.0, "pairs": "current"}))
+    assert point == pytest.approx([(xs[0] + xs[1]) / 2, 50, 0.7])
+    config = PLAIN.model_copy(update={"weigh_by_distance": True, "hard_below": 0.0})
+    _, weight, hard = corrected(*answers, config)
     assert weight == pytest.approx(1 - distance / 100)  # (diagonal - distance) / diagonal
     assert not hard
-    point, *_ = corrected(*answers, config.model_copy(update={"pairs": "current"}))
-    assert point == pytest.approx([(xs[0] + xs[1]) / 2, 50, 0.7])
+
+
+@pytest.mark.parametrize(("distance", "scores", "x"), [
+    (4.9, (0.8, 0.6), 42.45),  # one peak between
+    (5.1, (0.8, 0.6), 40),
+    (5.1, (0.6, 0.8), 45.1),
+    (5.1, (0.7, 0.7), 40),
+])  # fmt: skip
+def test_two_peaks_melt_into_one_or_the_higher_one_wins(distance, scores, x) -> None:
+    first, second = joints(40, scores[0]), joints(40 + distance, scores[1])
+    point, *_ = corrected(first, second, first, second, PLAIN)
+    assert point == pytest.approx([x, 50, 0.7])
+
+
+def test_of_swapped_sides_one_is_believed_and_no_point_between() -> None:
+    """T2 takes the left knee for the right one and is less sure; they are 40 px apart."""
+    left, right = COCO17.index("left_knee"), COCO17.index("right_knee")
+    first, second = joints(40, 0.8), joints(40, 0.6)
+    first[0, [left, right], 0], second[0, [left, right], 0] = (60, 20), (20, 60)
+    found = correct((first, second), (first, second), BOX, PLAIN)
+    assert found.joints[0, [left, right], 0].tolist() == [60, 20]
+    assert not found.may_be_hard[0, [left, right]].any()
 
 
 def test_every_joint_has_its_own_pair() -> None:

@@ -90,11 +90,15 @@ def test_the_shipped_configurations_are_valid(name):
     assert config.box_views.flip and config.keypoint_views.flip
 
 
+OWN_KEYPOINTS = "keypoints:\n  kind: network\n  weights: weights/teacher.safetensors\n  size: [640, 480]"
+
+
 @pytest.mark.parametrize(("old", "new", "message"), [
     ("kind: network", "kind: magic", "boxes: input tag 'magic' found using 'kind' does not match"),
     ("box_views", "box_view", "box_view: extra inputs are not permitted"),
     ("scales: [1.0]", "scales: []", "box_views.scales: "),
     ("name: network", "", "name: field required"),
+    (OWN_KEYPOINTS, "keypoints: {kind: vitpose, dark_kernel: 4}", "dark_kernel: got 4: expected an odd number"),
 ])  # fmt: skip
 def test_wrong_configurations_are_one_line(tmp_path, old, new, message):
     path = tmp_path / "teacher.yaml"
