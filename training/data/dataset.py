@@ -75,7 +75,7 @@ def _read_source(source: SourceConfig) -> list[Item]:
     annotations = read_annotations(path)
     if annotations.skeleton.num_joints != 17:
         raise AnnotationError(
-            f"{path}: categories[0].keypoints: training needs COCO-17, got {annotations.skeleton.name}"
+            f"{path}: category person: keypoints: training needs COCO-17, got {annotations.skeleton.name}"
         )
     folder = image_folder(source, path, annotations.images)
     persons = annotations.persons_by_image()
