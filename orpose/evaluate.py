@@ -62,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
     resampling = settings_from_args(ResampleSettings, args)
     intervals = args.intervals or args.against is not None
     annotations = with_joints(with_roles(read_annotations(args.annotations), args.roles), args.joints)
+    if annotations.others:
+        print(f"{args.annotations}: annotations of other categories than person, left out: {annotations.others}")
     paths = _named(args.results)
     files = {name: _read(path, annotations, args) for name, path in paths.items()}
     against = None if args.against is None else _read(args.against, annotations, args)
@@ -78,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
         content = {
             "protocol": args.protocol,
             "annotations": str(args.annotations),
+            "other_categories": annotations.others,
             "roles": args.roles,
             "joints": args.joints,
             "images": len(annotations.images),

@@ -28,7 +28,7 @@ from orpose_models.json_values import (
     value_of,
 )
 from orpose_models.lens import COEFFICIENTS, Lens
-from orpose_models.other_labels import as_coco17
+from orpose_models.other_labels import as_coco17, people_of
 from orpose_models.skeleton import COCO17, MVOR10, Skeleton
 
 FORMAT = "orpose-1"
@@ -131,7 +131,10 @@ class PersonLabel:
 
 @dataclass(frozen=True, eq=False)
 class AnnotationSet:
-    """A label file. `skeleton` is the convention of all `keypoints` in it; `extra` holds unknown top-level keys."""
+    """A label file. `skeleton` is the convention of all `keypoints` in it; `extra` holds unknown top-level keys.
+
+    `others` counts the file's annotations of other categories than person, which are left out.
+    """
 
     images: tuple[LabelledImage, ...]
     persons: tuple[PersonLabel, ...]
@@ -139,6 +142,7 @@ class AnnotationSet:
     skeleton: Skeleton = COCO17
     info: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    others: int = 0
 
     def persons_by_image(self) -> dict[int, list[PersonLabel]]:
         """Image id -> its persons, in file order; images without persons have an empty list."""
@@ -170,7 +174,8 @@ def read_annotations(path: str | Path) -> AnnotationSet:
 
 
 def annotations_from_dict(root: Mapping[str, Any], *, source: str) -> AnnotationSet:
-    """The objects of a decoded COCO JSON; `source` names the file in errors."""
+    """The objects of a decoded COCO JSON; `source` names the file in errors. Of its categories only people are read."""
+    root, others = people_of(root, source)
     root = as_coco17(root, source)
     skeleton = _skeleton_of(root, source)
     images = tuple(_image(entry, i, source) for i, entry in enumerate(list_of(root, "images", source)))
@@ -178,7 +183,11 @@ def annotations_from_dict(root: Mapping[str, Any], *, source: str) -> Annotation
     image_ids = {image.image_id for image in images}
     if len(image_ids) != len(images):
         raise AnnotationError(f"{source}: images: ids are not unique ({len(images)} images, {len(image_ids)} ids)")
+    seen: set[int] = set()
     for person in persons:
+        if person.annotation_id in seen:
+            raise AnnotationError(f"{source}: annotation {person.annotation_id}: id: two have it; make ids unique")
+        seen.add(person.annotation_id)
         if person.image_id not in image_ids:
             raise AnnotationError(
                 f"{source}: annotation {person.annotation_id}: image_id: no image has id {person.image_id}"
@@ -191,21 +200,19 @@ def annotations_from_dict(root: Mapping[str, Any], *, source: str) -> Annotation
         skeleton=skeleton,
         info=mapping_of(root, "info", source),
         extra={key: value for key, value in root.items() if key not in known},
+        others=others,
     )
 
 
 def _skeleton_of(root: Mapping[str, Any], source: str) -> Skeleton:
-    categories = root.get("categories") or [{}]
-    if not (isinstance(categories, list) and isinstance(categories[0], dict)):
-        raise AnnotationError(f"{source}: categories: expected a list of objects, got {str(categories)[:80]}")
-    names = categories[0].get("keypoints")
+    names = root["categories"][0].get("keypoints")
     if not isinstance(names, list | None):
-        raise AnnotationError(f"{source}: categories[0].keypoints: expected a list, got {kind_of(names)}")
+        raise AnnotationError(f"{source}: category person: keypoints: expected a list, got {kind_of(names)}")
     if names is None or len(names) == COCO17.num_joints:
         return COCO17
     if len(names) == MVOR10.num_joints:
         return MVOR10
-    raise AnnotationError(f"{source}: categories[0].keypoints: expected 17 (COCO) or 10 (MVOR), got {len(names)}")
+    raise AnnotationError(f"{source}: category person: keypoints: expected 17 (COCO) or 10 (MVOR), got {len(names)}")
 
 
 #: JSON key -> (attribute, conversion) of optional scalars.
@@ -268,14 +275,33 @@ def _person(entry: Any, index: int, source: str, skeleton: Skeleton) -> PersonLa
             arrays[key] = array_of(entry, key, shape, where)
     if (arrays["bbox"][2:] < 0).any():
         raise AnnotationError(f"{where}: bbox: width and height must not be negative, got {entry['bbox']}")
+    scalars = scalars_of(entry, _PERSON_SCALARS, where)
+    _check_ranges({**arrays, **scalars}, where)
     known = {"id", "image_id", "category_id", "bbox", "keypoints", "num_keypoints", *_PERSON_SCALARS, *_PERSON_ARRAYS}
     return PersonLabel(
         annotation_id=value_of(entry, "id", int, where),
         image_id=value_of(entry, "image_id", int, where),
         **arrays,
-        **scalars_of(entry, _PERSON_SCALARS, where),
+        **scalars,
         extra={key: value for key, value in entry.items() if key not in known},
     )
+
+
+def _check_ranges(values: Mapping[str, Any], where: str) -> None:
+    """Raises AnnotationError for a visibility that COCO does not have, or a share outside [0, 1]."""
+    if "keypoints" in values:
+        flags = values["keypoints"][:, 2]
+        if (wrong := flags[~np.isin(flags, (0, 1, 2))]).size:
+            raise AnnotationError(f"{where}: keypoints: v: expected 0, 1 or 2, got {wrong[0]:g}")
+    shares = {
+        "keypoints_soft: confidence": values["keypoints_soft"][:, 2] if "keypoints_soft" in values else (),
+        "joint_weight": values.get("joint_weight", ()),
+        "score": values.get("score", ()),
+    }
+    for name, share in shares.items():
+        numbers = np.asarray(share, np.float64).ravel()
+        if (wrong := numbers[(numbers < 0) | (numbers > 1)]).size:
+            raise AnnotationError(f"{where}: {name}: expected 0 to 1, got {wrong[0]:g}")
 
 
 def _camera(name: str, entry: Any, source: str) -> Camera:

@@ -1,4 +1,6 @@
-"""Label files of other makers, turned into COCO-17 JSON before they are read: WEPDTOF-Pose, and checks of MVOR+'s keys.
+"""Label files of other makers, turned into COCO-17 JSON of people before they are read.
+
+Of a file with several categories the people are kept. MVOR+'s keys are checked.
 
 WEPDTOF-Pose (paper.md, P2) is COCO JSON of overhead fisheye images. Its public evaluation reads 14 joints a person
 (right and left limbs, head top, neck) and takes 0.53 of the area of the box; with 17 joints it is plain COCO.
@@ -9,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orpose_models.json_values import array_of
+from orpose_models.errors import AnnotationError
+from orpose_models.json_values import array_of, list_of, value_of
 from orpose_models.skeleton import COCO17
 
 #: WEPDTOF-Pose's first 12 joints, in its order; then come head top and neck, which COCO does not have.
@@ -26,6 +29,42 @@ WEPDTOF_HEAD_KEY = "keypoints_head_top_neck"
 #: MVOR+'s keys: 3D in METRES, camera frame, flag; of the joints labelled in this view, and of all. And 2D.
 MVOR_PLUS_TRUE, MVOR_PLUS_ALL = "keypoints3D_camma_projected_true", "keypoints3D_camma_projected_allkps"
 MVOR_PLUS_SHAPES = {MVOR_PLUS_TRUE: (10, 4), MVOR_PLUS_ALL: (10, 4), "keypoints2D_camma": (10, 3)}
+
+
+def people_of(root: Mapping[str, Any], source: str) -> tuple[dict[str, Any], int]:
+    """The decoded file with people as its only category, and how many annotations of others were left out.
+
+    People are the category named person. Where none has that name, they are the category of id 1 that has joints or no
+    name; a file without categories holds people.
+
+    Raises:
+        AnnotationError: None of the categories is one of people, or an annotation does not say its category.
+    """
+    entries = list_of(root, "annotations", source)
+    categories = root.get("categories") or [{"id": 1}]
+    if not (isinstance(categories, list) and all(isinstance(category, dict) for category in categories)):
+        raise AnnotationError(f"{source}: categories: expected a list of objects, got {str(categories)[:80]}")
+    person = _person_category(categories, source)
+    person_id = value_of(person, "id", int, f"{source}: category person")
+    people = [
+        entry
+        for index, entry in enumerate(entries)
+        if not isinstance(entry, dict)  # the reader says what is wrong with it
+        or (len(categories) == 1 and "category_id" not in entry)
+        or value_of(entry, "category_id", int, _where(entry, index, source)) == person_id
+    ]
+    return {**root, "categories": [person], "annotations": people}, len(entries) - len(people)
+
+
+def _person_category(categories: list[dict[str, Any]], source: str) -> dict[str, Any]:
+    for category in categories:
+        if str(category.get("name")).lower() == "person":
+            return category
+    for category in categories:
+        if str(category.get("id")) == "1" and (category.get("keypoints") or "name" not in category):
+            return category
+    names = ", ".join(str(category.get("name")) for category in categories)
+    raise AnnotationError(f"{source}: categories: expected one named person, got {names[:80]}; rename that of people")
 
 
 def as_coco17(root: Mapping[str, Any], source: str) -> Mapping[str, Any]:

@@ -38,6 +38,18 @@ def evaluate(protocol: str, labels: Path, results: Path, *more: str) -> int:
     return main(["evaluate", "--protocol", protocol, "--annotations", str(labels), "--results", str(results), *more])
 
 
+def test_other_categories_are_counted(files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    car = {"id": 2, "image_id": 1, "category_id": 3, "bbox": [100, 0, 90, 60]}
+    categories = [{"id": 3, "name": "car"}, *LABELS["categories"]]
+    files[0].write_text(json.dumps({**LABELS, "annotations": [car, *LABELS["annotations"]], "categories": categories}))
+    out = files[0].parent / "metrics.json"
+    assert evaluate("coco-bbox", *files, "--json", str(out)) == 0
+    assert "annotations of other categories than person, left out: 1" in capsys.readouterr().out
+    report = json.loads(out.read_text())
+    assert report["other_categories"] == 1
+    assert report["runs"]["results"]["metrics"]["AP"] == pytest.approx(1)
+
+
 @pytest.mark.parametrize(
     ("protocol", "metric", "value"),
     [("coco-bbox", "AP", 1.0), ("coco-keypoints", "AP", 1.0), ("mvor-pck", "mean", 100.0), ("mpjpe", "mpjpe_mm", 0.0)],

@@ -16,11 +16,13 @@ from orpose_models.annotations import (
     Camera,
     LabelledImage,
     PersonLabel,
+    annotations_from_dict,
     annotations_to_dict,
     read_annotations,
     write_annotations,
 )
 from orpose_models.errors import AnnotationError
+from orpose_models.skeleton import COCO17
 
 MVOR = Path(__file__).parents[3] / "shared/data/mvor/camma_mvor_2018.json"
 OR_1X = Path(__file__).parents[3] / "shared/data/or_1x/annotations.json"
@@ -70,6 +72,26 @@ def test_pycocotools_reads_what_we_write(tmp_path: Path, capsys: pytest.CaptureF
     assert len(coco.loadCats(1)[0]["keypoints"]) == 17
 
 
+@pytest.mark.parametrize("person", [{"id": 2, "name": "person"}, {"id": 1, "keypoints": list(COCO17.joint_names)}])
+def test_other_categories_are_left_out(person: dict[str, Any]) -> None:
+    root = annotations_to_dict(full_set())
+    nurse, crowd = root["annotations"]
+    nurse["category_id"] = crowd["category_id"] = person["id"]
+    root["annotations"] = [{"id": 3, "image_id": 7, "category_id": 4, "bbox": [0, 0, 50, 20]}, nurse, crowd]
+    root["categories"] = [{"id": 4, "name": "car", "keypoints": ["wheel"]}, person]
+    labels = annotations_from_dict(root, source="instances.json")
+    assert [person.annotation_id for person in labels.persons] == [3, 4]
+    assert (labels.others, labels.skeleton) == (1, COCO17)
+
+
+@pytest.mark.parametrize("score", [0, 1])
+def test_the_ends_of_the_ranges_are_allowed(score: int) -> None:
+    root = annotations_to_dict(full_set())
+    joints = [10.0, 20.0, score]
+    root["annotations"][0].update(score=score, joint_weight=17 * [score], keypoints_soft=17 * joints)
+    assert annotations_from_dict(root, source="labels.json").persons[0].score == score
+
+
 def test_arrays_are_read_only(tmp_path: Path) -> None:
     write_annotations(tmp_path / "labels.json", full_set())
     with pytest.raises(ValueError, match="read-only"):
@@ -103,14 +125,27 @@ def _broken(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
             "camera cam1: distortion: expected 0 or 4",
         ),
         (lambda r: r["cameras"]["cam1"].update(fx=-1), "camera cam1: fx, fy: expected focal lengths above 0"),
-        (lambda r: r["categories"][0]["keypoints"].pop(), r"categories\[0\].keypoints: expected 17 .* got 16"),
-        (lambda r: r["categories"][0].update(keypoints=17), r"categories\[0\].keypoints: expected a list, got int"),
+        (lambda r: r["categories"][0]["keypoints"].pop(), "category person: keypoints: expected 17 .* got 16"),
+        (lambda r: r["categories"][0].update(keypoints=17), "category person: keypoints: expected a list, got int"),
         (lambda r: r.update(categories={"1": "person"}), "categories: expected a list of objects, got {'1': 'person'}"),
         (lambda r: r.update(cameras=[1]), "cameras: expected an object, got list"),
         (lambda r: r.update(cameras=[]), "cameras: expected an object, got list"),
         (lambda r: r["cameras"]["cam1"].update(cx=float("nan")), "camera cam1: cx: unexpected value nan"),
         (lambda r: r["cameras"]["cam1"].update(distortion="no"), "camera cam1: distortion: expected numbers"),
         (lambda r: r["images"][0].update(width=float("inf")), "image 7: width: unexpected value inf"),
+        (lambda r: r["annotations"][0]["keypoints"].__setitem__(2, 7), "annotation 3: keypoints: v: .* got 7"),
+        (lambda r: r["annotations"][0]["keypoints"].__setitem__(5, -1), "annotation 3: keypoints: v: .* got -1"),
+        (lambda r: r["annotations"][0]["keypoints"].__setitem__(5, 1.5), "annotation 3: keypoints: v: .* got 1.5"),
+        (
+            lambda r: r["annotations"][0]["keypoints_soft"].__setitem__(2, 80),
+            "annotation 3: keypoints_soft: confidence: expected 0 to 1, got 80",
+        ),
+        (lambda r: r["annotations"][0]["joint_weight"].__setitem__(4, -3), "annotation 3: joint_weight: .* got -3"),
+        (lambda r: r["annotations"][0].update(score=1.01), "annotation 3: score: expected 0 to 1, got 1.01"),
+        (lambda r: r["annotations"][1].update(id=3), "annotation 3: id: two have it"),
+        (lambda r: r["categories"].append({"id": 2}) or r["annotations"][0].pop("category_id"), "3: category_id: miss"),
+        (lambda r: r.update(categories=[{"id": 1, "name": "car"}]), "categories: expected one named person, got car"),
+        (lambda r: r["categories"][0].pop("id"), "category person: id: missing"),
         (lambda r: r["annotations"][0].update(area=float("nan")), "annotation 3: area: unexpected value nan"),
     ],
 )

@@ -21,7 +21,7 @@ from training.data.cut_occlude import cut_occlude
 from training.data.geometry import random_warp
 from training.data.occlusion import random_cutout
 from training.data.photometry import random_photometry
-from training.data.privacy import down_and_up, draw_factor
+from training.data.privacy import down_and_up, draw_factor, factor_of_input
 from training.data.sample import Sample, place_unknown_joints, sample_from_labels, targets_from_sample
 
 Size = tuple[int, int]
@@ -75,7 +75,7 @@ def _read_source(source: SourceConfig) -> list[Item]:
     annotations = read_annotations(path)
     if annotations.skeleton.num_joints != 17:
         raise AnnotationError(
-            f"{path}: categories[0].keypoints: training needs COCO-17, got {annotations.skeleton.name}"
+            f"{path}: category person: keypoints: training needs COCO-17, got {annotations.skeleton.name}"
         )
     folder = image_folder(source, path, annotations.images)
     persons = annotations.persons_by_image()
@@ -141,13 +141,15 @@ def augment(
     donor: Sample | None = None,
 ) -> Sample:
     """One random view of a sample at the network's input size (w, h); `donor` is what Cut-Occlude takes patches of."""
+    height, width = sample.image.shape[:2]
     if config.cut_occlude_joints > 0 and donor is not None:
         sample = cut_occlude(sample, donor, config, rng)
     sample = random_warp(sample, size, config, rng)
     sample = random_cutout(sample, config, rng, hidden_confidence=labels.hidden_confidence)
     sample = place_unknown_joints(sample, rng)
     image = random_photometry(sample.image, config, rng)
-    sample.image = down_and_up(image, draw_factor(config.downsample, rng))
+    factor = draw_factor(config.downsample, rng)
+    sample.image = down_and_up(image, factor_of_input(factor, (width, height), size))
     return sample
 
 

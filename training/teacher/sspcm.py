@@ -123,5 +123,5 @@ def _soft_weight(share: NDArray, scores: NDArray, config: Correction) -> NDArray
     if config.weigh_by_distance:
         weight = weight * (1 - share).clip(0, 1)
     if config.weigh_by_score:
-        weight = weight * (1 - np.abs(scores[0] - scores[1]))
+        weight = weight * (1 - np.abs(scores[0] - scores[1])).clip(0, 1)  # heatmap peaks may be above 1
     return weight

@@ -7,11 +7,13 @@ import pytest
 from pydantic import ValidationError
 
 from orpose_models.runtime.downsample import privacy_downsample
+from orpose_models.runtime.letterbox import Letterbox
 from training.data.augment_config import NO_AUGMENTATION, ORPOSE_ALL, AugmentConfig, ScaleChoice
+from training.data.dataset import LabelConfig, augment
 from training.data.occlusion import hide_covered, random_cutout
 from training.data.photometry import colour_matrix, random_photometry
 from training.data.privacy import down_and_up, draw_factor
-from training.data.sample import Sample
+from training.data.sample import Sample, sample_from_labels
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (60, 80, 3)).astype(np.uint8)
 
@@ -81,6 +83,23 @@ def test_down_and_up_is_the_runtimes_downsampling() -> None:
     assert privacy_downsample(image, 12).shape == (40, 53, 3)
     assert seen.std() < 0.3 * image.std()
     assert down_and_up(image, 1) is image
+
+
+@pytest.mark.parametrize("frame_size", [(640, 480), (640, 360), (360, 480)])
+def test_training_sees_as_many_lines_as_the_runtime(frame_size: tuple[int, int]) -> None:
+    """Stripes that 40 lines a frame keep and 30 lose, in frames that fill the input and in letterboxed ones."""
+    width, height = frame_size
+    wave = 127 + 120 * np.sin(2 * np.pi * 16 * (np.arange(height) + 0.5) / height)
+    image = np.tile(wave[:, None, None], (1, width, 3)).astype(np.uint8)
+    letterbox = Letterbox.fit(frame_size, (640, 480))
+    left, top, content_width, content_height = letterbox.content_xywh
+    middle = (slice(top + 30, top + content_height - 30), slice(left + 30, left + content_width - 30))
+    runtime = letterbox.apply(privacy_downsample(image, 12))[middle]
+
+    at_12x = NO_AUGMENTATION.model_copy(update={"downsample": (ScaleChoice(probability=1, low=12, high=12),)})
+    nobody = sample_from_labels(image, [], hidden_confidence=0.6, hard_hidden=False)
+    training = augment(nobody, (640, 480), at_12x, LabelConfig(), np.random.default_rng(0)).image[middle]
+    assert training.std() == pytest.approx(runtime.std(), rel=0.15)
 
 
 def test_probabilities_must_sum_to_one() -> None:

@@ -32,6 +32,7 @@ SPLITS = [
     "everyday_ceiling",
     "everyday_high",
     "everyday_validation",
+    "everyday_test",
     "or_unlabelled",
     "or_validation",
     "or_test",

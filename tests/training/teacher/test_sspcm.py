@@ -116,6 +116,12 @@ def test_levels_and_weights() -> None:
         assert corrected(first, far, first, far, switched_off)[1] == pytest.approx(expected)
 
 
+def test_weights_are_not_negative() -> None:
+    """Peaks of a heatmap may lie above 1, and so may their difference."""
+    config = Correction(drop_from=None, hard_below=0.05)
+    assert corrected(joints(40, 1.1), joints(48, 0.0, y=56.0), joints(40, 1.1), joints(48, 0.0, y=56.0), config)[1] == 0
+
+
 def test_nobody_and_one_model() -> None:
     empty = np.zeros((0, 17, 3), np.float32)
     found = correct((empty, empty), (empty, empty), np.zeros((0, 4), np.float32), Correction())
