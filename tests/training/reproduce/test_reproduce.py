@@ -15,6 +15,7 @@ from orpose_models.settings import build_settings, read_yaml_mapping
 from training import steps
 from training.reproduce import __main__ as command
 from training.reproduce.config import ReproduceConfig
+from training.reproduce.networks import roles_of
 from training.reproduce.steps import all_phases, all_steps
 from training.steps import Step
 
@@ -44,6 +45,12 @@ def test_every_command_of_a_shipped_reproduction_is_one_that_orpose_takes_and_na
         for argument in step.arguments:
             if argument.endswith(".yaml"):
                 assert (ROOT / argument).exists(), argument
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_both_3d_targets_of_the_hard_branch_are_in_the_ablation(path):
+    roles = roles_of(build_settings(ReproduceConfig, read_yaml_mapping(path), str(path)))
+    assert (roles.double, roles.h3d) == ("orpose_fixed_1x", "orpose_fixed_1x_h3d")
 
 
 def test_a_step_finds_what_it_needs_made_by_those_before_it(tmp_path):
