@@ -62,7 +62,7 @@ def _networks(config: ReproduceConfig) -> Iterator[str]:
     roles = roles_of(config)
     yield "| network | preset | input | batch | iterations | the paper's | images | minutes | machine | commit |"
     yield "|---" * 10 + "|"
-    for name in dict.fromkeys((*config.started_by, config.undistilled, config.teacher, *config.distilled)):
+    for name in dict.fromkeys((*config.trained_first, *config.distilled)):
         planned = read_config(config.configs / f"{name}.yaml")
         done = _done(config, name)
         stages = " then ".join(f"{s.size[0]}x{s.size[1]}" for s in planned.stages)
