@@ -1,13 +1,15 @@
 """How much faster two processes train than one: `python -m training.distill.throughput CONFIG`.
 
 Both runs are real ones of `orpose train`, of the same iterations and global batch, one thread a process (torchrun,
-gloo). The first iterations are left out: workers start and memory is fetched then.
+gloo). The first iterations are left out of the times: workers start and memory is fetched then. Their loss tells
+whether both runs learn the same: they start from the same weights and see the same images.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -21,16 +23,30 @@ from orpose_models.errors import OrposeError
 from training.distill.config import read_config
 
 _WARM_UP = 5
+#: Largest share by which the mean loss of the first iterations may differ. It is not 0: each process draws its own
+#: proposals and dropout, and normalises losses and BatchNorm over its own images.
+LOSS_TOLERANCE = 0.03
 
 
 @dataclass(frozen=True)
 class Run:
-    """Mean over the iterations after the warm-up: images a second, seconds waited for data and loss an iteration."""
+    """What a run's log says.
+
+    Attributes:
+        images_per_s, data_s, step_s: Of the iterations after the warm-up: images a second; seconds that an iteration
+            waits for data, and learns.
+        first_loss: Mean over the iterations of the warm-up.
+    """
 
     images_per_s: float
     data_s: float
     step_s: float
-    loss: float
+    first_loss: float
+
+    @property
+    def waiting(self) -> float:
+        """Share of the time spent waiting for data."""
+        return self.data_s / (self.data_s + self.step_s)
 
 
 def read_run(log: Path) -> Run:
@@ -39,8 +55,22 @@ def read_run(log: Path) -> Run:
     start, used = lines[_WARM_UP - 1], lines[_WARM_UP:]
     seconds = 60 * (used[-1]["minutes"] - start["minutes"])
     images = used[-1]["images"] - start["images"]
-    data_s, step_s, loss = (sum(line[name] for line in used) / len(used) for name in ("data_s", "step_s", "loss"))
-    return Run(images / seconds, data_s, step_s, loss)
+    data_s, step_s = (sum(line[name] for line in used) / len(used) for name in ("data_s", "step_s"))
+    return Run(images / seconds, data_s, step_s, sum(line["loss"] for line in lines[:_WARM_UP]) / _WARM_UP)
+
+
+def check_losses(one: Run, two: Run) -> None:
+    """Both runs learn the same.
+
+    Raises:
+        OrposeError: The losses of the first iterations differ by more than `LOSS_TOLERANCE`.
+    """
+    if not math.isclose(one.first_loss, two.first_loss, rel_tol=LOSS_TOLERANCE):
+        raise OrposeError(
+            f"mean loss of the first {_WARM_UP} iterations: got {one.first_loss:.4f} with one process and"
+            f" {two.first_loss:.4f} with two, expected at most {LOSS_TOLERANCE:.0%} between them: the processes do not"
+            " share their batches or gradients rightly"
+        )
 
 
 def measure(config: Path, processes: int, iterations: int, batch_size: int, out: Path) -> Run:
@@ -63,22 +93,33 @@ def measure(config: Path, processes: int, iterations: int, batch_size: int, out:
     return read_run(out / "run/log.jsonl")
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path, help="YAML file of a run; its first stage's image size is taken")
     parser.add_argument("--iterations", type=int, default=40, help="of each run; more than 5")
     parser.add_argument("--batch-size", type=int, default=16, help="images an iteration, of all processes together")
     args = parser.parse_args()
+    if args.iterations <= _WARM_UP:
+        parser.error(f"--iterations: got {args.iterations}, expected more than {_WARM_UP}")
+    try:
+        _compare(args.config, args.iterations, args.batch_size)
+    except OrposeError as error:
+        print(f"throughput: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _compare(config: Path, iterations: int, batch_size: int) -> None:
     runs = []
     for processes in (1, 2):
         with tempfile.TemporaryDirectory() as folder:
-            run = measure(args.config, processes, args.iterations, args.batch_size, Path(folder))
-        waiting = run.data_s / (run.data_s + run.step_s)
-        speed = f"{run.images_per_s:.2f} images/s, {waiting:.1%} waiting for data, loss {run.loss:.3f}"
-        print(f"{processes} x 1 thread: {speed}")
+            run = measure(config, processes, iterations, batch_size, Path(folder))
+        speed = f"{run.images_per_s:.2f} images/s, {run.waiting:.1%} of the time waiting for data"
+        print(f"{processes} x 1 thread: {speed}, loss of the first {_WARM_UP} iterations {run.first_loss:.4f}")
         runs.append(run)
-    print(f"two processes: {runs[1].images_per_s / runs[0].images_per_s:.2f} times the images of one")
+    check_losses(*runs)
+    print(f"two processes: {runs[1].images_per_s / runs[0].images_per_s:.2f} times the images of one, the same loss")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -39,6 +39,9 @@ class ReproduceConfig(Settings):
     )
     undistilled: str = Field("undistilled", description="the student before distillation, a training config's name")
     teacher: str = Field("undistilled_teacher", description="the teacher's network, a training config's name")
+    train_teacher: bool = Field(
+        True, description="train that network; no: `teacher` only names the teacher, whose networks are published ones"
+    )
     teacher_stages: Path = Field(
         Path("training/configs/teacher_reduced.yaml"), description="the teacher that is tested, with that network"
     )
@@ -50,6 +53,11 @@ class ReproduceConfig(Settings):
     distilled: tuple[str, ...] = Field(description="training configs of the distilled students")
     ablation: tuple[str, ...] = Field((), description="those of them in the table of branches and labels, at 1x")
     sspcm: tuple[str, ...] = Field((), description="those of them in the table of SSPCM's filter and Cut-Occlude")
+
+    @property
+    def trained_first(self) -> tuple[str, ...]:
+        """Training configs of what is trained before anything is labelled, in order."""
+        return (*self.started_by, self.undistilled, *([self.teacher] if self.train_teacher else []))
 
     @model_validator(mode="after")
     def _names_are_known(self) -> ReproduceConfig:

@@ -31,7 +31,8 @@ def header(config: ReproduceConfig, command: Sequence[str]) -> str:
         f"- intervals: {RESAMPLING.confidence:.0%}, {RESAMPLING.bootstrap} bootstrap samples of whole test"
         " scenes, differences on the same samples. They tell how far the test images decide, not what another seed of"
         " training would give.",
-        "- MPJPE: ours over labelled joints of the people found; the paper's by its published protocol.",
+        "- MPJPE: over labelled joints of the people found, in claims too; beside it in tables that of the published"
+        " protocol, which the paper's figures are by: a joint without a label counts as zero error.",
         f"- the paper: {paper.CITATION}. Its figures are of real images, MVOR+, not of this test.",
     ]
     return "\n".join([*facts, "", *_reduced(config), "", *_networks(config)])
@@ -61,7 +62,7 @@ def _networks(config: ReproduceConfig) -> Iterator[str]:
     roles = roles_of(config)
     yield "| network | preset | input | batch | iterations | the paper's | images | minutes | machine | commit |"
     yield "|---" * 10 + "|"
-    for name in dict.fromkeys((*config.started_by, config.undistilled, config.teacher, *config.distilled)):
+    for name in dict.fromkeys((*config.trained_first, *config.distilled)):
         planned = read_config(config.configs / f"{name}.yaml")
         done = _done(config, name)
         stages = " then ".join(f"{s.size[0]}x{s.size[1]}" for s in planned.stages)

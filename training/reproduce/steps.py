@@ -18,7 +18,7 @@ def all_steps(config: ReproduceConfig) -> list[Step]:
 
 def all_phases(config: ReproduceConfig) -> list[list[list[Step]]]:
     """The steps as phases, one after another, of chains that need nothing of each other."""
-    first = [_train(config, name) for name in (*config.started_by, config.undistilled, config.teacher)]
+    first = [_train(config, name) for name in config.trained_first]
     return [
         [[_synth(config, split) for split in config.images]],  # each takes all processors
         [first],

@@ -15,6 +15,11 @@ from training.reproduce.steps import PROTOCOLS, metrics_path, scale_name
 from training.reproduce.verdicts import Measured, verdict
 
 NOT_RUN = "not run"
+#: What cells hold: the paper's third figure is to be compared with our fourth.
+COLUMNS = (
+    "Ours: box AP / keypoint AP (95 % interval) / MPJPE in mm, in brackets the share of people found / MPJPE in mm by"
+    " the paper's published protocol. The paper's: box AP / keypoint AP / MPJPE in mm by its published protocol."
+)
 #: Protocol -> scale -> metrics and intervals; a network that is not evaluated has none.
 Metrics = Mapping[str, Mapping[str, dict[str, Any]]]
 
@@ -82,7 +87,7 @@ def _table(
     lines = [
         f"### {title}",
         "",
-        "Box AP / keypoint AP (95 % interval) / MPJPE in mm, in brackets the share of people found.",
+        COLUMNS,
         "",
         "| network | " + " | ".join(scale_name(scale) for scale in scales) + " |",
         "|---" * (len(scales) + 1) + "|",
@@ -116,6 +121,8 @@ def _figures(boxes: dict[str, Any], keypoints: dict[str, Any], errors: dict[str,
     yield f"{100 * keypoints['metrics']['AP']:.1f} ({low:.1f} to {high:.1f})"
     mean, found, missed = (errors["metrics"][name] for name in ("mpjpe_mm", "found", "missed"))
     yield "-" if found == 0 else f"{mean:.0f} [{100 * found / (found + missed):.0f} %]"
+    published, people = (errors["metrics"][name] for name in ("published_mm", "published_people"))
+    yield "-" if people == 0 else f"{published:.0f}"
 
 
 def _paper_cell(figures: paper.Figures | None) -> str:

@@ -19,6 +19,7 @@ from orpose.main import main
 from orpose_models.errors import BackendError, ConfigError
 from training.distill import processes
 from training.distill.config import TrainConfig
+from training.distill.throughput import LOSS_TOLERANCE
 from training.distill.trainer import Trainer
 
 ROOT = Path(__file__).parents[3]
@@ -50,6 +51,18 @@ def test_two_processes_train_one_network_and_resume_exactly(make_dataset: Callab
     assert (result["stopped_early"], result["stopped_at"]) == (True, 2), "rank 1's signal stops rank 0 as well"
     assert result["different"] == []
     assert set(result["validation"]) == {"box_ap50@1x", "box_ap@1x", "keypoint_ap@1x"}
+    check_that_losses_are_those_of_one_process(*(tmp_path / name / "log.jsonl" for name in ("whole", "alone")))
+
+
+def check_that_losses_are_those_of_one_process(two: Path, one: Path) -> None:
+    """Two processes with 2 images each, one with 4. On small images all anchors take part: their loss draws nothing."""
+    lines = [map(json.loads, log.read_text().splitlines()) for log in (two, one)]
+    pairs = list(zip(*([line for line in log if "loss" in line] for log in lines), strict=True))
+    assert [(a["images"], b["images"]) for a, b in pairs] == [(4, 4), (8, 8), (12, 12), (16, 16)]
+    for ours, alone in pairs:
+        assert ours["loss_objectness"] == pytest.approx(alone["loss_objectness"], rel=0.003)
+    means = [sum(line["loss"] for line in run) / len(run) for run in zip(*pairs, strict=True)]
+    assert means[0] == pytest.approx(means[1], rel=LOSS_TOLERANCE)
 
 
 def test_torchrun_ends_cleanly_and_another_number_of_processes_cannot_go_on(

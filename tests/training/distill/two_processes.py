@@ -1,6 +1,6 @@
 """Run by torchrun in two processes: a whole run, one that is stopped in one process only, and one that goes on from it.
 
-Arguments: data folder, output folder. Rank 0 writes result.json.
+Arguments: data folder, output folder. Rank 0 writes result.json. Afterwards it trains once more, alone.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ def main(data: str, out: Path) -> None:
             "threads": 1,
         }
     )
+    logged = config.model_copy(update={"log_every": 1})
     with processes.process_group("cpu"):
-        whole = Trainer(config, out / "whole")
+        whole = Trainer(logged, out / "whole")
         finished = whole.train()
         average = {key: value.clone() for key, value in whole.average.model.state_dict().items()}
         weights = torch.cat([value.flatten().double() for value in whole.student.parameters()]).sum().item()
@@ -70,6 +71,8 @@ def main(data: str, out: Path) -> None:
         sums = processes.gather(weights)
         if processes.is_main():
             (out / "result.json").write_text(json.dumps({**result, "weights_of_ranks": sums}))
+    if os.environ["RANK"] == "0":
+        Trainer(logged, out / "alone").train()
 
 
 if __name__ == "__main__":

@@ -13,13 +13,16 @@ from orpose_models.errors import ConfigError
 from orpose_models.runtime.config import RuntimeConfig
 from orpose_models.settings import build_settings, read_yaml_mapping
 from training import steps
+from training.distill.config import read_config
 from training.reproduce import __main__ as command
-from training.reproduce.config import ReproduceConfig
+from training.reproduce import paper
+from training.reproduce.config import FOLDERS, ReproduceConfig
+from training.reproduce.networks import roles_of
 from training.reproduce.steps import all_phases, all_steps
 from training.steps import Step
 
 ROOT = Path(__file__).resolve().parents[3]
-SHIPPED = [ROOT / f"training/configs/{name}.yaml" for name in ("reproduce", "reproduce_one_gpu")]
+SHIPPED = [ROOT / f"training/configs/{name}.yaml" for name in ("reproduce", "reproduce_one_gpu", "reproduce_full")]
 SMALL = {
     "name": "small",
     "images": {"everyday_train": 6, "everyday_validation": 3, "or_unlabelled": 6, "or_test": 3},
@@ -44,6 +47,47 @@ def test_every_command_of_a_shipped_reproduction_is_one_that_orpose_takes_and_na
         for argument in step.arguments:
             if argument.endswith(".yaml"):
                 assert (ROOT / argument).exists(), argument
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_networks_are_trained_on_what_the_reproduction_makes_before_them(path):
+    config = build_settings(ReproduceConfig, read_yaml_mapping(path), str(path))
+    made = {config.data / FOLDERS[split] for split in config.images} | {
+        config.data / name for name in config.pseudo_labels
+    }
+    trained = []
+    for step in all_steps(config):
+        if step.arguments[0] != "train":
+            continue
+        run = read_config(ROOT / step.arguments[1])
+        sources = {source.annotations for source in (*run.sources, *run.validation.sources)}
+        assert sources <= made | {folder / f"{name}.json" for folder in made for name in ("annotations", "validation")}
+        assert run.initial_weights is None or run.initial_weights in trained, step.arguments
+        trained.append(step.product)
+
+
+def test_the_full_reproduction_is_at_the_papers_scale():
+    """All of SynthOR, whose counts are the paper's; the paper's teacher, which nobody has to train."""
+    path = ROOT / "training/configs/reproduce_full.yaml"
+    config = build_settings(ReproduceConfig, read_yaml_mapping(path), str(path))
+    whole = read_yaml_mapping(ROOT / "training/configs/synthor.yaml")
+    assert config.images == {split: whole[split]["images"] for split in config.images}
+    assert (config.images["or_unlabelled"], config.images["or_test"]) == (paper.UNLABELLED_IMAGES, paper.TEST_IMAGES)
+    assert config.size == config.input_size == paper.IMAGE_SIZE
+    assert roles_of(config).fixed.keys() == paper.FIXED.keys()
+    for name in (*config.trained_first, *config.distilled):
+        run = read_config(ROOT / config.configs / f"{name}.yaml")
+        assert run.preset in ("r50", "r50_single")
+        assert [stage.batch_size for stage in run.stages] == [paper.BATCH_SIZE]
+    trained = [step.arguments[1] for step in all_steps(config) if step.arguments[0] == "train"]
+    assert "training/configs/teacher_paper.yaml" not in trained
+    assert len(trained) == 1 + len(config.distilled)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_both_3d_targets_of_the_hard_branch_are_in_the_ablation(path):
+    roles = roles_of(build_settings(ReproduceConfig, read_yaml_mapping(path), str(path)))
+    assert (roles.double, roles.h3d) == ("orpose_fixed_1x", "orpose_fixed_1x_h3d")
 
 
 def test_a_step_finds_what_it_needs_made_by_those_before_it(tmp_path):

@@ -33,7 +33,7 @@ def write_metrics(config: ReproduceConfig, name: str, ap: float) -> None:
     for protocol in PROTOCOLS:
         metric, value = ("mpjpe_mm", 100 * ap) if protocol == "mpjpe" else ("AP", ap)
         interval = {"value": value, "low": value * 0.9, "high": value * 1.1}
-        metrics = {metric: value, "found": 3, "missed": 1}
+        metrics = {metric: value, "found": 3, "missed": 1, "published_mm": 80 * ap, "published_people": 4}
         path = metrics_path(config, name, protocol)
         path.parent.mkdir(parents=True, exist_ok=True)
         runs = {scale: {"metrics": metrics, "intervals": {metric: interval}} for scale in ("1x", "12x")}
@@ -45,20 +45,33 @@ def test_each_network_stands_by_scale_above_the_papers_figures(config: Reproduce
     write_metrics(config, "orpose_fixed_1x", 0.3)
     text = result_tables(config)
     paper = "| *the paper, on MVOR+, not the same test* |"
-    cell = "20.0 / 20.0 (18.0 to 22.0) / 20 [75 %]"
+    cell = "20.0 / 20.0 (18.0 to 22.0) / 20 [75 %] / 16"
     assert f"| undistilled | {cell} | {cell} |\n{paper} *52.8 / 46.2 / 147* | *29.2 / 14.4 / 194* |" in text
     assert "| undistilled_teacher | not run | not run |\n" in text
-    double = "| orpose_fixed_1x | 30.0 / 30.0 (27.0 to 33.0) / 30 [75 %] |"
+    double = "| orpose_fixed_1x | 30.0 / 30.0 (27.0 to 33.0) / 30 [75 %] / 24 |"
     table_2, table_3 = text.split("### ")[2:]
-    assert f"{double} 30.0 / 30.0 (27.0 to 33.0) / 30 [75 %] |\n{paper} *50.9 / 55.2 / 134* |  |" in table_2
+    assert f"{double} 30.0 / 30.0 (27.0 to 33.0) / 30 [75 %] / 24 |\n{paper} *50.9 / 55.2 / 134* |  |" in table_2
     assert f"{double}\n{paper} *50.6 / 55.8 / 134* |" in table_3
     assert "orpose_single_soft" not in table_2
+
+
+def test_errors_by_both_protocols_are_named_and_nobody_has_none(config: ReproduceConfig) -> None:
+    """The paper's figures are by the published protocol, so ours by it stand beside the correct ones."""
+    write_metrics(config, config.undistilled, 0.2)
+    path = metrics_path(config, config.undistilled, "mpjpe")
+    values = json.loads(path.read_text())
+    nobody = {"mpjpe_mm": -1, "found": 0, "missed": 4, "published_mm": -1, "published_people": 0}
+    values["runs"]["12x"]["metrics"] = nobody
+    path.write_text(json.dumps(values))
+    text = result_tables(config)
+    assert "/ 20 [75 %] / 16 | 20.0 / 20.0 (18.0 to 22.0) / - / - |" in text
+    assert "MPJPE in mm, in brackets the share of people found / MPJPE in mm by the paper's published protocol." in text
 
 
 def test_a_scale_that_was_added_later_is_not_run(config: ReproduceConfig) -> None:
     write_metrics(config, config.undistilled, 0.2)
     text = result_tables(config.model_copy(update={"scales": (1.0, 10.0, 12.0)}))
-    cell = "20.0 / 20.0 (18.0 to 22.0) / 20 [75 %]"
+    cell = "20.0 / 20.0 (18.0 to 22.0) / 20 [75 %] / 16"
     assert f"| undistilled | {cell} | not run | {cell} |" in text
 
 
