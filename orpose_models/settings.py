@@ -58,6 +58,18 @@ def validation_message(error: ValidationError) -> str:
     return "; ".join(lines)
 
 
+def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """What differs between two mappings, in depth: dotted name -> value before and now; None where there is none."""
+    changed: dict[str, tuple[Any, Any]] = {}
+    for name in {**before, **now}:
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            changed |= {f"{name}.{below}": values for below, values in changed_settings(old, new).items()}
+        elif old != new:
+            changed[name] = (old, new)
+    return changed
+
+
 def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 

@@ -121,7 +121,7 @@ def test_a_checkpoint_of_another_preset_or_a_truncated_one(
     checkpoint.write_bytes(checkpoint.read_bytes()[: 1 << 20])
     assert main([*command, "--resume"]) == 2
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("orpose train:")]
-    assert "of preset lite, the run's is lite_single" in errors[0]
+    assert "begun with other settings: preset ('lite', now 'lite_single'); resume with the same ones" in errors[0]
     assert "a truncated one" in errors[1]
 
 

@@ -70,8 +70,13 @@ def read_items(sources: Sequence[SourceConfig], *, labelled: bool = True) -> lis
     return items
 
 
+def label_file(source: SourceConfig) -> Path:
+    """The label file that a source names, or that its folder holds."""
+    return source.annotations / "annotations.json" if source.annotations.is_dir() else source.annotations
+
+
 def _read_source(source: SourceConfig) -> list[Item]:
-    path = source.annotations / "annotations.json" if source.annotations.is_dir() else source.annotations
+    path = label_file(source)
     annotations = read_annotations(path)
     if annotations.skeleton.num_joints != 17:
         raise AnnotationError(

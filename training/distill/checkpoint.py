@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from orpose_models.errors import InputError
 from orpose_models.files import remove_if_possible
+from orpose_models.settings import changed_settings, validation_message
+from training.distill.config import TrainConfig
 
-#: What a checkpoint tells about its run, and what a run that goes on from it must have in common with it.
-_MUST_MATCH = {
-    "preset": "of preset {}, the run's is {}; give the run's own checkpoint, or change `preset`",
-    "world_size": "of {} processes, this run has {}; start as many with `torchrun --nproc-per-node`",
-    "num_items": "of {} training images, got {}; resume with the same data",
-}
+#: Settings that may differ between a stopped run and its continuation: how long, where, and how it is watched.
+_FREE = {
+    "iterations", "max_minutes", "threads", "num_workers", "device", "checkpoint_minutes", "log_every", "tensorboard",
+    "validation.every_minutes", "data_notes",
+}  # fmt: skip
+#: Facts that older checkpoints do not have.
+_NEWER_FACTS = {"label_files"}
+#: Longer values are not shown in errors (characters).
+_LONGEST_VALUE = 40
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -39,11 +46,13 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
         raise InputError(f"{path}: cannot be written ({reason}); free the disk, then go on with --resume") from None
 
 
-def read_checkpoint(path: Path, **facts: Any) -> dict[str, Any]:
-    """The state of `write_checkpoint`, of a run with these `facts` (preset, world_size, num_items).
+def read_checkpoint(path: Path, config: TrainConfig, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The state of `write_checkpoint`, of a run with the same settings and `facts` (processes, data).
+
+    The budget, and what only says where the run computes and how it is watched, may have changed.
 
     Raises:
-        InputError: the file is missing, truncated, not such a state, or of another run.
+        InputError: the file is missing, truncated, not such a state, or of another run; what differs is named.
     """
     if not path.is_file():
         raise InputError(f"{path}: no checkpoint to resume from; start without --resume")
@@ -53,12 +62,28 @@ def read_checkpoint(path: Path, **facts: Any) -> dict[str, Any]:
         raise InputError(
             f"{path}: not a training checkpoint, or a truncated one ({type(error).__name__}); start without --resume"
         ) from None
-    if not isinstance(state, dict) or not state.keys() >= {"student", "optimizer", *_MUST_MATCH}:
-        raise InputError(f"{path}: not a training checkpoint of this version of orpose; start without --resume")
-    for name, expected in facts.items():
-        if state[name] != expected:
-            raise InputError(f"{path}: " + _MUST_MATCH[name].format(state[name], expected))
+    foreign = f"{path}: not a training checkpoint of this version of orpose"
+    needed = {"student", "optimizer", "config", "iteration", *facts} - _NEWER_FACTS
+    if not isinstance(state, dict) or not state.keys() >= needed:
+        raise InputError(f"{foreign}; start without --resume")
+    try:  # settings that are newer than the checkpoint have their defaults
+        settings = TrainConfig.model_validate(state["config"]).model_dump(mode="json")
+    except ValidationError as error:
+        raise InputError(f"{foreign} ({validation_message(error)}); start without --resume") from None
+    before = {**settings, **{name: state[name] for name in facts if name in state}}
+    now = {**config.model_dump(mode="json"), **{name: facts[name] for name in facts if name in state}}
+    changed = {name: values for name, values in changed_settings(before, now).items() if name not in _FREE}
+    if changed:
+        told = ", ".join(_told(name, *values) for name, values in changed.items())
+        raise InputError(
+            f"{path}: begun with other settings: {told}; resume with the same ones, or choose another --out"
+        )
     return state
+
+
+def _told(name: str, before: Any, now: Any) -> str:
+    values = f" ({before!r}, now {now!r})"
+    return name if len(values) > _LONGEST_VALUE else name + values
 
 
 def source_commit() -> str:

@@ -17,10 +17,10 @@ import torch
 from numpy.typing import NDArray
 
 from orpose_models.annotations import PersonLabel
-from orpose_models.errors import ConfigError, OrposeError
+from orpose_models.errors import ConfigError
 from orpose_models.network.student import Student
 from training.data.augment_config import NO_AUGMENTATION
-from training.data.dataset import Item, Size, TrainingSet, augment, image_tensor, read_items
+from training.data.dataset import Item, Size, SourceConfig, TrainingSet, augment, image_tensor, read_items
 from training.data.loader import Batch, BatchShape, EndlessBatches, collate
 from training.data.sample import Sample, sample_from_labels, targets_from_sample
 from training.distill import processes
@@ -53,6 +53,10 @@ class InteractiveTrainer(Trainer):
     def _interactive(self) -> InteractiveConfig:
         assert self.config.interactive is not None
         return self.config.interactive
+
+    @property
+    def _sources(self) -> Sequence[SourceConfig]:
+        return (*self.config.sources, *self._interactive.labelled)
 
     @property
     def labelled_items(self) -> Sequence[Item]:
@@ -128,10 +132,12 @@ class InteractiveTrainer(Trainer):
         views = hard_views(batch.images, people, self.config, [_HARD, 0, 2])
         write_sheet(self.out / "samples.png", [draw_labels(view) for view in views])
 
+    def _facts_of_run(self) -> dict[str, Any]:
+        return {**super()._facts_of_run(), "num_labelled": len(self.labelled)}
+
     def _state(self) -> dict[str, Any]:
         return {
             **super()._state(),
-            "num_labelled": len(self.labelled),
             "teachers": [teacher.state_dict() for teacher in self.teachers],
             "snapshots": [snapshot.state_dict() for snapshot in self.snapshots],
             "teacher_optimizers": [optimizer.state_dict() for optimizer in self.teacher_optimizers],
@@ -140,11 +146,6 @@ class InteractiveTrainer(Trainer):
 
     def _load_state(self, state: dict[str, Any]) -> None:
         super()._load_state(state)
-        if state["num_labelled"] != len(self.labelled):
-            raise OrposeError(
-                f"{self.checkpoint_path}: of {state['num_labelled']} labelled images, got {len(self.labelled)};"
-                " resume with the same data"
-            )
         owners = ("teachers", "snapshots", "teacher_optimizers", "teacher_scalers")
         for name in owners:
             for owner, own in zip(getattr(self, name), state[name], strict=True):

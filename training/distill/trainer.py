@@ -23,8 +23,9 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from orpose_models.errors import ConfigError, ImageError, InputError, OrposeError
+from orpose_models.files import file_sha256
 from orpose_models.network.student import Student
-from training.data.dataset import Item, TrainingSet, read_items, readable
+from training.data.dataset import Item, SourceConfig, TrainingSet, label_file, read_items, readable
 from training.data.loader import Batch, BatchShape, EndlessBatches, make_loader, of_worker
 from training.distill import processes
 from training.distill.checkpoint import read_checkpoint, source_commit, write_checkpoint
@@ -56,6 +57,7 @@ class Trainer:
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed + self.rank)
         self.dataset = self._training_set()
+        self.label_files = [file_sha256(label_file(source)) for source in self._sources]
         self.validation_items, unreadable = readable(read_items(config.validation.sources))
         self.skipped = set(unreadable)
         self.student = self._placed(initial_student(config, self.labelled_items))
@@ -69,15 +71,20 @@ class Trainer:
         self.bad_steps = 0
         self._prepare()
         self.stop_signal: int | None = None
-        state = read_checkpoint(self.checkpoint_path, **self._facts_of_run()) if resume else {"iteration": 0}
+        state = read_checkpoint(self.checkpoint_path, config, self._facts_of_run()) if resume else {"iteration": 0}
         self.log = RunLog(out, state["iteration"], tensorboard=config.tensorboard, active=processes.is_main())
         if resume:
-            self._load_state(state)
+            self._resume(state)
         self._clock = time.monotonic() - self.elapsed_s
 
     def _training_set(self) -> TrainingSet:
         config = self.config
         return TrainingSet(read_items(config.sources), config.augment, config.labels, config.seed)
+
+    @property
+    def _sources(self) -> Sequence[SourceConfig]:
+        """All that the run learns from."""
+        return self.config.sources
 
     @property
     def labelled_items(self) -> Sequence[Item]:
@@ -235,7 +242,8 @@ class Trainer:
                 (self.out / "skipped_images.txt").write_text("".join(f"{error}\n" for error in sorted(self.skipped)))
 
     def _facts_of_run(self) -> dict[str, Any]:
-        return {"preset": self.config.preset, "world_size": self.world_size, "num_items": len(self.dataset)}
+        """What must be the same on resume, beside the settings; label files as their SHA-256."""
+        return {"world_size": self.world_size, "num_items": len(self.dataset), "label_files": self.label_files}
 
     def _state(self) -> dict[str, Any]:
         self.skipped = set().union(*processes.gather(self.skipped))
@@ -257,20 +265,19 @@ class Trainer:
             "skipped": sorted(self.skipped),
         }
 
-    def _load_state(self, state: dict[str, Any]) -> None:
-        was, runs = "teachers" in state, self.config.interactive is not None
-        if was != runs:
-            kinds = ("a plain run", "an interactive run")
-            raise OrposeError(
-                f"{self.checkpoint_path}: of {kinds[was]}, this one is {kinds[runs]}; resume with the run's own config"
-            )
+    def _resume(self, state: dict[str, Any]) -> None:
         try:
-            self.student.load_state_dict(state["student"])
-            self.average.model.load_state_dict(state["average"])
-            self.optimizer.load_state_dict(state["optimizer"])
-        except (RuntimeError, ValueError, KeyError) as error:
+            self._load_state(state)
+        except KeyError as error:
+            raise InputError(f"{self.checkpoint_path}: has no {error}; start without --resume") from None
+        except (RuntimeError, ValueError) as error:
             detail = " ".join(str(error).split())[:200]
-            raise OrposeError(f"{self.checkpoint_path}: does not fit the run's network: {detail}") from None
+            raise InputError(f"{self.checkpoint_path}: does not fit the run's network: {detail}") from None
+
+    def _load_state(self, state: dict[str, Any]) -> None:
+        self.student.load_state_dict(state["student"])
+        self.average.model.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
         self.average.updates = state["average_updates"]
         self.scaler.load_state_dict(state["scaler"])
         self.iteration, self.position = state["iteration"], state["position"]
@@ -278,7 +285,7 @@ class Trainer:
         self.skipped.update(state["skipped"])
         own = state["generators"][self.rank]
         torch.set_rng_state(own["cpu"])
-        if self.device.type == "cuda":
+        if self.device.type == "cuda" and "cuda" in own:  # not in a run that was begun on the CPU
             torch.cuda.set_rng_state(own["cuda"], self.device)
         self.log.restore(state["log"])
 

@@ -24,6 +24,7 @@ from orpose_models.bulk import map_items, usable_cpus
 from orpose_models.errors import ConfigError, ImageError, InputError
 from orpose_models.files import cannot_be_written, file_sha256, remove_if_possible, remove_temporaries, write_atomically
 from orpose_models.runtime.images import decode_image, to_bgr8
+from orpose_models.settings import changed_settings
 from training.data.privacy import down_and_up
 from training.teacher.config import LabellingConfig, TeacherConfig
 from training.teacher.frames import FrameRef, Listing, cameras_of, listed_frames, read_listing, recordings_kept_aside
@@ -31,7 +32,7 @@ from training.teacher.frames import FrameRef, Listing, cameras_of, listed_frames
 TRAINING, VALIDATION, UNREADABLE = "annotations.json", "validation.json", "unreadable.txt"
 _SETTINGS = "pseudo_label.json"
 #: What may differ between a stopped run and its continuation.
-_FREE = ("split",)
+_FREE = ("labelling.split",)
 
 
 @dataclass(frozen=True)
@@ -94,33 +95,23 @@ def prepare(out: Path, wanted: Mapping[str, Any]) -> None:
         InputError: `out` cannot be a folder.
         ConfigError: It holds another run.
     """
-    path = out / _SETTINGS
+    path, as_json = out / _SETTINGS, json.loads(json.dumps(wanted))
     try:
         (out / "shards").mkdir(parents=True, exist_ok=True)
-        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else as_json
     except OSError as error:
         raise InputError(f"{out}: cannot be used ({error.strerror}); choose another --out") from None
     except ValueError:
-        raise ConfigError(f"{path}: not the settings of a labelling run; use an empty folder") from None
-    if found is not None and (changed := _changed(found, wanted)):
+        found = None
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path}: not the settings of a labelling run; use an empty folder")
+    if changed := [name for name in changed_settings(found, as_json) if name not in _FREE]:
         if any((out / "shards").glob("*.json")):
             advice = "use the same ones or another --out"
             raise ConfigError(f"{out}: begun with other settings ({', '.join(changed)}); {advice}")
         (out / "frames.json").unlink(missing_ok=True)  # nothing was labelled yet
     remove_temporaries(out / "shards")
     write_atomically(path, json.dumps(wanted, indent=1).encode())
-
-
-def _changed(found: Any, wanted: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Names of the settings that differ, as paths."""
-    changed = []
-    for key, value in json.loads(json.dumps(wanted)).items():
-        old = found.get(key) if isinstance(found, dict) else None
-        if isinstance(value, dict) and isinstance(old, dict):
-            changed += _changed(old, value, f"{prefix}{key}.")
-        elif old != value and key not in _FREE:
-            changed.append(prefix + key)
-    return changed
 
 
 def weight_hashes(teacher: TeacherConfig) -> dict[str, str]:

@@ -18,11 +18,12 @@ import yaml
 
 from orpose.main import main
 from orpose_models.annotations import read_annotations, write_annotations
-from orpose_models.errors import ConfigError, OrposeError
+from orpose_models.errors import ConfigError, InputError
 from orpose_models.network import build_student
 from orpose_models.network.weights import load_student, save_weights
 from orpose_models.settings import build_settings
 from training.distill import interactive
+from training.distill.checkpoint import write_checkpoint
 from training.distill.config import TrainConfig
 from training.distill.ensemble import Look, evaluating, interactive_labels
 from training.distill.finish import finish
@@ -255,15 +256,18 @@ def test_the_command_shows_what_would_be_learned(
 
 def test_checkpoints_of_other_runs(config: TrainConfig, tmp_path: Path) -> None:
     assert config.interactive is not None
-    plain = Trainer(config.model_copy(update={"interactive": None, "sources": config.interactive.labelled}), tmp_path)
-    trainer = InteractiveTrainer(config, tmp_path)
-    state = trainer._state()
-    with pytest.raises(OrposeError, match="of a plain run, this one is an interactive run"):
-        trainer._load_state(plain._state())
-    with pytest.raises(OrposeError, match="of an interactive run, this one is a plain run"):
-        plain._load_state(state)
-    with pytest.raises(OrposeError, match="of 2 labelled images, got 3; resume with the same data"):
-        trainer._load_state({**state, "num_labelled": 2})
+    plain = config.model_copy(update={"interactive": None, "sources": config.interactive.labelled})
+    state = InteractiveTrainer(config, tmp_path)._state()
+    write_checkpoint(tmp_path / "checkpoint.pt", state)
+    with pytest.raises(InputError, match=r"begun with other settings: .*interactive"):
+        Trainer(plain, tmp_path, resume=True)
+    write_checkpoint(tmp_path / "checkpoint.pt", {**state, "num_labelled": 2})
+    with pytest.raises(InputError, match=r"num_labelled \(2, now 3\)"):
+        InteractiveTrainer(config, tmp_path, resume=True)
+    del state["snapshots"]
+    write_checkpoint(tmp_path / "checkpoint.pt", state)
+    with pytest.raises(InputError, match=r"checkpoint.pt: has no 'snapshots'; start without --resume"):
+        InteractiveTrainer(config, tmp_path, resume=True)
 
 
 def test_bad_settings(config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

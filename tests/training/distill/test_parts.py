@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import pickle
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,8 +27,15 @@ from training.distill.optim import make_optimizer
 from training.distill.statistics import set_lifter_statistics
 from training.distill.step import make_scaler, total_loss, train_step
 
+CONFIG = TrainConfig.model_validate({
+    "name": "a", "sources": [{"annotations": "a.json"}], "iterations": 3,
+    "stages": [{"until": 1, "size": (96, 64), "batch_size": 2}],
+})  # fmt: skip
+FACTS = {"world_size": 2, "num_items": 6, "label_files": ["4f"]}
 #: The least that a checkpoint holds.
-STATE: dict[str, Any] = {"student": {}, "optimizer": {}, "preset": "lite", "world_size": 2, "num_items": 6}
+STATE: dict[str, Any] = {
+    "student": {}, "optimizer": {}, "iteration": 0, "config": CONFIG.model_dump(mode="json"), **FACTS,
+}  # fmt: skip
 
 
 def test_moving_average_starts_short_and_follows_buffers_too() -> None:
@@ -59,7 +67,7 @@ def test_loss_weights() -> None:
 
 def test_checkpoint_round_trip_and_no_temporary_left(tmp_path: Path) -> None:
     write_checkpoint(tmp_path / "c.pt", {**STATE, "a": torch.arange(3), "b": {"c": 1.5}})
-    state = read_checkpoint(tmp_path / "c.pt", preset="lite", world_size=2, num_items=6)
+    state = read_checkpoint(tmp_path / "c.pt", CONFIG, FACTS)
     assert torch.equal(state["a"], torch.arange(3))
     assert state["b"] == {"c": 1.5}
     assert [path.name for path in tmp_path.iterdir()] == ["c.pt"]
@@ -70,28 +78,57 @@ class _Evil:
         return (print, ("executed",))
 
 
-@pytest.mark.parametrize(
-    ("facts", "message"),
-    [
-        ({"preset": "r50"}, "of preset lite, the run's is r50"),
-        ({"world_size": 1}, "of 2 processes, this run has 1"),
-        ({"num_items": 3}, "of 6 training images, got 3"),
-    ],
-)
-def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, facts: dict[str, Any], message: str) -> None:
+@pytest.mark.parametrize(("settings", "facts", "told"), [
+    ({"preset": "r50"}, {}, "preset ('lite', now 'r50')"),
+    ({"seed": 1, "optimizer": {"lr": 0.5}}, {}, "seed (0, now 1), optimizer.lr (0.001, now 0.5)"),
+    ({"augment": {"flip_probability": 0}, "loss_weights": {"loss_2d_hard": 2}}, {},
+     "augment.flip_probability (0.5, now 0.0), loss_weights.loss_2d_hard (None, now 2.0)"),
+    ({"sources": [{"annotations": "other.json"}]}, {}, "sources"),
+    ({}, {"world_size": 1}, "world_size (2, now 1)"),
+    ({}, {"num_items": 3}, "num_items (6, now 3)"),
+    ({}, {"label_files": ["4e"]}, "label_files (['4f'], now ['4e'])"),
+])  # fmt: skip
+def test_a_checkpoint_of_another_run_is_refused(
+    tmp_path: Path, settings: dict[str, Any], facts: dict[str, Any], told: str
+) -> None:
     write_checkpoint(tmp_path / "c.pt", STATE)
-    with pytest.raises(InputError, match=message):
-        read_checkpoint(tmp_path / "c.pt", **facts)
+    config = TrainConfig.model_validate({**CONFIG.model_dump(exclude_unset=True), **settings})
+    with pytest.raises(InputError, match=re.escape(f"c.pt: begun with other settings: {told}; resume with the same")):
+        read_checkpoint(tmp_path / "c.pt", config, {**FACTS, **facts})
+
+
+def test_a_run_may_go_on_longer_elsewhere_and_be_watched_otherwise(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "c.pt", STATE)
+    changes = {"iterations": 9, "max_minutes": 5.0, "threads": 1, "num_workers": 0, "device": "cuda", "log_every": 1}
+    changes |= {"checkpoint_minutes": 1.0, "data_notes": "b", "validation": {"every_minutes": 1.0}}
+    config = TrainConfig.model_validate({**CONFIG.model_dump(exclude_unset=True), **changes})
+    assert read_checkpoint(tmp_path / "c.pt", config, FACTS)["iteration"] == 0
+
+
+def test_an_older_checkpoint_has_the_defaults_of_newer_settings(tmp_path: Path) -> None:
+    older = {**STATE, "config": {key: value for key, value in STATE["config"].items() if key != "box_beta"}}
+    del older["label_files"]
+    write_checkpoint(tmp_path / "c.pt", older)
+    assert read_checkpoint(tmp_path / "c.pt", CONFIG, FACTS)["iteration"] == 0
+    with pytest.raises(InputError, match="box_beta"):
+        read_checkpoint(tmp_path / "c.pt", CONFIG.model_copy(update={"box_beta": 0.5}), FACTS)
+
+
+@pytest.mark.parametrize("change", [{"config": {"name": "a"}}, {"config": {**STATE["config"], "bf16": True}}])
+def test_settings_that_this_version_does_not_have(tmp_path: Path, change: dict[str, Any]) -> None:
+    write_checkpoint(tmp_path / "c.pt", {**STATE, **change})
+    with pytest.raises(InputError, match=r"not a training checkpoint of this version of orpose \(.*\); start without"):
+        read_checkpoint(tmp_path / "c.pt", CONFIG, FACTS)
 
 
 def test_a_truncated_checkpoint_and_a_file_of_something_else(tmp_path: Path) -> None:
     write_checkpoint(tmp_path / "c.pt", {**STATE, "a": torch.zeros(10_000)})
     (tmp_path / "c.pt").write_bytes((tmp_path / "c.pt").read_bytes()[:20_000])
     with pytest.raises(InputError, match="a truncated one"):
-        read_checkpoint(tmp_path / "c.pt")
+        read_checkpoint(tmp_path / "c.pt", CONFIG, FACTS)
     write_checkpoint(tmp_path / "c.pt", {"weights": torch.zeros(1)})
     with pytest.raises(InputError, match="not a training checkpoint of this version"):
-        read_checkpoint(tmp_path / "c.pt")
+        read_checkpoint(tmp_path / "c.pt", CONFIG, FACTS)
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", pickle.dumps(_Evil())])
@@ -100,7 +137,7 @@ def test_a_foreign_checkpoint_is_refused_and_not_executed(
 ) -> None:
     (tmp_path / "c.pt").write_bytes(content)
     with pytest.raises(InputError, match="not a training checkpoint"):
-        read_checkpoint(tmp_path / "c.pt")
+        read_checkpoint(tmp_path / "c.pt", CONFIG, FACTS)
     assert capsys.readouterr().out == ""
 
 
@@ -122,12 +159,12 @@ def test_a_full_disk_leaves_the_older_checkpoint(
     ):
         write_checkpoint(tmp_path / "c.pt", STATE)
     assert [path.name for path in tmp_path.iterdir()] == ["c.pt"]
-    assert read_checkpoint(tmp_path / "c.pt").keys() == STATE.keys()
+    assert read_checkpoint(tmp_path / "c.pt", CONFIG, FACTS).keys() == STATE.keys()
 
 
 def test_missing_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no checkpoint to resume from"):
-        read_checkpoint(tmp_path / "c.pt")
+        read_checkpoint(tmp_path / "c.pt", CONFIG, FACTS)
 
 
 def test_log_averages_and_forgets_what_will_be_done_again(tmp_path: Path) -> None:
