@@ -33,12 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threshold", metavar="T", help="joint confidence of the hard set, instead of the teacher's")
     parser.add_argument("--box-threshold", metavar="T", help="lowest box score of a person, instead of the teacher's")
     parser.add_argument("--device", help="cpu, cuda, cuda:N or auto, instead of the teacher's")
-    parser.add_argument("--workers", type=int, help="processes on this machine, each with its own teacher; default: 1")
+    parser.add_argument(
+        "--workers", type=int, help="processes on this machine, each with its own teacher, on the next GPU; default: 1"
+    )
     parser.add_argument(
         "--cluster", metavar="ADDRESS", help="Ray cluster to use instead of this machine; 'auto': its own"
     )
     parser.add_argument(
-        "--gpus", type=float, default=0.0, help="GPUs each process on the cluster takes, also parts of 1"
+        "--gpus", type=float, default=0.0, help="GPUs each process takes, also parts of 1; with --cluster"
     )
     parser.add_argument(
         "--results", action="store_true", help="also write results.json for `orpose evaluate`, to judge the teacher"

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
+from multiprocessing.sharedctypes import Synchronized
 from typing import Any, TypeVar
 
 from orpose_models.errors import ConfigError, WorkerError
@@ -51,7 +52,7 @@ def map_items(
         gpus: GPUs (or the part of one) that every process on the cluster takes for itself.
 
     Raises:
-        ConfigError: `workers` is not positive, or both it and `cluster` are given.
+        ConfigError: `workers` is not positive, both it and `cluster` are given, or `gpus` is without a cluster.
         BackendError: Ray is not installed.
         WorkerError: The cluster is not there, or processes died and their items with them.
         Exception: What an item raised; other items may be done, none is half done by this.
@@ -64,10 +65,20 @@ def map_items(
         from orpose_models.bulk_ray import map_on_cluster
 
         return map_on_cluster(items, make_worker, cluster, gpus)
+    if gpus:
+        raise ConfigError(
+            f"gpus: got {gpus:g} without a cluster: on this machine every worker takes the next GPU; leave it out, or"
+            " name the GPU as the device"
+        )
     workers = min(usable_cpus() if workers is None else workers, len(items))
     if workers <= 1:
         return _map_here(items, make_worker)
     return _map_in_pool(items, make_worker, workers)
+
+
+def worker_number() -> int:
+    """Which of the pool's processes this is, from 0; 0 outside a pool. Workers take the GPU of that number."""
+    return _worker_number
 
 
 def _map_here(items: Sequence[Item], make_worker: Callable[[], Callable[[Item], Result]]) -> Iterator[Result]:
@@ -80,7 +91,8 @@ def _map_in_pool(
 ) -> Iterator[Result]:
     context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
     lifeline, held = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_init_process, initargs=(make_worker, lifeline))
+    initargs = (make_worker, lifeline, context.Value("i", 0))
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_init_process, initargs=initargs)
     waiting: set[Future[Result]] = set()
     remaining = iter(items)
     try:
@@ -119,11 +131,17 @@ def _interrupts_blocked() -> Iterator[None]:
 
 _make_worker: Callable[[], Callable[[Any], Any]] | None = None
 _worker: Callable[[Any], Any] | None = None
+_worker_number = 0
 
 
-def _init_process(make_worker: Callable[[], Callable[[Any], Any]], lifeline: Connection) -> None:
-    global _make_worker
+def _init_process(
+    make_worker: Callable[[], Callable[[Any], Any]], lifeline: Connection, started: Synchronized[int]
+) -> None:
+    global _make_worker, _worker_number
     _make_worker = make_worker
+    with started.get_lock():
+        _worker_number = started.value
+        started.value += 1
     threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
 
 

@@ -91,6 +91,8 @@ def test_labels_results_and_sheet(work, tmp_path, capsys):
     ("OR --teacher GOOD --device gpu", "device: got 'gpu'"),
     ("OR --teacher GOOD --device cuda:77", "device cuda:77: this machine has"),
     ("OR --teacher GOOD --workers 0", "workers: got 0"),
+    ("OR --teacher GOOD --workers 2 --gpus 1", "gpus: got 1 without a cluster"),
+    ("OR --teacher GOOD --cluster auto --device auto", "gpus: got 0 with a cluster and device auto"),
     ("OR --teacher GOOD --contact-sheet sheet.txt", "expected a file name that ends in .png or .jpg"),
     ("OR/a --teacher GOOD --split 0.1", "all images are of one recording"),
 ])  # fmt: skip

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import psutil
 import pytest
 
 from orpose_models import bulk
-from orpose_models.bulk import map_items, usable_cpus
+from orpose_models.bulk import map_items, usable_cpus, worker_number
 from orpose_models.errors import BackendError, ConfigError, InputError, WorkerError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,6 +101,26 @@ def test_a_killed_worker_is_told(recwarn):
 def test_workers_are_counted_from_one(workers):
     with pytest.raises(ConfigError, match=f"workers: got {workers}"):
         map_items(range(3), make_square, workers=workers)
+
+
+def make_numbered():
+    """Says which worker it is; slow enough for the other one to get items too."""
+
+    def work(_: int) -> int:
+        time.sleep(0.05)
+        return worker_number()
+
+    return work
+
+
+def test_workers_are_numbered():
+    assert set(map_items(range(40), make_numbered, workers=2)) == {0, 1}
+    assert set(map_items(range(3), make_numbered, workers=1)) == {0}
+
+
+def test_gpus_without_a_cluster_are_refused():
+    with pytest.raises(ConfigError, match=r"gpus: got 0\.5 without a cluster"):
+        map_items(range(3), make_square, workers=2, gpus=0.5)
 
 
 def test_workers_and_cluster_exclude_each_other():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from orpose_models.bulk import worker_number
 from orpose_models.errors import BackendError
 from training.teacher.config import KeypointConfig, TeacherConfig
 from training.teacher.stages import BoxStage, KeypointStage, LiftStage
@@ -25,18 +26,20 @@ def build_teacher(config: TeacherConfig) -> Teacher:
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name.
+    """The device of that name; of several GPUs, where the name has no number, each worker process takes the next one.
 
     Raises:
         BackendError: It is not there.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.startswith("cuda"):
-        count = torch.cuda.device_count()
-        if int(name.removeprefix("cuda").lstrip(":") or 0) >= count:
-            raise BackendError(f"device {name}: this machine has {count} CUDA devices; set `device` to cpu or auto")
-    return torch.device(name)
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cpu":
+        return torch.device("cpu")
+    count = torch.cuda.device_count()
+    number = worker_number() % max(count, 1) if name == "cuda" else int(name.removeprefix("cuda:"))
+    if number >= count:
+        raise BackendError(f"device {name}: this machine has {count} CUDA devices; set `device` to cpu or auto")
+    return torch.device("cuda", number)
 
 
 def _boxes(config: TeacherConfig, device: torch.device) -> BoxStage:

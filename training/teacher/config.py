@@ -155,7 +155,11 @@ class TeacherConfig(Settings):
     box_threshold: float = Field(0.5, ge=0, le=1, description="people with a lower box score are dropped")
     joint_threshold: float = Field(0.5, ge=0, le=1, description="joints with a lower confidence are no hard labels")
     max_people: int = Field(50, ge=1, le=999, description="people an image, the best ones")
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto: a GPU where there is one")
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="auto: a GPU where there is one; auto and cuda: of several, the next one for each worker",
+    )
 
     @model_validator(mode="after")
     def _sspcm_compares_different_answers(self) -> TeacherConfig:

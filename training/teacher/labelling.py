@@ -66,11 +66,17 @@ def label_images(
         out: Folder; an unfinished run in it is continued.
         workers: Processes on this machine, each with a teacher of its own; None is 1 without a cluster.
         cluster: Address of a Ray cluster instead; all its machines see the images and `out` under the same paths.
-        gpus: GPUs, or the part of one, that each process on the cluster takes.
+        gpus: GPUs, or the part of one, that each process on the cluster takes; without any the teacher's device has
+            to be cpu.
 
     Raises:
         OrposeError: One line that says what to mend.
     """
+    if cluster is not None and not gpus and teacher.device != "cpu":
+        raise ConfigError(
+            f"gpus: got 0 with a cluster and device {teacher.device}: a process without a GPU of its own sees none, or"
+            " shares the first one with all; set the GPUs each process takes, or device to cpu"
+        )
     info = {"teacher": teacher.model_dump(mode="json"), "weights": weight_hashes(teacher)}
     prepare(out, {**info, "labelling": config.model_dump(mode="json"), "inputs": [str(p.resolve()) for p in inputs]})
     listing = listed_frames(inputs, out, config)

@@ -6,6 +6,7 @@ import importlib.util
 
 import numpy as np
 import pytest
+import torch
 
 from orpose_models.errors import BackendError, ConfigError, ModelError
 from training.teacher.build import build_teacher, choose_device
@@ -81,6 +82,16 @@ def test_devices(monkeypatch):
     for name in ("cuda", "cuda:3"):
         with pytest.raises(BackendError, match=f"device {name}: this machine has 0 CUDA devices"):
             choose_device(name)
+
+
+def test_workers_take_the_gpus_in_turn(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    for worker, gpu in ((0, 0), (3, 3), (5, 1)):
+        monkeypatch.setattr("orpose_models.bulk._worker_number", worker)
+        assert choose_device("auto") == choose_device("cuda") == torch.device("cuda", gpu)
+        assert choose_device("cuda:2") == torch.device("cuda", 2)
+        assert choose_device("cpu") == torch.device("cpu")
 
 
 @pytest.mark.parametrize("name", ["paper", "transformers", "network", "sspcm"])
