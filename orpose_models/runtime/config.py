@@ -44,7 +44,8 @@ class RuntimeConfig(Settings):
     model: str = Field(
         default="lite",
         min_length=1,
-        description="name of a shipped model, or path of an exported .onnx file (torch, torch-tensorrt: .safetensors)",
+        description="name of a shipped model, or path of an exported .onnx file (openvino: also .xml; tensorrt: also "
+        ".engine; torch: .safetensors or .pt2; torch-tensorrt: .safetensors)",
     )
     backend: BackendName = Field(default="onnxruntime", description="what runs the network")
     provider: ProviderName = Field(

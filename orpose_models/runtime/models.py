@@ -45,7 +45,7 @@ class ModelInfo:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], where: Path) -> ModelInfo:
-        """Reads an ONNX file's metadata.
+        """Reads the metadata of an ONNX or OpenVINO file, or of the JSON beside another.
 
         Raises:
             ModelError: Not a file `orpose export` wrote, or one of another format version.
@@ -78,12 +78,13 @@ def _size(metadata: Mapping[str, str], key: str) -> tuple[int, int]:
     return int(size[1]), int(size[2])
 
 
-def find_model(model: str, suffix: str) -> Path:
+def find_model(model: str, suffix: str, *others: str) -> Path:
     """The model file for a shipped model's name or a path.
 
     Args:
         model: `lite`, or the path of a file.
-        suffix: What the backend reads, `.onnx` or `.safetensors`.
+        suffix: What the backend reads, `.onnx` or `.safetensors`; the suffix of shipped models.
+        others: What else it reads.
 
     Raises:
         ModelError: No such shipped model, no such file, or a file of another kind.
@@ -100,8 +101,9 @@ def find_model(model: str, suffix: str) -> Path:
     path = Path(model)
     if not path.is_file():
         raise ModelError(f"{model}: no such model file")
-    if path.suffix != suffix:
-        raise ModelError(f"{model}: this backend reads {suffix} files, got '{path.suffix or path.name}'")
+    if path.suffix not in (suffix, *others):
+        known = " and ".join((suffix, *others))
+        raise ModelError(f"{model}: this backend reads {known} files, got '{path.suffix or path.name}'")
     return path
 
 
