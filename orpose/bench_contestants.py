@@ -85,24 +85,21 @@ def _presets(
     bench: BenchConfig, args: argparse.Namespace, backends: list[str], size: Size, left_out: list[str]
 ) -> list[Contestant]:
     from orpose.bench_models import random_model
-    from orpose_models.runtime.models import REFERENCE_INPUT_SIZE
 
     found = []
     for preset in _words(bench.presets):
         for backend in backends:
             is_graph, is_flexible = backend in _GRAPH_BACKENDS, backend in _PROCESSOR_BACKENDS
             for batch in [_batch(word) for word in _words(bench.batches)]:
-                if (batch > 1 and not (is_flexible or backend == "torch")) or (
-                    size != REFERENCE_INPUT_SIZE and not is_graph
-                ):
-                    left_out.append(
-                        f"{preset}, {backend}, {size[0]}x{size[1]}, batch {batch}: not what this backend runs"
-                    )
+                if batch > 1 and not (is_flexible or backend == "torch"):
+                    left_out.append(f"{preset}, {backend}, batch {batch}: not what this backend runs")
                     continue
                 path = random_model(preset, ".onnx" if is_graph else ".safetensors", size, batch)
                 for options, shown in _variants(bench, backend, left_out):
-                    own_batch = {"torch_batch": batch} if backend == "torch" else {}
-                    config = _config(args, {**options, **own_batch}, bench.threads, path)
+                    own: dict[str, object] = {} if is_graph else {"torch_size": size}
+                    if backend == "torch":
+                        own["torch_batch"] = batch
+                    config = _config(args, {**options, **own}, bench.threads, path)
                     found.append(Contestant(f"{preset}, {shown}", size, bench.threads, config, batch, bench.persons))
             if bench.buckets and is_flexible:
                 path = random_model(preset, ".onnx", size, buckets=True)

@@ -10,7 +10,7 @@ from orpose.options import add_options, settings_from_args
 from orpose_models.checkpoints.config import ConvertConfig
 from orpose_models.errors import BackendError, ConfigError
 from orpose_models.files import file_sha256
-from orpose_models.runtime.models import find_model
+from orpose_models.runtime.models import REFERENCE_INPUT_SIZE, find_model
 from orpose_models.settings import read_yaml_mapping
 
 if TYPE_CHECKING:
@@ -37,12 +37,14 @@ def run(args: argparse.Namespace) -> int:
         from training.distill.checkpoint import source_commit
         from training.distill.finish import NOT_FOR
 
-        student, facts, summary = _from_graph(args) if _is_graph(args.checkpoint) else _from_checkpoint(args, config)
+        student, size, facts, summary = (
+            _from_graph(args) if _is_graph(args.checkpoint) else _from_checkpoint(args, config)
+        )
     except ImportError as error:
         raise BackendError(f"convert: {error.name} is not installed; pip install 'orpose[train]'") from None
     card = {"name": args.out.stem, "commit": source_commit(), "limitations": NOT_FOR, **facts}
-    save_weights(student, args.out, card)
-    print(f"{args.out}: {student.preset.name} from {summary}")
+    save_weights(student, args.out, card, size)
+    print(f"{args.out}: {student.preset.name}, {size[0]}x{size[1]}, from {summary}")
     return 0
 
 
@@ -50,7 +52,11 @@ def _is_graph(path: Path) -> bool:
     return path.suffix == ".onnx" or (path.suffix == "" and not path.is_file())
 
 
-def _from_checkpoint(args: argparse.Namespace, config: ConvertConfig) -> tuple[Student, dict[str, Any], str]:
+#: Student, width and height of the network's input in px, what the card says, and what the command says.
+Converted = tuple["Student", tuple[int, int], dict[str, Any], str]
+
+
+def _from_checkpoint(args: argparse.Namespace, config: ConvertConfig) -> Converted:
     from orpose_models.checkpoints.importer import import_checkpoint
 
     imported = import_checkpoint(args.checkpoint, config)
@@ -62,14 +68,14 @@ def _from_checkpoint(args: argparse.Namespace, config: ConvertConfig) -> tuple[S
     }
     source = imported.facts["source"]
     summary = f"{source['family']} {args.checkpoint.name}; lifters {imported.facts['lifters']}"
-    return imported.student.float(), facts, summary
+    return imported.student.float(), REFERENCE_INPUT_SIZE, facts, summary
 
 
 #: What a graph's card says of the graph's own file, or of what is written anew.
-_NOT_TAKEN_OVER = ("name", "preset", "lifter_input", "sha256", "bytes", "exported")
+_NOT_TAKEN_OVER = ("name", "preset", "lifter_input", "input_size", "sha256", "bytes", "exported")
 
 
-def _from_graph(args: argparse.Namespace) -> tuple[Student, dict[str, Any], str]:
+def _from_graph(args: argparse.Namespace) -> Converted:
     """The card is that of the graph, where it lies beside it."""
     if given := [name for name in ConvertConfig.model_fields if hasattr(args, name)]:
         option = given[0].replace("_", "-")
@@ -83,4 +89,5 @@ def _from_graph(args: argparse.Namespace) -> tuple[Student, dict[str, Any], str]
     card = read_yaml_mapping(beside) if beside.is_file() else unknown
     source = {"file": graph.name, "sha256": file_sha256(graph), "model_id": info.model_id, "precision": info.precision}
     facts = {key: value for key, value in card.items() if key not in _NOT_TAKEN_OVER}
-    return student, {**facts, "source": source}, f"{info.model_id} {graph.name}; {info.precision}"
+    size = info.network_size or info.input_size
+    return student, size, {**facts, "source": source}, f"{info.model_id} {graph.name}; {info.precision}"

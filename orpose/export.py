@@ -38,10 +38,12 @@ def run(args: argparse.Namespace) -> int:
         return quantise_graph(args, config)
     try:
         from orpose_models.export.formats import export_model
-        from orpose_models.network.weights import load_student
+        from orpose_models.network.weights import load_student, read_input_size
     except ImportError as error:
         raise BackendError(f"export: {error.name} is not installed; pip install 'orpose[export]'") from None
-    student = load_student(args.model)
+    student, own_size = load_student(args.model), read_input_size(args.model)
+    if own_size:
+        config = settings_from_args(ExportConfig, args, {"size": own_size})
     model_id = f"{args.name or args.model.stem}@{file_sha256(args.model)[:8]}"
     metadata = export_model(student, args.out, config, model_id)
     megabytes = args.out.stat().st_size / 1e6

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from orpose_models.export.int8_config import Activations, Int8Config
-from orpose_models.runtime.config import OptionalSize, Size
+from orpose_models.runtime.config import MIN_SIDE, OptionalSize, Size
 from orpose_models.runtime.models import REFERENCE_INPUT_SIZE
 
 FormatName = Literal["onnx", "torch-export", "torch-tensorrt", "tensorrt", "tensorrt-rtx", "openvino"]
@@ -16,8 +16,6 @@ WeightStorage = Literal["float16", "float32"]
 #: Compute capabilities that TensorRT-RTX builds for ahead of time, without the GPU.
 GpuName = Literal["75", "80", "86", "89", "120"]
 
-#: Smallest side of the network's input, px: below it the coarsest level is a single cell.
-MIN_SIDE = 64
 #: Formats that are made from the ONNX graph, and so can be of its quantised form.
 FROM_ONNX: tuple[FormatName, ...] = ("onnx", "tensorrt", "tensorrt-rtx", "openvino")
 
@@ -33,7 +31,8 @@ class ExportConfig(Int8Config):
     batch: int = Field(default=1, ge=1, le=256, description="images per call")
     size: Size = Field(
         default=REFERENCE_INPUT_SIZE,
-        description=f"the network's input, px, sides of {MIN_SIDE} or more",
+        description=f"the network's input, px, sides of {MIN_SIDE} or more; unless given, the size that the weight "
+        "file names",
         json_schema_extra={"metavar": "WxH"},
     )
     frame_size: OptionalSize = Field(

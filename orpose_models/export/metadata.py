@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from orpose_models.files import file_sha256
+from orpose_models.runtime.description import description_path
 
 #: Prefix of our keys; `orpose.format` marks a file as ours.
 PREFIX = "orpose."
@@ -36,11 +37,6 @@ class ModelMetadata(BaseModel):
     def as_properties(self) -> dict[str, str]:
         """`{"orpose.format": "1", …}`."""
         return {PREFIX + name: str(value) for name, value in self}
-
-
-def description_path(path: Path) -> Path:
-    """Where the description of a file lies that cannot hold it: `model.engine` -> `model.engine.json`."""
-    return path.with_name(path.name + ".json")
 
 
 def write_description(path: Path, metadata: ModelMetadata, facts: Mapping[str, str]) -> None:

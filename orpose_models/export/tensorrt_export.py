@@ -11,6 +11,7 @@ from orpose_models.export.config import ExportConfig
 from orpose_models.export.metadata import ModelMetadata, write_description
 from orpose_models.export.onnx_export import temporary_graph
 from orpose_models.network.student import Student
+from orpose_models.runtime.cuda_runtime import CudaRuntime
 from orpose_models.runtime.tensorrt_build import build_engine, make_log
 
 
@@ -29,5 +30,5 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
     if trt.Runtime(log).deserialize_cuda_engine(path.read_bytes()) is None:
         raise ModelError(f"{path}: TensorRT {trt.__version__} cannot load the engine it just built ({log.reason()})")
     metadata = metadata.model_copy(update={"precision": engine.precision})
-    write_description(path, metadata, {"built_by": f"tensorrt {trt.__version__}"})
+    write_description(path, metadata, {"built_by": f"tensorrt {trt.__version__}", "gpu": CudaRuntime().device()})
     return metadata

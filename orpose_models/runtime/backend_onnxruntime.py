@@ -180,14 +180,13 @@ def _tensorrt_session(
 
 
 def _engine_key(path: Path) -> EngineKey:
-    cuda = CudaRuntime()
     info = ModelInfo.from_metadata(read_metadata(path), path)
     width, height = info.input_size
     build = hashlib.sha256(onnxruntime.get_build_info().encode()).hexdigest()[:8]  # of which TensorRT it was built with
     return EngineKey(
         "onnxruntime-tensorrt",
         f"{onnxruntime.__version__} {build}",
-        f"sm{cuda.compute_capability()} {cuda.device_name()}",
+        CudaRuntime().device(),
         file_sha256(path),
         info.precision,
         (info.batch, height, width, 3),

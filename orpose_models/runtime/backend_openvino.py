@@ -46,12 +46,15 @@ class OpenVinoBackend:
 
 
 def load(config: RuntimeConfig) -> OpenVinoBackend | BucketBackend:
-    """Loads an exported .onnx file, or two that belong together.
+    """Loads an exported .onnx file, or two that belong together, or an exported .xml file with its .bin.
 
     Raises:
         ModelError: A file is missing, corrupt or not ours.
     """
-    path = find_model(config.model, ".onnx")
+    path = find_model(config.model, ".onnx", ".xml")
+    weights = path.with_suffix(".bin")
+    if path.suffix == ".xml" and not weights.is_file():
+        raise ModelError(f"{path}: {weights.name} is not beside it; copy both files, or export again")
     compiled, metadata = _compile(path, config.threads)
     info = ModelInfo.from_metadata(metadata, path)
     info = dataclasses.replace(info, precision=_precision(compiled, info.precision))
@@ -104,7 +107,7 @@ def _precision(compiled: openvino.CompiledModel, declared: str) -> str:
 
 
 def _metadata(network: openvino.Model) -> Mapping[str, str]:
-    """The ONNX file's metadata, which OpenVINO keeps under "framework"."""
+    """An ONNX file's metadata, which OpenVINO keeps under "framework", where exported .xml files have theirs, too."""
     if not network.has_rt_info(["framework"]):
         return {}
     return {key: str(value.value) for key, value in network.get_rt_info()["framework"].items()}

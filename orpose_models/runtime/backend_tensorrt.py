@@ -1,4 +1,7 @@
-"""A TensorRT engine, built on this machine from an exported .onnx file and kept in the engine cache. Needs no torch."""
+"""A TensorRT engine, built on this machine from an exported .onnx file and kept in the engine cache, or exported here.
+
+Needs no torch.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import dataclasses
 import importlib
 import math
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +23,7 @@ from orpose_models.files import file_sha256
 from orpose_models.runtime.backends import Outputs
 from orpose_models.runtime.config import RuntimeConfig
 from orpose_models.runtime.cuda_runtime import CudaRuntime
+from orpose_models.runtime.description import BUILT_BY_KEY, GPU_KEY, read_description
 from orpose_models.runtime.engine_cache import EngineCache, EngineKey, UnusableEngineError
 from orpose_models.runtime.models import INPUT_NAME, OUTPUT_NAMES, ModelInfo, check_interface, find_model
 from orpose_models.runtime.onnx_file import read_metadata
@@ -92,18 +96,21 @@ class TensorRtBackend:
 
 
 def load(config: RuntimeConfig) -> TensorRtBackend:
-    """Loads the engine of an .onnx file, or builds it first.
+    """Loads the engine of an .onnx file, or builds it first; or loads an exported .engine file.
 
     Raises:
         BackendError: No GPU, or TensorRT cannot build for it.
-        ModelError: The file is missing, corrupt or not ours.
+        ModelError: The file is missing, corrupt, not ours, or an engine for another GPU or version of TensorRT.
     """
-    path = find_model(config.model, ".onnx")
-    metadata = read_metadata(path)
+    path = find_model(config.model, ".onnx", ".engine")
+    is_engine = path.suffix == ".engine"
+    metadata = read_description(path) if is_engine else read_metadata(path)
     info = ModelInfo.from_metadata(metadata, path)
     if PARTS_KEY in metadata:
         raise ModelError(f"{path}: a model of two graphs is for onnxruntime and openvino; export without --buckets")
     trt, cuda = importlib.import_module("tensorrt"), CudaRuntime()
+    if is_engine:
+        check_built_here(metadata, f"tensorrt {trt.__version__}", cuda.device(), path)
     runtime = trt.Runtime(log := make_log(trt))
 
     def deserialize(content: bytes) -> Any:
@@ -112,16 +119,38 @@ def load(config: RuntimeConfig) -> TensorRtBackend:
             raise UnusableEngineError(f"TensorRT refuses it ({log.reason()})")
         return engine
 
-    cached = EngineCache(config.engine_cache).get(
-        engine_key(trt, path, info, f"sm{cuda.compute_capability()} {cuda.device_name()}"),
-        lambda: build_engine(trt, path),
-        deserialize,
-    )
-    tensors = io_tensors(cached.loaded)
+    if is_engine:
+        engine, built = _exported_engine(path, info, deserialize)
+    else:
+        key = engine_key(trt, path, info, cuda.device())
+        cached = EngineCache(config.engine_cache).get(key, lambda: build_engine(trt, path), deserialize)
+        engine, built = cached.loaded, dataclasses.replace(info, precision=cached.precision, engine=cached.origin)
+    tensors = io_tensors(engine)
     inputs = {name: tensor.shape for name, tensor in tensors.items() if tensor.is_input}
     check_interface(inputs, {name: tensor for name, tensor in tensors.items() if not tensor.is_input}, info, path)
-    built = dataclasses.replace(info, precision=cached.precision, engine=cached.origin)
-    return TensorRtBackend(cached.loaded, tensors, built, cuda)
+    return TensorRtBackend(engine, tensors, built, cuda)
+
+
+def check_built_here(description: Mapping[str, str], library: str, device: str, path: Path) -> None:
+    """Checks that an exported engine was built by this version of this library, for this GPU: it fits nothing else.
+
+    Raises:
+        ModelError: It was not, or does not say.
+    """
+    for key, here in ((BUILT_BY_KEY, library), (GPU_KEY, device)):
+        found = description.get(key, "not given")
+        if found != here:
+            raise ModelError(
+                f"{path}: {key} is {found}, expected {here}: an engine fits what it was built for alone; export it on "
+                "this machine, or name the .onnx file, whose engine is built here"
+            )
+
+
+def _exported_engine(path: Path, info: ModelInfo, deserialize: Callable[[bytes], Any]) -> tuple[Any, ModelInfo]:
+    try:
+        return deserialize(path.read_bytes()), dataclasses.replace(info, engine=f"loaded from {path}")
+    except UnusableEngineError as error:
+        raise ModelError(f"{path}: {error}; export it again") from None
 
 
 def probe() -> str:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from orpose_models.errors import BackendError, ModelError
 from orpose_models.files import file_sha256
-from orpose_models.network import load_student
 from orpose_models.network.static_student import StaticStudent
+from orpose_models.network.weights import load_student, read_input_size
 from orpose_models.runtime.backends import Outputs
 from orpose_models.runtime.config import RuntimeConfig
 from orpose_models.runtime.models import OUTPUT_NAMES, REFERENCE_INPUT_SIZE, ModelInfo, find_model
@@ -40,15 +40,16 @@ class TorchBackend:
 
 
 def load_network(config: RuntimeConfig, device: str) -> tuple[Path, StaticStudent]:
-    """The model file and the network in it, in the configuration's precision and batch, on a device.
+    """The model file and the network in it, in the configuration's precision, size and batch, on a device.
 
     Raises:
         ModelError: The file is missing, corrupt or not ours, or its weights are beyond float16's range.
     """
     path = find_model(config.model, ".safetensors")
-    float16 = config.torch_precision == "fp16"
+    student, float16 = load_student(path), config.torch_precision == "fp16"
+    size = config.torch_size or read_input_size(path) or REFERENCE_INPUT_SIZE
     try:
-        network = StaticStudent(load_student(path), REFERENCE_INPUT_SIZE, config.torch_batch, float16=float16)
+        network = StaticStudent(student, size, config.torch_batch, float16=float16)
     except ValueError as error:
         raise ModelError(f"{path}: {error}") from None
     return path, network.eval().to(device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from orpose_models.settings import Settings
 
@@ -14,6 +14,8 @@ ProviderName = Literal["cpu", "cuda", "tensorrt"]
 TorchMode = Literal["eager", "compile", "cudagraphs", "compile-graphs"]
 DeviceName = Literal["cpu", "cuda"]
 TorchPrecision = Literal["fp32", "fp16"]
+#: Smallest side of a network's input, px: below it the coarsest level is a single cell.
+MIN_SIDE = 64
 
 
 def parse_size(value: Any) -> Any:
@@ -42,7 +44,8 @@ class RuntimeConfig(Settings):
     model: str = Field(
         default="lite",
         min_length=1,
-        description="name of a shipped model, or path of an exported .onnx file (torch, torch-tensorrt: .safetensors)",
+        description="name of a shipped model, or path of an exported .onnx file (openvino: also .xml; tensorrt: also "
+        ".engine; torch: .safetensors or .pt2; torch-tensorrt: .safetensors)",
     )
     backend: BackendName = Field(default="onnxruntime", description="what runs the network")
     provider: ProviderName = Field(
@@ -62,6 +65,12 @@ class RuntimeConfig(Settings):
     )
     torch_batch: int = Field(
         default=1, ge=1, le=256, description="images per call of backend torch; the others have it in the model file"
+    )
+    torch_size: OptionalSize = Field(
+        default=None,
+        description=f"input of the network of a .safetensors file, px, sides of {MIN_SIDE} or more; empty = the "
+        "file's, 640x480 where it names none",
+        json_schema_extra={"metavar": "WxH"},
     )
     engine_cache: str = Field(
         default="",
@@ -87,6 +96,13 @@ class RuntimeConfig(Settings):
         default=0.05, ge=0.0, le=1.0, description="box score below which a candidate is not even kept for evaluation"
     )
 
+    @field_validator("torch_size")
+    @classmethod
+    def _large_enough(cls, size: Size | None) -> Size | None:
+        if size and min(size) < MIN_SIDE:
+            raise ValueError(f"expected sides of {MIN_SIDE} px or more")
+        return size
+
     @model_validator(mode="after")
     def _options_fit_the_backend(self) -> RuntimeConfig:
         """An option for another backend would do nothing, unnoticed."""
@@ -95,6 +111,8 @@ class RuntimeConfig(Settings):
             value = getattr(self, name)
             if self.backend != backend and value != type(self).model_fields[name].default:
                 raise ValueError(f"{name} {value} is for backend {backend}; the backend is {self.backend}")
+        if self.torch_size and self.backend not in ("torch", "torch-tensorrt"):
+            raise ValueError(f"torch_size is for backends torch and torch-tensorrt; the backend is {self.backend}")
         if self.torch_device != "cuda":
             if self.torch_mode in ("cudagraphs", "compile-graphs"):
                 raise ValueError(f"torch_mode {self.torch_mode} needs torch_device cuda")

@@ -57,6 +57,10 @@ class CudaRuntime:
         self._call("cudaGetDeviceProperties" + ("_v2" if versioned else ""), properties, ctypes.c_int(0))
         return properties.raw[:_NAME_BYTES].split(b"\0")[0].decode("utf-8", "replace")
 
+    def device(self) -> str:
+        """What an engine is built for: `sm87 Orin`."""
+        return f"sm{self.compute_capability()} {self.device_name()}"
+
     def create_stream(self) -> int:
         stream = ctypes.c_void_p()
         self._call("cudaStreamCreate", ctypes.byref(stream))

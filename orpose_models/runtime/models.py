@@ -31,6 +31,7 @@ class ModelInfo:
         precision: Of the computations: as really built, where the backend tells, else what the file says.
         engine: Where a built engine came from; empty for backends that build none.
         batch: Images per call, which the graph has fixed.
+        network_size: Width and height of the network, px, which a graph may letterbox to; None where the file has none.
     """
 
     model_id: str
@@ -40,10 +41,11 @@ class ModelInfo:
     precision: str
     engine: str = ""
     batch: int = 1
+    network_size: tuple[int, int] | None = None
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], where: Path) -> ModelInfo:
-        """Reads an ONNX file's metadata.
+        """Reads the metadata of an ONNX or OpenVINO file, or of the JSON beside another.
 
         Raises:
             ModelError: Not a file `orpose export` wrote, or one of another format version.
@@ -54,16 +56,14 @@ class ModelInfo:
         if version != FORMAT:
             raise ModelError(f"{where}: {FORMAT_KEY} is {version}, this orpose reads {FORMAT}; export it again")
         try:
-            size = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", metadata["orpose.input_size"])
-            if size is None:
-                raise ValueError(f"orpose.input_size is {metadata['orpose.input_size']!r}, expected WIDTHxHEIGHT")
             return cls(
                 model_id=metadata["orpose.model_id"],
                 preset=metadata["orpose.preset"],
-                input_size=(int(size[1]), int(size[2])),
+                input_size=_size(metadata, "orpose.input_size"),
                 max_persons=int(metadata["orpose.max_persons"]),
                 precision=metadata["orpose.precision"],
                 batch=int(metadata.get("orpose.batch", "1")),
+                network_size=_size(metadata, "orpose.network_size") if "orpose.network_size" in metadata else None,
             )
         except KeyError as error:
             raise ModelError(f"{where}: metadata has no {error.args[0]}; export it again") from None
@@ -71,12 +71,20 @@ class ModelInfo:
             raise ModelError(f"{where}: metadata: {error}") from None
 
 
-def find_model(model: str, suffix: str) -> Path:
+def _size(metadata: Mapping[str, str], key: str) -> tuple[int, int]:
+    size = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", metadata[key])
+    if size is None:
+        raise ValueError(f"{key} is {metadata[key]!r}, expected WIDTHxHEIGHT")
+    return int(size[1]), int(size[2])
+
+
+def find_model(model: str, suffix: str, *others: str) -> Path:
     """The model file for a shipped model's name or a path.
 
     Args:
         model: `lite`, or the path of a file.
-        suffix: What the backend reads, `.onnx` or `.safetensors`.
+        suffix: What the backend reads, `.onnx` or `.safetensors`; the suffix of shipped models.
+        others: What else it reads.
 
     Raises:
         ModelError: No such shipped model, no such file, or a file of another kind.
@@ -93,8 +101,9 @@ def find_model(model: str, suffix: str) -> Path:
     path = Path(model)
     if not path.is_file():
         raise ModelError(f"{model}: no such model file")
-    if path.suffix != suffix:
-        raise ModelError(f"{model}: this backend reads {suffix} files, got '{path.suffix or path.name}'")
+    if path.suffix not in (suffix, *others):
+        known = " and ".join((suffix, *others))
+        raise ModelError(f"{model}: this backend reads {known} files, got '{path.suffix or path.name}'")
     return path
 
 

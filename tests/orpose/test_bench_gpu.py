@@ -64,10 +64,12 @@ def test_batches_of_backend_torch_are_measured_and_compared_with_the_ceilings(tm
     pytest.importorskip("onnx")
     out = tmp_path / "bench.json"
     words = ["--presets", "lite", "--backends", "torch", "--batches", "1,2", "--roofline", "--json", str(out)]
+    words += ["--sizes", "96x64"]
     assert main(["bench", *words, "--frames", "2", "--warmup", "0", "--rounds", "1", "--peer-frames", "1"]) == 0
     report = json.loads(out.read_text())
     one, two = report["contestants"]
     assert [one["batch"], two["batch"]] == [1, 2]
+    assert one["input_size"] == two["input_size"] == [96, 64]
     assert (one["device"], one["gpu_memory_mib"], report["gpus"]) == ("cpu", None, [])
     costs = [entry["gflop"] for entry in report["roofline"]["models"]]
     assert costs[1] == pytest.approx(2 * costs[0], rel=0.01)

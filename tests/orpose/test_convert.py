@@ -34,10 +34,8 @@ def test_a_checkpoint_becomes_weights_with_a_card(
     out = tmp_path / "new" / "coco.safetensors"
     assert main(["convert", str(checkpoint), "--out", str(out)]) == 0
     told = capsys.readouterr().out
-    assert (
-        told
-        == f"{out}: r50_single from torchvision keypointrcnn.pth; lifters not trained: 3D joints are 0 with score 0\n"
-    )
+    lifters = "not trained: 3D joints are 0 with score 0"
+    assert told == f"{out}: r50_single, 640x480, from torchvision keypointrcnn.pth; lifters {lifters}\n"
     student = load_student(out)
     assert student.preset.name == "r50_single"
     assert not student.preset.conventions.aligned_rois
@@ -56,17 +54,21 @@ def test_a_shipped_graph_becomes_the_weights_that_it_was_made_of(
 
     from orpose_models.files import file_sha256
     from orpose_models.network import build_student, get_preset, load_student, save_weights
+    from orpose_models.network.weights import read_input_size
 
     student = build_student(get_preset("lite").with_lifter_input("confidence"))
     weights, graph, out = (tmp_path / name for name in ("first.safetensors", "shipped/own.onnx", "back.safetensors"))
     save_weights(student, weights)
-    assert main(["export", "--model", str(weights), "--out", str(graph), "--size", "96x64"]) == 0
+    assert (
+        main(["export", "--model", str(weights), "--out", str(graph), "--size", "96x64", "--frame-size", "128x72"]) == 0
+    )
     graph.with_suffix(".yaml").write_text("name: own\ndata: rendered\nexported: twice\nlicence: Apache-2.0\n")
     monkeypatch.setattr("orpose_models.runtime.models.WEIGHTS_DIR", graph.parent)
     capsys.readouterr()
     assert main(["convert", "own", "--out", str(out)]) == 0
     model_id = f"first@{file_sha256(weights)[:8]}"
-    assert capsys.readouterr().out == f"{out}: lite from {model_id} own.onnx; float32 / float16 weights\n"
+    assert capsys.readouterr().out == f"{out}: lite, 96x64, from {model_id} own.onnx; float32 / float16 weights\n"
+    assert read_input_size(out) == (96, 64)
     again = load_student(out)
     assert again.preset == student.preset
     for name, value in student.state_dict().items():
@@ -74,6 +76,7 @@ def test_a_shipped_graph_becomes_the_weights_that_it_was_made_of(
     card = yaml.safe_load(out.with_suffix(".yaml").read_text())
     assert (card["name"], card["data"], card["licence"]) == ("back", "rendered", "Apache-2.0")
     assert (card["sha256"], card["lifter_input"]) == (file_sha256(out), "confidence")
+    assert card["input_size"] == "96x64"
     assert card["source"] == {"file": "own.onnx", "sha256": file_sha256(graph), "model_id": model_id,
                               "precision": "float32 / float16 weights"}  # fmt: skip
     assert "exported" not in card and "Not a medical device" in card["limitations"]

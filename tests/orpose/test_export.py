@@ -19,8 +19,8 @@ def test_weights_become_a_graph(tmp_path: Path, capsys: pytest.CaptureFixture[st
     from orpose_models.network import build_student, save_weights
 
     weights, graph = tmp_path / "first.safetensors", tmp_path / "out" / "first.onnx"
-    save_weights(build_student("lite"), weights)
-    assert main(["export", "--model", str(weights), "--out", str(graph), "--size", "128x96"]) == 0
+    save_weights(build_student("lite"), weights, input_size=(128, 96))  # which is taken, for want of a --size
+    assert main(["export", "--model", str(weights), "--out", str(graph)]) == 0
     model_id = f"first@{file_sha256(weights)[:8]}"
     assert model_id in capsys.readouterr().out
     properties = {entry.key: entry.value for entry in onnx.load(str(graph)).metadata_props}

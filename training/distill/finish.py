@@ -45,7 +45,7 @@ def finish(trainer: Trainer) -> dict[str, Any]:
         "limitations": NOT_FOR,
     }
     if processes.is_main():
-        save_weights(student, trainer.out / "weights.safetensors", card)
+        save_weights(student, trainer.out / "weights.safetensors", card, size)
     trainer.save()
     return card
 

@@ -19,7 +19,7 @@ import torch
 from orpose_models.errors import AnnotationError, ConfigError, OrposeError
 from orpose_models.network.lifter import LifterInput
 from orpose_models.network.student import Student, build_student
-from orpose_models.network.weights import load_student, save_weights
+from orpose_models.network.weights import load_student, read_input_size, save_weights
 from orpose_models.settings import read_yaml_mapping
 from training.data.dataset import read_items
 from training.distill.checkpoint import source_commit
@@ -56,7 +56,8 @@ def refit(weights: Path, config_path: Path, out: Path, **changes: Any) -> int:
     people = fit_lifters(student, items, config.labels, config.lifters, config.lifter_iterations, config.seed)
     if people == 0:
         raise AnnotationError(f"{config_path}: sources: nobody with 2D and 3D joints; the lifters were not fitted")
-    save_weights(student, out, {**_card_of(weights), "lifters": _facts(config, people)})
+    card = {**_card_of(weights), "lifters": _facts(config, people)}
+    save_weights(student, out, card, read_input_size(weights))
     return people
 
 

@@ -19,6 +19,8 @@ from orpose_models.export.config import ExportConfig
 from orpose_models.export.formats import FORMATS, export_model
 from orpose_models.network import Student
 from orpose_models.network.static_student import StaticStudent
+from orpose_models.runtime.backends import load_backend
+from orpose_models.runtime.config import RuntimeConfig
 from orpose_models.runtime.models import ModelInfo
 
 SIZE = (256, 192)
@@ -79,6 +81,12 @@ def run_openvino(path: Path, image: np.ndarray) -> Outputs:
     return {name: np.asarray(values[name]) for name in OUTPUTS}
 
 
+def run_runtime(path: Path, backend: str, image: np.ndarray) -> Outputs:
+    return load_backend(RuntimeConfig.model_validate({"model": str(path), "backend": backend, "threads": 1})).infer(
+        image
+    )
+
+
 # --- fp16 ----------------------------------------------------------------------------------------------------------
 
 
@@ -137,6 +145,7 @@ def test_openvino_files_agree_with_torch_and_are_known_to_the_runtime(
     facts = openvino.Core().read_model(str(path)).get_rt_info()["framework"]
     info = ModelInfo.from_metadata({key: str(value.value) for key, value in facts.items()}, path)
     assert (info.model_id, info.input_size, info.precision) == (ID, SIZE, metadata.precision)
+    assert_close(run_runtime(path, "openvino", image), expected, boxes=0.02, joints=0.02, scores=1e-3)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
@@ -153,6 +162,7 @@ def test_torch_export_is_loaded_without_this_package(
     assert_close(got, expected, boxes=1.0 if loose else 1e-3, joints=0.5 if loose else 1e-3, scores=5e-3)
     description = json.loads((tmp_path / "lite.pt2.json").read_text())
     assert ModelInfo.from_metadata(description, path).precision == metadata.precision
+    assert_close(run_runtime(path, "torch", image), got, boxes=0, joints=1e-6, scores=0)
     assert description["orpose.sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -11,7 +11,7 @@ from orpose_models.errors import InputError, ModelError
 from orpose_models.files import file_sha256
 from orpose_models.network import Student, build_student, load_student, save_weights
 from orpose_models.network.presets import get_preset
-from orpose_models.network.weights import FORMAT_KEY, LIFTER_KEY, PRESET_KEY
+from orpose_models.network.weights import FORMAT_KEY, INPUT_SIZE_KEY, LIFTER_KEY, PRESET_KEY, read_input_size
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,22 @@ def test_files_that_do_not_say_what_the_lifters_read_are_the_papers(saved: Path,
     old = tmp_path / "old.safetensors"
     save_file(load_file(str(saved)), str(old), {FORMAT_KEY: "1", PRESET_KEY: "lite"})
     assert load_student(old).preset.lifter_input == "paper"
+
+
+def test_the_input_size_is_in_the_file_and_on_the_card(tmp_path: Path, student: Student, saved: Path) -> None:
+    save_weights(student, tmp_path / "a.safetensors", input_size=(320, 240))
+    assert read_input_size(tmp_path / "a.safetensors") == (320, 240)
+    assert yaml.safe_load((tmp_path / "a.yaml").read_text())["input_size"] == "320x240"
+    assert read_input_size(saved) is None
+    assert "input_size" not in yaml.safe_load(saved.with_suffix(".yaml").read_text())
+
+
+@pytest.mark.parametrize("text", ["320", "0x240", "320x240x3", ""])
+def test_an_input_size_that_is_none(saved: Path, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file(load_file(str(saved)), str(path), {FORMAT_KEY: "1", PRESET_KEY: "lite", INPUT_SIZE_KEY: text})
+    with pytest.raises(ModelError, match=rf"a\.safetensors: orpose\.input_size is '{text}', expected WIDTHxHEIGHT"):
+        read_input_size(path)
 
 
 def test_statistics_and_calibration_are_saved(tmp_path: Path) -> None:

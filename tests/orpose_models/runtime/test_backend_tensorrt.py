@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import importlib
+import json
 import math
 import sys
 import types
@@ -19,6 +21,7 @@ import onnxruntime
 import pytest
 
 from orpose_models.errors import BackendError, ModelError
+from orpose_models.files import file_sha256
 from orpose_models.runtime import PoseEstimator, RuntimeConfig, backend_tensorrt, cuda_runtime
 from orpose_models.runtime.engine_cache import Engine
 
@@ -210,6 +213,75 @@ def test_a_model_of_two_graphs(trt, config, make_fake_model):
     model = str(make_fake_model(parts="people, poses"))
     with pytest.raises(ModelError, match="a model of two graphs is for onnxruntime and openvino"):
         PoseEstimator(config.model_copy(update={"model": model}))
+
+
+@pytest.fixture
+def engine(trt, fake_model, tmp_path):
+    """As `orpose export --format tensorrt` writes it here; the stand-in's serialised form is the graph."""
+    path = tmp_path / "fake.engine"
+    path.write_bytes(fake_model.read_bytes())
+    describe(path)
+    return path
+
+
+def describe(path, **changes: str) -> None:
+    facts = {f"orpose.{name}": value for name, value in {
+        "format": "1", "preset": "lite", "model_id": "fake@00000000", "input_size": "640x480", "batch": "1",
+        "max_persons": "3", "precision": "fp16", "built_by": "tensorrt 10.3.0", "gpu": "sm87 Fake GPU",
+        "sha256": file_sha256(path), **changes,
+    }.items()}  # fmt: skip
+    path.with_name(path.name + ".json").write_text(json.dumps(facts))
+
+
+def test_an_exported_engine_is_run_as_it_is(trt, engine, config, image, fake_model):
+    estimator = PoseEstimator(config.model_copy(update={"model": str(engine)}))
+    assert (estimator.info.precision, estimator.info.engine) == ("fp16", f"loaded from {engine}")
+    expected = PoseEstimator(RuntimeConfig(model=str(fake_model))).estimate(image).persons
+    np.testing.assert_array_equal(estimator.estimate(image).persons[0].keypoints, expected[0].keypoints)
+    assert "build" not in trt.calls
+    assert not (engine.parent / "engines").exists()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.with_name("fake.engine.json").unlink(), r"fake\.engine\.json is not beside it"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "its sha256 is"),
+        (lambda path: describe(path, gpu="sm86 Other"), "orpose.gpu is sm86 Other, expected sm87 Fake GPU: an engine"),
+        (lambda path: describe(path, built_by="tensorrt 10.2.0"), "is tensorrt 10.2.0, expected tensorrt 10.3.0"),
+        (lambda path: describe(path, built_by="tensorrt_rtx 1.4"), "is tensorrt_rtx 1.4, expected tensorrt 10.3.0"),
+        (lambda path: describe(path, format="2"), "orpose.format is 2"),
+    ],
+)
+def test_an_engine_that_does_not_fit_is_never_deserialised(trt, engine, config, damage, message):
+    damage(engine)
+    with pytest.raises(ModelError, match=message) as caught:
+        PoseEstimator(config.model_copy(update={"model": str(engine)}))
+    assert str(caught.value).startswith(str(engine))
+    assert trt.engines == []
+
+
+def test_an_exported_engine_that_tensorrt_refuses(trt, engine, config):
+    trt.refused = engine.read_bytes()
+    with pytest.raises(ModelError, match=r"fake\.engine: TensorRT refuses it \(Serialization .*; export it again"):
+        PoseEstimator(config.model_copy(update={"model": str(engine)}))
+
+
+def test_the_exporter_writes_what_the_runtime_checks(trt, config, fake_model, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    from contextlib import nullcontext
+
+    from orpose_models.export.metadata import ModelMetadata
+
+    monkeypatch.delitem(sys.modules, "orpose_models.export.tensorrt_export", raising=False)
+    exporter = importlib.import_module("orpose_models.export.tensorrt_export")
+    monkeypatch.delitem(sys.modules, "orpose_models.export.tensorrt_export")  # it has the stand-in
+    sizes = {"input_size": "640x480", "network_size": "640x480", "batch": 1, "max_persons": 3}
+    metadata = ModelMetadata(preset="lite", model_id="fake@00000000", precision="float32", **sizes)
+    monkeypatch.setattr(exporter, "temporary_graph", lambda *_: nullcontext((fake_model, metadata)))
+    monkeypatch.setattr(exporter, "build_engine", lambda trt, path: Engine(path.read_bytes(), "fp16"))
+    exporter.write(None, tmp_path / "a.engine", None, "fake@00000000")
+    assert PoseEstimator(config.model_copy(update={"model": str(tmp_path / "a.engine")})).info.precision == "fp16"
 
 
 def test_a_model_of_another_size(trt, config, make_fake_model):

@@ -39,6 +39,8 @@ def pictures() -> list[np.ndarray]:
         ({"torch_precision": "fp16"}, "torch_precision fp16 is for backend torch"),
         ({"torch_batch": 2}, "torch_batch 2 is for backend torch"),
         ({"backend": "torch", "torch_batch": 0}, "torch_batch"),
+        ({"torch_size": "320x240"}, "torch_size is for backends torch and torch-tensorrt; the backend is onnxruntime"),
+        ({"backend": "torch", "torch_size": "320x32"}, "torch_size: got '320x32': expected sides of 64 px or more"),
     ],
 )
 def test_options_that_do_not_fit(options, message):
@@ -59,6 +61,21 @@ def test_images_of_a_batch_do_not_mix(weights, pictures):
         for person, same in zip(ours.candidates, theirs.candidates, strict=True):
             np.testing.assert_allclose(person.bbox_xywh, same.bbox_xywh, atol=0.05)
             np.testing.assert_allclose(person.score, same.score, atol=1e-4)
+
+
+def test_the_size_is_the_files_or_the_given_one(weights, tmp_path):
+    """A file that names none is run at 640x480."""
+    from orpose_models.network import load_student, save_weights
+
+    save_weights(load_student(weights), tmp_path / "small.safetensors", {}, (128, 96))
+
+    def size(path: Path, **options) -> tuple[int, int]:
+        return PoseEstimator(RuntimeConfig(model=str(path), backend="torch", threads=1, **options)).info.input_size
+
+    assert size(weights) == (640, 480)
+    assert size(weights, torch_size="96x64") == (96, 64)
+    assert size(tmp_path / "small.safetensors") == (128, 96)
+    assert size(tmp_path / "small.safetensors", torch_size="96x64") == (96, 64)
 
 
 def network(weights: Path, **options):

@@ -16,6 +16,7 @@ from orpose_models.skeleton import COCO17, H36M17, MVOR10, MVOR10_FROM_H36M17
 torch = pytest.importorskip("torch")
 
 from orpose_models.network import build_student, load_student, save_weights  # noqa: E402
+from orpose_models.network.weights import read_input_size  # noqa: E402
 from training.distill import lift_eval, refit  # noqa: E402
 from training.distill.lift_sets import read_labelled, read_mvor, read_predicted  # noqa: E402
 
@@ -31,7 +32,7 @@ def dataset(make_dataset) -> Path:
 def weights(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("lifters") / "lite.safetensors"
     torch.manual_seed(0)
-    save_weights(build_student("lite_single"), path, {"name": "a student"})
+    save_weights(build_student("lite_single"), path, {"name": "a student"}, (128, 96))
     return path
 
 
@@ -172,6 +173,7 @@ def test_refitting_changes_the_lifters_and_nothing_else(config: Path, weights: P
     out = tmp_path / "out.safetensors"
     arguments = [str(config), str(weights), "--out", str(out), "--lifter-input", "confidence", "--iterations", "2"]
     assert refit.main(arguments) == 0
+    assert read_input_size(out) == (128, 96)
     before, after = load_student(weights).state_dict(), load_student(out)
     assert after.preset.lifter_input == "confidence"
     changed = {key for key, value in after.state_dict().items() if not torch.equal(value, before[key])}

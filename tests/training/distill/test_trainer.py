@@ -17,7 +17,7 @@ import torch
 
 from orpose_models.annotations import read_annotations, write_annotations
 from orpose_models.errors import OrposeError
-from orpose_models.network.weights import load_student
+from orpose_models.network.weights import load_student, read_input_size
 from training.data.augment_config import NO_AUGMENTATION
 from training.data.dataset import SourceConfig
 from training.distill.config import TrainConfig
@@ -102,6 +102,7 @@ def test_a_run_learns(config: TrainConfig, tmp_path: Path) -> None:
     assert set(card["metrics"]["validation"]) == {
         f"{name}@{factor}x" for name in ("box_ap50", "box_ap", "keypoint_ap") for factor in (1, 4)
     }
+    assert read_input_size(tmp_path / "weights.safetensors") == (128, 96)
     student = load_student(tmp_path / "weights.safetensors")
     assert same(dict(student.state_dict()), dict(trainer.average.model.state_dict()))
     for picture in ("samples.png", "curves.png"):
