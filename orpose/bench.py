@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     groups, left_out = all_contestants(bench, args)
     everybody = [item for group in groups for item in group]
     ceilings = _ceilings(bench, everybody)
-    meter = PowerMeter(of_gpu=any(item.is_on_gpu for item in everybody))
+    meter = PowerMeter(of_gpu=any(_device(item) == "cuda" for item in everybody))
     contestants = [item for group in groups for item in _measure(bench, group, meter, left_out)]
     report: dict[str, Any] = {
         "format": "orpose-bench-3",
@@ -145,6 +145,7 @@ def _item(
         "name": contestant.name,
         "frame_size": list(contestant.frame_size),
         "batch": contestant.batch,
+        "file_precision": contestant.precision,
         "is_peer": contestant.config is None,
         "is_torchvision": contestant.config is None and contestant.yolo is None,
         "model": contestant.config.model if contestant.config else None,
@@ -212,6 +213,9 @@ def _notes(items: Sequence[dict[str, Any]], bench: BenchConfig) -> list[str]:
         notes.append("GPU MiB: the most that torch had in use, tried algorithms included, without CUDA's own memory")
     if any("TF32" in item["precision"] for item in items):
         notes.append("torchvision on the GPU: as torch is set, convolutions in TF32; our fp32 is float32 throughout")
+    for item in items:  # the others compute in what their file says, or their name
+        if item["file_precision"] == "fp16" and not item["precision"].startswith(("fp16", "float16")):
+            notes.append(f"{item['name']}, batch {item['batch']}: computes in {item['precision']}")
     if any(item["name"].startswith("torchvision") for item in items):
         notes.append("torchvision: random weights, so its slots are filled by taking that many boxes; 2D only")
     if any(item.get("graphs") == 2 for item in items):
@@ -231,7 +235,7 @@ def _ceilings(bench: BenchConfig, contestants: Sequence[Contestant]) -> dict[str
         require_onnx()
     if any(item.config and _device(item) == "cpu" for item in contestants):
         found["cpu"] = measure_ceilings(bench.threads)
-    if any(item.is_on_gpu for item in contestants):
+    if any(_device(item) == "cuda" for item in contestants):
         found["cuda"] = measure_gpu_ceilings()
     return found
 

@@ -15,13 +15,21 @@ class BenchConfig(Settings):
 
     backends: str = Field(default="onnxruntime", description="comma-separated backends, measured in turns")
     all_backends: bool = Field(default=False, description="all backends that are installed")
-    keep_going: bool = Field(default=False, description="leave out what does not start, with the reason")
+    keep_going: bool = Field(default=False, description="leave out what cannot be or does not start, with the reason")
     presets: str = Field(
         default="",
         description="comma-separated presets with random weights, exported on first use, in --model's place",
     )
     sizes: str = Field(default="", description="comma-separated input and frame sizes of --presets, empty = --size")
     batches: str = Field(default="1", description="comma-separated images per call of --presets")
+    precisions: str = Field(
+        default="fp32",
+        description="comma-separated precisions, fp32 and fp16, of exported --presets; torch: --torch-precisions",
+    )
+    providers: str = Field(
+        default=RuntimeConfig.model_fields["provider"].default,
+        description="comma-separated providers of backend onnxruntime: cpu, cuda, tensorrt",
+    )
     buckets: bool = Field(default=False, description="also the two-graph form of --presets, run for --persons")
     torch_devices: str = Field(
         default=_OF_TORCH["torch_device"].default,

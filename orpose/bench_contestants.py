@@ -5,20 +5,20 @@ from __future__ import annotations
 import argparse
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
+from orpose.bench_config import BenchConfig
 from orpose.bench_peers import TORCHVISION, YOLO_NAMES, yolo_models
 from orpose.bench_worker import Contestant
 from orpose.options import settings_from_args
 from orpose_models.errors import BackendError, ConfigError
 from orpose_models.runtime.config import RuntimeConfig, Size, parse_size
 
-if TYPE_CHECKING:
-    from orpose.bench_config import BenchConfig
-
-#: Backends that read a graph, whose size is in the file; and those of them that the bench runs in batches and parts.
+#: Backends that read a graph, whose size, batch and precision are in the file; and those of them that run two graphs.
 _GRAPH_BACKENDS = ("onnxruntime", "openvino", "tensorrt")
-_PROCESSOR_BACKENDS = ("onnxruntime", "openvino")
+_BUCKET_BACKENDS = ("onnxruntime", "openvino")
+_PRECISIONS = ("fp32", "fp16")
+_DEFAULTS = BenchConfig.model_fields
 #: Options of a contestant's configuration, and how tables name it.
 Variant = tuple[dict[str, object], str]
 
@@ -33,9 +33,12 @@ def all_contestants(bench: BenchConfig, args: argparse.Namespace) -> tuple[list[
     left_out: list[str] = []
     backends = _installed(left_out) if bench.all_backends else _words(bench.backends)
     sizes = [_size(word) for word in _words(bench.sizes)] or [bench.size]
-    if not bench.presets and (bench.sizes or bench.batches != "1" or bench.buckets):
+    if bench.providers != _DEFAULTS["providers"].default and "onnxruntime" not in backends:
+        raise ConfigError(f"--providers {bench.providers}: for backend onnxruntime; got --backends {bench.backends}")
+    of_presets = ("sizes", "batches", "precisions", "buckets")
+    if not bench.presets and any(getattr(bench, name) != _DEFAULTS[name].default for name in of_presets):
         raise ConfigError(
-            "--sizes, --batches and --buckets are for --presets; a model's size and batch are in its file"
+            "--sizes, --batches, --precisions and --buckets are for --presets; a model's own are in its file"
         )
     groups = []
     for size in sizes if bench.presets else [bench.size]:
@@ -63,10 +66,13 @@ def _model(bench: BenchConfig, args: argparse.Namespace, backends: list[str], le
 
 
 def _variants(bench: BenchConfig, backend: str, left_out: list[str]) -> list[Variant]:
-    """The backend as it is; torch on every device, in every mode and precision that was asked for.
+    """The backend as it is; ONNX Runtime with every provider; torch on every device, in every mode and precision.
 
     The processor is left out of what only a GPU has, if a GPU takes part, too.
     """
+    if backend == "onnxruntime":
+        names = _words(bench.providers)
+        return [({"backend": backend, "provider": p}, backend if p == "cpu" else f"{backend} {p}") for p in names]
     if backend != "torch":
         return [({"backend": backend}, backend)]
     devices, modes = _words(bench.torch_devices), _words(bench.torch_modes)
@@ -84,29 +90,47 @@ def _variants(bench: BenchConfig, backend: str, left_out: list[str]) -> list[Var
 def _presets(
     bench: BenchConfig, args: argparse.Namespace, backends: list[str], size: Size, left_out: list[str]
 ) -> list[Contestant]:
+    """Those of one size.
+
+    Raises:
+        ConfigError: What was asked for cannot be; with --keep-going or --all-backends it is left out instead.
+    """
     from orpose.bench_models import random_model
 
+    batches = [_batch(word) for word in _words(bench.batches)]
+    precisions = [_precision(word) for word in _words(bench.precisions)]
     found = []
-    for preset in _words(bench.presets):
-        for backend in backends:
-            is_graph, is_flexible = backend in _GRAPH_BACKENDS, backend in _PROCESSOR_BACKENDS
-            for batch in [_batch(word) for word in _words(bench.batches)]:
-                if batch > 1 and not (is_flexible or backend == "torch"):
-                    left_out.append(f"{preset}, {backend}, batch {batch}: not what this backend runs")
-                    continue
-                path = random_model(preset, ".onnx" if is_graph else ".safetensors", size, batch)
-                for options, shown in _variants(bench, backend, left_out):
-                    own: dict[str, object] = {} if is_graph else {"torch_size": size}
-                    if backend == "torch":
-                        own["torch_batch"] = batch
-                    config = _config(args, {**options, **own}, bench.threads, path)
-                    found.append(Contestant(f"{preset}, {shown}", size, bench.threads, config, batch, bench.persons))
-            if bench.buckets and is_flexible:
-                path = random_model(preset, ".onnx", size, buckets=True)
-                config = _config(args, {"backend": backend}, bench.threads, path)
-                name = f"{preset}, {backend}, two graphs"
+    for preset, backend in product(_words(bench.presets), backends):
+        suffix = ".onnx" if backend in _GRAPH_BACKENDS else ".safetensors"
+        for batch, precision in product(batches, precisions if backend != "torch" else _PRECISIONS[:1]):
+            if why := _impossible(backend, batch, precision):
+                what = f"{preset}, {backend} {precision}, batch {batch}: {why}"
+                if not (bench.keep_going or bench.all_backends):
+                    raise ConfigError(f"{what}; --keep-going leaves it out")
+                left_out.append(what)
+                continue
+            path = random_model(preset, suffix, size, batch, precision)
+            for options, shown in _variants(bench, backend, left_out):
+                own: dict[str, object] = {} if backend in _GRAPH_BACKENDS else {"torch_size": size}
+                if backend == "torch":
+                    own["torch_batch"] = batch
+                config = _config(args, {**options, **own}, bench.threads, path)
+                name = f"{preset}, {shown}" + ("" if precision == "fp32" else f" {precision}")
+                found.append(Contestant(name, size, bench.threads, config, batch, bench.persons, precision=precision))
+        if bench.buckets and backend in _BUCKET_BACKENDS:
+            path = random_model(preset, ".onnx", size, buckets=True)
+            for options, shown in _variants(bench, backend, left_out):
+                config = _config(args, options, bench.threads, path)
+                name = f"{preset}, {shown}, two graphs"
                 found.append(Contestant(name, size, bench.threads, config, 1, bench.persons))
     return found
+
+
+def _impossible(backend: str, batch: int, precision: str) -> str | None:
+    """Why a backend cannot run that, if it cannot."""
+    if backend == "torch-tensorrt" and (batch, precision) != (1, "fp32"):
+        return "it compiles for one image a call in fp32 alone; backend tensorrt takes batches and fp16"
+    return None
 
 
 def _config(args: argparse.Namespace, options: dict[str, object], threads: int, path: Path) -> RuntimeConfig:
@@ -160,6 +184,12 @@ def _batch(word: str) -> int:
     if not word.isdigit() or int(word) < 1:
         raise ConfigError(f"--batches: got {word!r}, expected whole numbers from 1, such as 1,4")
     return int(word)
+
+
+def _precision(word: str) -> Literal["fp32", "fp16"]:
+    if word not in _PRECISIONS:
+        raise ConfigError(f"--precisions: got {word!r}, expected {' or '.join(_PRECISIONS)}")
+    return "fp32" if word == "fp32" else "fp16"
 
 
 def _size(word: str) -> Size:

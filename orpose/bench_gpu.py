@@ -48,7 +48,10 @@ def measure_gpu_ceilings() -> Ceilings:
 
 
 def _measure_ceilings(device: str, side: int = _GEMM_SIDE, copy_bytes: int = _COPY_BYTES) -> Ceilings:
-    import torch
+    try:
+        import torch
+    except ImportError as error:
+        raise BackendError(f"--roofline measures a GPU with torch ({error}): pip install 'orpose[train]'") from None
 
     if device == "cuda" and not torch.cuda.is_available():
         raise BackendError(f"--roofline: torch {torch.__version__} sees no CUDA GPU")

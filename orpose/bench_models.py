@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from orpose_models.errors import BackendError
+from orpose_models.export.config import PrecisionName
 from orpose_models.runtime.config import Size
 
 
@@ -14,7 +15,9 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "orpose" / "bench"
 
 
-def random_model(preset: str, suffix: str, size: Size, batch: int = 1, *, buckets: bool = False) -> Path:
+def random_model(
+    preset: str, suffix: str, size: Size, batch: int = 1, precision: PrecisionName = "fp32", *, buckets: bool = False
+) -> Path:
     """The file of a preset with random weights, made on first use: `.safetensors`, or an ONNX graph.
 
     Args:
@@ -22,6 +25,7 @@ def random_model(preset: str, suffix: str, size: Size, batch: int = 1, *, bucket
         suffix: `.onnx` or `.safetensors`.
         size: Width and height of the network's input, px (of a graph).
         batch: Images per call (of a graph).
+        precision: fp32 or fp16 (of a graph).
         buckets: A graph of people and one of poses.
 
     Raises:
@@ -45,10 +49,11 @@ def random_model(preset: str, suffix: str, size: Size, batch: int = 1, *, bucket
         save_weights(build_student(known), weights)
     if suffix == ".safetensors":
         return weights
-    kind = "buckets" if buckets else f"batch{batch}"
+    kind = "buckets" if buckets else f"batch{batch}" + ("" if precision == "fp32" else f"_{precision}")
     path = folder / f"{known}_{size[0]}x{size[1]}_{kind}.onnx"
     if not path.is_file():
-        config = ExportConfig(size=size, batch=batch, buckets=buckets, weights="float32")
+        storage = {"weights": "float32"} if precision == "fp32" else {}
+        config = ExportConfig(size=size, batch=batch, buckets=buckets, precision=precision, **storage)
         export_model(load_student(weights), path, config, f"{known}@random")
     return path
 

@@ -107,21 +107,23 @@ def count(model: onnx.ModelProto, people: int = 1, where: Path | str = "graph") 
     for node in graph.node:  # weights that are stored in another type
         if node.op_type in ("Cast", "DequantizeLinear") and node.input[0] in constants:
             constants.update(node.output)
-    flops, weights, activations = 0, {}, 0
+    flops, half_flops, weights, activations = 0, 0, {}, 0
     for node in graph.node:
         if node.op_type not in _MULTIPLICATIONS:
             continue
         names = [name for name in (*node.input, *node.output) if name]
         if missing := [name for name in names if name not in shapes or 0 in shapes[name]]:
             raise ModelError(f"{where}: the shape of {missing[0]!r} is not known; export it again")
-        flops += 2 * _MULTIPLICATIONS[node.op_type](node, shapes)
+        own = 2 * _MULTIPLICATIONS[node.op_type](node, shapes)
+        flops += own
+        half_flops += own if tensors[node.output[0]].elem_type == onnx.TensorProto.FLOAT16 else 0
         for name in names:
             size = int(np.prod(shapes[name], dtype=np.int64)) * sizes[name]
             if name in constants:
                 weights[name] = size
             else:
                 activations += size
-    return Cost(flops, sum(weights.values()), activations)
+    return Cost(flops, sum(weights.values()), activations, half_flops)
 
 
 def _item_bytes(kind: int) -> int:

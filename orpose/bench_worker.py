@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import multiprocessing
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 #: Stage -> ms, of one call.
 Timings = dict[str, float]
 Step = Callable[[], Timings]
-#: Runs a batch of images.
-Call = Callable[[NDArray[np.uint8]], object]
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,7 @@ class Contestant:
         persons: People in view: the slots that torchvision and our two-graph models fill; 0 leaves it to the model.
         yolo: The YOLO graph, if it is that peer.
         device: Where torchvision's network computes.
+        precision: Of the exported graph, if it is one.
     """
 
     name: str
@@ -55,6 +54,7 @@ class Contestant:
     persons: int = 0
     yolo: Path | None = None
     device: str = "cpu"
+    precision: str = "fp32"
 
     @property
     def is_on_gpu(self) -> bool:
@@ -228,7 +228,10 @@ def _put_in_view(estimator: PoseEstimator, persons: int) -> int:
 
 def _batch_step(contestant: Contestant, config: RuntimeConfig) -> tuple[Step, dict[str, Any]]:
     """The network alone on several images: the runtime's own way is one image after the other."""
-    run, info = _torch_call(config) if config.backend == "torch" else _graph_call(config, contestant.threads)
+    from orpose_models.runtime.backends import load_backend
+
+    backend = load_backend(config)
+    run, info = backend.infer, backend.info
     width, height = info.input_size
     image = np.asarray(example_frame((width, height)))
     images = np.stack([np.roll(image, 31 * number, axis=1) for number in range(contestant.batch)])
@@ -240,42 +243,6 @@ def _batch_step(contestant: Contestant, config: RuntimeConfig) -> tuple[Step, di
         return {"infer": total_ms, "total": total_ms}
 
     return step, {**_facts(info), "persons": info.max_persons}
-
-
-def _torch_call(config: RuntimeConfig) -> tuple[Call, ModelInfo]:
-    from orpose_models.runtime.backends import load_backend
-
-    backend = load_backend(config)
-    return backend.infer, backend.info
-
-
-def _graph_call(config: RuntimeConfig, threads: int) -> tuple[Call, ModelInfo]:
-    from orpose_models.runtime.models import INPUT_NAME, ModelInfo, find_model
-
-    path = find_model(config.model, ".onnx")
-    run, metadata = (_onnxruntime_call if config.backend == "onnxruntime" else _openvino_call)(path, threads)
-    return lambda images: run({INPUT_NAME: images}), ModelInfo.from_metadata(metadata, path)
-
-
-def _onnxruntime_call(path: Path, threads: int) -> tuple[Callable[[Arrays], Any], Mapping[str, str]]:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 4
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return lambda inputs: session.run(None, dict(inputs)), session.get_modelmeta().custom_metadata_map
-
-
-def _openvino_call(path: Path, threads: int) -> tuple[Callable[[Arrays], Any], Mapping[str, str]]:
-    import openvino
-
-    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-    if threads:
-        settings["INFERENCE_NUM_THREADS"] = threads
-    network = openvino.Core().read_model(str(path))
-    metadata = {key: str(value.value) for key, value in network.get_rt_info()["framework"].items()}
-    request = openvino.Core().compile_model(network, "CPU", settings).create_infer_request()
-    return lambda inputs: request.infer(dict(inputs), share_inputs=True), metadata
 
 
 def example_frame(size: tuple[int, int]) -> NDArray[np.uint8]:

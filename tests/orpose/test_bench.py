@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import json
+import platform
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from orpose.bench import _figures, all_ratios, ratios
 from orpose.bench_config import BenchConfig
+from orpose.bench_contestants import all_contestants
 from orpose.bench_peers import torchvision_step
 from orpose.bench_table import shortened, table
 from orpose.bench_worker import Contestant, Worker
 from orpose.main import main
-from orpose_models.errors import BackendError, ModelError
+from orpose_models.errors import BackendError, ConfigError, ModelError
 from orpose_models.machine import describe_machine, machine_line, peak_memory_mib
 from orpose_models.runtime import RuntimeConfig
 
@@ -163,6 +167,67 @@ def test_presets_are_exported_and_measured_in_batches_and_parts(tmp_path, monkey
     assert "people in view are put in by force" in capsys.readouterr().out
 
 
+def test_fp16_graphs_run_in_float32_on_this_processor_and_say_so(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("onnxscript")
+    if platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("another processor may have float16 arithmetic")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    out = tmp_path / "bench.json"
+    words = ["--presets", "lite", "--sizes", "96x64", "--batches", "2", "--precisions", "fp16"]
+    assert main(["bench", *words, "--frames", "2", "--warmup", "0", "--rounds", "1", "--json", str(out)]) == 0
+    report = json.loads(out.read_text())
+    (item,) = report["contestants"]
+    assert (item["name"], item["batch"], item["file_precision"]) == ("lite, onnxruntime fp16", 2, "fp16")
+    assert item["precision"] == "float32 (ONNX Runtime has no float16 arithmetic on this processor)"
+    printed = capsys.readouterr().out
+    assert "lite, onnxruntime fp16, batch 2: computes in float32 (ONNX Runtime has no float16" in printed
+
+
+@pytest.fixture
+def no_export(monkeypatch):
+    """Contestants of presets, whose files are not made."""
+    monkeypatch.setattr("orpose.bench_models.random_model", lambda preset, suffix, *_, **__: Path(f"{preset}{suffix}"))
+
+
+def contestants(**options) -> tuple[list[Contestant], list[str]]:
+    groups, left_out = all_contestants(BenchConfig(presets="r50", **options), argparse.Namespace())
+    return [contestant for group in groups for contestant in group], left_out
+
+
+def test_every_provider_precision_and_batch_is_a_contestant(no_export):
+    found, left_out = contestants(
+        backends="onnxruntime,tensorrt", providers="cpu,cuda,tensorrt", precisions="fp32,fp16", batches="1,8"
+    )
+    assert [contestant.name for contestant in found if contestant.batch == 8] == [
+        "r50, onnxruntime",
+        "r50, onnxruntime cuda",
+        "r50, onnxruntime tensorrt",
+        "r50, onnxruntime fp16",
+        "r50, onnxruntime cuda fp16",
+        "r50, onnxruntime tensorrt fp16",
+        "r50, tensorrt",
+        "r50, tensorrt fp16",
+    ]
+    assert len(found) == 16
+    assert [c.config.provider for c in found[:3]] == ["cpu", "cuda", "tensorrt"]
+    assert left_out == []
+
+
+def test_what_a_backend_cannot_run_is_an_error_and_left_out_on_demand(no_export):
+    options = {"backends": "torch-tensorrt", "precisions": "fp32,fp16", "batches": "1,4"}
+    why = "it compiles for one image a call in fp32 alone; backend tensorrt takes batches and fp16"
+    with pytest.raises(ConfigError, match=rf"^r50, torch-tensorrt fp16, batch 1: {why}; --keep-going leaves"):
+        contestants(**options)
+    (only,), left_out = contestants(keep_going=True, **options)
+    assert (only.name, only.batch) == ("r50, torch-tensorrt", 1)
+    assert left_out == [
+        f"r50, torch-tensorrt {precision}, batch {batch}: {why}"
+        for batch, precision in ((1, "fp16"), (4, "fp32"), (4, "fp16"))
+    ]
+    smaller, _ = contestants(backends="torch-tensorrt,torch", sizes="320x240")
+    assert [found.config.torch_size for found in smaller] == [(320, 240)] * 2
+
+
 def test_absent_peers_are_left_out_by_name(fake_model, monkeypatch, capsys):
     """With --peers what is not installed is said; the run goes on."""
     find_spec = importlib.util.find_spec
@@ -207,6 +272,10 @@ def test_a_process_that_dies_is_named(fake_model):
         (["--model", "nothing"], "no such shipped model"),
         (["--json", "/nowhere/x.json"], "its folder does not exist"),
         (["--batches", "4"], "are for --presets"),
+        (["--precisions", "fp16"], "are for --presets"),
+        (["--presets", "lite", "--precisions", "bf16"], "--precisions: got 'bf16', expected fp32 or fp16"),
+        (["--providers", "tpu"], "provider: got 'tpu'"),
+        (["--backends", "openvino", "--providers", "cuda"], "--providers cuda: for backend onnxruntime"),
         (["--presets", "lite", "--batches", "0"], "--batches: got '0'"),
         (["--presets", "lite", "--sizes", "small"], "--sizes: got 'small'"),
         (["--presets", "huge"], "preset: got 'huge'"),

@@ -113,3 +113,13 @@ def test_a_graphics_card_is_read_before_a_processor(tmp_path: Path, monkeypatch)
     monkeypatch.setattr("orpose.bench_power.shutil.which", lambda name: "/usr/bin/nvidia-smi")
     assert PowerMeter(rapl=tmp_path, of_gpu=True).source == "nvidia-smi"
     assert PowerMeter(rapl=tmp_path).source == "RAPL"
+
+
+def test_a_float16_graph_is_counted_as_float16():
+    nodes = [
+        helper.make_node("Cast", ["x"], ["half"], to=onnx.TensorProto.FLOAT16),
+        helper.make_node("MatMul", ["half", "w"], ["product"]),
+        helper.make_node("Cast", ["product"], ["y"], to=FLOAT),
+    ]
+    cost = count(graph(nodes, {"x": [2, 4]}, {"w": [4, 5]}, np.float16))
+    assert cost == Cost(80, 40, (8 + 10) * 2, half_flops=80)
