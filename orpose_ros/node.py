@@ -21,7 +21,7 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool
 
-from orpose_models.errors import OrposeError
+from orpose_models.errors import ConfigError, OrposeError
 from orpose_models.privacy import guard_process
 from orpose_models.runtime import PoseEstimator
 from orpose_models.skeleton import COCO17, H36M17
@@ -240,7 +240,7 @@ def main(args: list[str] | None = None) -> int:
 def _run(stopped: threading.Event) -> int:
     try:
         node = PoseNode()
-    except ParameterException as error:
+    except (ParameterException, ConfigError) as error:
         print(f"orpose_node: {error}", file=sys.stderr)
         return 2
     if node.get_parameter("downsample").value != 1:  # checked in configure only

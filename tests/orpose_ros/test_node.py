@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import dataclasses
 import math
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool
 from visualization_msgs.msg import MarkerArray
 
+from orpose_models.errors import ConfigError
 from orpose_models.runtime import PoseEstimator, RuntimeConfig
 from orpose_ros.node import PoseNode
 from orpose_ros.qos import LATCHED_QOS
@@ -308,6 +310,24 @@ def test_a_bad_parameter_is_refused_with_its_reason(make_node):
         assert not result.successful
         assert result.reason
     assert node.get_parameter("score_threshold").value == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("downsampl", "'downsampl' is no parameter of the node orpose; did you mean 'downsample'?"),
+        ("zoom", "under /**"),
+    ],
+)
+def test_a_parameter_that_the_node_has_not_is_refused(make_node, name, expected):
+    """A misspelt `downsample` must not run at full resolution."""
+    with pytest.raises(ConfigError, match=re.escape(expected)):
+        make_node(**{name: 4})
+
+
+def test_parameters_of_ros_itself_are_no_misspelt_ones(make_node):
+    node = make_node(use_sim_time=False, **{"qos_overrides./clock.subscription.depth": 1})
+    assert node.trigger_configure() == SUCCESS
 
 
 def test_the_threshold_changes_at_run_time(ros, active, camera):

@@ -98,7 +98,12 @@ def test_signals_end_the_node_cleanly(ros, listener, start_node, start_player, m
 
 @pytest.mark.parametrize(
     ("parameters", "expected"),
-    [({"model": "missing.onnx"}, "missing.onnx"), ({"downsample": 99}, "99"), ({"backend": "onnx"}, "onnx")],
+    [
+        ({"model": "missing.onnx"}, "missing.onnx"),
+        ({"downsample": 99}, "99"),
+        ({"backend": "onnx"}, "onnx"),
+        ({"downsampl": 4}, "'downsampl'"),
+    ],
 )
 def test_a_node_that_cannot_start_says_why(start_node, parameters, expected):
     node = start_node(**parameters)
