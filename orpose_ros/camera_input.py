@@ -11,6 +11,7 @@ from rclpy.qos import ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
+from orpose_models.runtime.messages import printable
 from orpose_ros.config import NodeConfig
 from orpose_ros.counts import StampCadence
 from orpose_ros.messages import stamp_ns
@@ -32,6 +33,7 @@ class CameraInput:
         reliability: What is subscribed with at present.
         cadence: Counts stamps that never arrived, as far as the camera's rhythm tells.
         transport_lost: Messages that the middleware itself counted as lost.
+        has_begun: Whether an image has come.
     """
 
     def __init__(self, node: Node, camera: str, config: NodeConfig, on_image: Callable[[AnyImage], None]) -> None:
@@ -48,6 +50,8 @@ class CameraInput:
         self._lost_before = 0
         self._last_image_s = time.monotonic()
         self._subscription: Subscription | None = None
+        self.has_begun = False
+        self._is_silent = False
         self._subscribe(wanted_reliability(config.qos, self.publishers()))
 
     def follow_publishers(self) -> None:
@@ -67,9 +71,18 @@ class CameraInput:
         """Everybody who publishes on the topic, whether their QoS and type match ours or not."""
         return list(self._node.get_publishers_info_by_topic(self.topic))
 
-    def silent_s(self) -> float:
-        """Time since the last image, or since the subscription began, s."""
-        return time.monotonic() - self._last_image_s
+    def silence(self, watchdog_s: float) -> str:
+        """What is wrong if no image came for longer than `watchdog_s`, else ""; logged when it begins and ends."""
+        silent_s = time.monotonic() - self._last_image_s
+        was_silent, self._is_silent = self._is_silent, silent_s > watchdog_s
+        if not self._is_silent:
+            if was_silent:
+                self._node.get_logger().info(f"{self.topic}: images come again")
+            return ""
+        problem = f"no image for {silent_s:.0f} s on {self.describe()}"
+        if not was_silent:
+            self._node.get_logger().warning(problem)
+        return problem
 
     def describe(self) -> str:
         """Topic, our side and the publishers' side, in one line."""
@@ -94,8 +107,18 @@ class CameraInput:
 
     def _receive(self, image: AnyImage) -> None:
         self._last_image_s = time.monotonic()
+        if not self.has_begun:
+            self.has_begun, self._is_silent = True, False
+            self._node.get_logger().info(f"{self.topic}: first image, {_kind(image)}")
         self.cadence.observe(stamp_ns(image.header))
         self._on_image(image)
 
     def _count_lost(self, event) -> None:
         self.transport_lost = self._lost_before + event.total_count
+
+
+def _kind(image: AnyImage) -> str:
+    """Size and encoding, as the message claims them."""
+    if isinstance(image, CompressedImage):
+        return f"compressed, '{printable(image.format)}'"
+    return f"{image.width}x{image.height} {printable(image.encoding)}"

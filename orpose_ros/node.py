@@ -138,6 +138,10 @@ class PoseNode(LifecycleNode):
             self.room.open()
         for camera in self.cameras.values():
             camera.open(self._config, partial(self._receive, camera))
+        topics = ", ".join(camera.source.topic for camera in self.cameras.values() if camera.source is not None)
+        downsampled = f", downsample {self._config.downsample:g}" if self._config.downsample != 1 else ""
+        info = self.estimator.info
+        self.get_logger().info(f"ready: {info.model_id}{downsampled}; waiting for images on {topics}")
 
     def _stop(self) -> None:
         for camera in self.cameras.values():
