@@ -5,7 +5,6 @@ from __future__ import annotations
 import array
 import dataclasses
 import math
-import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +24,6 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool
 from visualization_msgs.msg import MarkerArray
 
-from orpose_models.errors import ConfigError
 from orpose_models.runtime import PoseEstimator, RuntimeConfig
 from orpose_ros.node import PoseNode
 from orpose_ros.qos import LATCHED_QOS
@@ -312,24 +310,6 @@ def test_a_bad_parameter_is_refused_with_its_reason(make_node):
     assert node.get_parameter("score_threshold").value == 0.5
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("downsampl", "'downsampl' is no parameter of the node orpose; did you mean 'downsample'?"),
-        ("zoom", "under /**"),
-    ],
-)
-def test_a_parameter_that_the_node_has_not_is_refused(make_node, name, expected):
-    """A misspelt `downsample` must not run at full resolution."""
-    with pytest.raises(ConfigError, match=re.escape(expected)):
-        make_node(**{name: 4})
-
-
-def test_parameters_of_ros_itself_are_no_misspelt_ones(make_node):
-    node = make_node(use_sim_time=False, **{"qos_overrides./clock.subscription.depth": 1})
-    assert node.trigger_configure() == SUCCESS
-
-
 def test_the_threshold_changes_at_run_time(ros, active, camera):
     node = active()
     (result,) = node.set_parameters([Parameter("score_threshold", value=0.95)])
@@ -382,47 +362,6 @@ def test_watchdog_names_topic_qos_and_publishers(ros, active, camera, namespace)
     message = camera.diagnostics[-1].status[0].message
     for part in (f"{namespace}/camera/image_raw", "reliable", f"{namespace}/driver", "sensor_msgs/msg/Image"):
         assert part in message
-
-
-def test_the_console_says_what_the_node_waits_for_and_when_images_begin(ros, active, camera, namespace, capfd):
-    active(downsample=12)
-    ros.until(lambda: camera.diagnostics)
-    assert camera.diagnostics[-1].status[0].message == f"waiting for images on {namespace}/camera/image_raw"
-    for count in (1, 2):
-        camera.send(camera.image(encoding="bgr8"))
-        ros.until(lambda: len(camera.stats) == count)  # noqa: B023
-    lines = capfd.readouterr().err.splitlines()
-    (ready,) = [line for line in lines if "ready: " in line]
-    assert ready.endswith(f"ready: fake@00000000, downsample 12; waiting for images on {namespace}/camera/image_raw")
-    (first,) = [line for line in lines if "first image" in line]
-    assert first.endswith(f"{namespace}/camera/image_raw: first image, 640x480 bgr8")
-    ros.until(lambda: camera.diagnostics[-1].status[0].message == "OK")
-
-
-def test_hostile_text_in_the_first_image_stays_on_one_line(ros, active, camera, capfd):
-    active()
-    camera.send(camera.image(encoding="bgr8\n[FATAL] run\t" + 500 * "x"))
-    ros.until(lambda: camera.stats)
-    (first,) = [line for line in capfd.readouterr().err.splitlines() if "first image" in line]
-    assert "bgr8 [FATAL] run xxx" in first
-    assert len(first) < 300
-
-
-def test_silence_is_logged_once_each_time_it_begins(ros, active, camera, capfd):
-    active(watchdog_s=0.5)
-
-    said: list[str] = []
-
-    def warnings() -> int:
-        said.append(capfd.readouterr().err)
-        return "".join(said).count("no image for")
-
-    ros.until(lambda: warnings() == 1)
-    seen = len(camera.diagnostics)
-    ros.until(lambda: len(camera.diagnostics) >= seen + 2)
-    assert warnings() == 1, "diagnostics repeat it, the console does not"
-    camera.send()
-    ros.until(lambda: warnings() == 2)
 
 
 def test_a_publisher_that_changes_its_reliability_is_followed(ros, active, camera, namespace):
