@@ -29,7 +29,7 @@ class CameraInput:
     """One camera's images, and the statistics of their way here.
 
     Attributes:
-        topic: The full topic name, after remapping.
+        topic: The full name of the topic that is subscribed to.
         reliability: What is subscribed with at present.
         cadence: Counts stamps that never arrived, as far as the camera's rhythm tells.
         transport_lost: Messages that the middleware itself counted as lost.
@@ -41,9 +41,10 @@ class CameraInput:
         self._qos_name = config.qos
         self._on_image = on_image
         self._type = CompressedImage if config.compressed else Image
-        suffix = "/compressed" if config.compressed else ""
-        # The suffix comes after remapping: who remaps camera/image_raw gets the compressed stream of the same camera.
-        self.topic = node.resolve_topic_name(f"{camera}/image_raw") + suffix
+        self._name = f"{camera}/image_raw"
+        if config.compressed:
+            # Who remaps camera/image_raw gets the compressed stream of the same camera. ROS remaps the whole name then.
+            self._name = node.resolve_topic_name(self._name) + "/compressed"
         self.reliability = ReliabilityPolicy.BEST_EFFORT
         self.cadence = StampCadence()
         self.transport_lost = 0
@@ -69,7 +70,7 @@ class CameraInput:
 
     def publishers(self) -> Sequence[Endpoint]:
         """Everybody who publishes on the topic, whether their QoS and type match ours or not."""
-        return list(self._node.get_publishers_info_by_topic(self.topic))
+        return list(self._node.get_publishers_info_by_topic(self._name))
 
     def silence(self, watchdog_s: float) -> str:
         """What is wrong if no image came for longer than `watchdog_s`, else ""; logged when it begins and ends."""
@@ -99,10 +100,11 @@ class CameraInput:
             self._subscription = self._create(reliability, counting)
         except UnsupportedEventTypeError:  # a middleware that cannot tell; the cadence of stamps still does
             self._subscription = self._create(reliability, None)
+        self.topic: str = self._subscription.topic_name
 
     def _create(self, reliability: ReliabilityPolicy, events: SubscriptionEventCallbacks | None) -> Subscription:
         return self._node.create_subscription(
-            self._type, self.topic, self._receive, image_qos(reliability), event_callbacks=events
+            self._type, self._name, self._receive, image_qos(reliability), event_callbacks=events
         )
 
     def _receive(self, image: AnyImage) -> None:

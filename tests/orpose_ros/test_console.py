@@ -121,6 +121,29 @@ def test_silence_is_logged_once_each_time_it_begins(ros, active, driver, console
 
 
 @pytest.mark.parametrize(
+    ("compressed", "rules", "expected"),
+    [
+        (False, ["camera/image_raw:=/left"], "/left"),
+        (True, ["camera/image_raw:=/left"], "/left/compressed"),
+        (True, ["camera/image_raw/compressed:=/left/jpeg"], "/left/jpeg"),
+        (True, ["camera/image_raw:=/left", "/left/compressed:=/jpeg"], "/jpeg"),
+        (False, ["camera/image_raw:=/left", "/left:=/right"], "/left"),  # as with two cameras that change places
+    ],
+)
+def test_messages_name_the_topic_that_is_subscribed_to(
+    ros, namespace, fake_model, console, compressed, rules, expected
+):
+    values = {"model": str(fake_model), "threads": 1, "compressed": compressed, "watchdog_s": 0.1}
+    overrides = [Parameter(name, value=value) for name, value in values.items()]
+    remapping = ["--ros-args", *(word for rule in rules for word in ("-r", rule))]
+    node = ros.add(PoseNode(namespace=namespace, parameter_overrides=overrides, cli_args=remapping))
+    assert node.trigger_configure() == node.trigger_activate() == SUCCESS
+    assert expected in [subscription.topic_name for subscription in node.subscriptions]
+    ros.until(lambda: console.lines("no image for"))
+    assert f" on {expected} (" in console.lines("no image for")[0]
+
+
+@pytest.mark.parametrize(
     ("name", "expected"),
     [
         ("downsampl", "'downsampl' is no parameter of the node orpose; did you mean 'downsample'?"),
