@@ -274,8 +274,7 @@ def _run() -> int:
     executor.add_node(node)
     try:
         if node.get_parameter("autostart").value and not _autostart(node):
-            print(f"orpose_node: {node.failure}", file=sys.stderr)
-            return 2
+            return 2  # the transition has logged why
         while not stopped.is_set():
             executor.spin_once(timeout_sec=_SPIN_S)
         node.trigger_shutdown()
