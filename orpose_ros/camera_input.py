@@ -11,6 +11,7 @@ from rclpy.qos import ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
+from orpose_models.runtime.messages import printable
 from orpose_ros.config import NodeConfig
 from orpose_ros.counts import StampCadence
 from orpose_ros.messages import stamp_ns
@@ -28,10 +29,11 @@ class CameraInput:
     """One camera's images, and the statistics of their way here.
 
     Attributes:
-        topic: The full topic name, after remapping.
+        topic: The full name of the topic that is subscribed to.
         reliability: What is subscribed with at present.
         cadence: Counts stamps that never arrived, as far as the camera's rhythm tells.
         transport_lost: Messages that the middleware itself counted as lost.
+        has_begun: Whether an image has come.
     """
 
     def __init__(self, node: Node, camera: str, config: NodeConfig, on_image: Callable[[AnyImage], None]) -> None:
@@ -39,15 +41,18 @@ class CameraInput:
         self._qos_name = config.qos
         self._on_image = on_image
         self._type = CompressedImage if config.compressed else Image
-        suffix = "/compressed" if config.compressed else ""
-        # The suffix comes after remapping: who remaps camera/image_raw gets the compressed stream of the same camera.
-        self.topic = node.resolve_topic_name(f"{camera}/image_raw") + suffix
+        self._name = f"{camera}/image_raw"
+        if config.compressed:
+            # Who remaps camera/image_raw gets the compressed stream of the same camera. ROS remaps the whole name then.
+            self._name = node.resolve_topic_name(self._name) + "/compressed"
         self.reliability = ReliabilityPolicy.BEST_EFFORT
         self.cadence = StampCadence()
         self.transport_lost = 0
         self._lost_before = 0
         self._last_image_s = time.monotonic()
         self._subscription: Subscription | None = None
+        self.has_begun = False
+        self._is_silent = False
         self._subscribe(wanted_reliability(config.qos, self.publishers()))
 
     def follow_publishers(self) -> None:
@@ -65,11 +70,20 @@ class CameraInput:
 
     def publishers(self) -> Sequence[Endpoint]:
         """Everybody who publishes on the topic, whether their QoS and type match ours or not."""
-        return list(self._node.get_publishers_info_by_topic(self.topic))
+        return list(self._node.get_publishers_info_by_topic(self._name))
 
-    def silent_s(self) -> float:
-        """Time since the last image, or since the subscription began, s."""
-        return time.monotonic() - self._last_image_s
+    def silence(self, watchdog_s: float) -> str:
+        """What is wrong if no image came for longer than `watchdog_s`, else ""; logged when it begins and ends."""
+        silent_s = time.monotonic() - self._last_image_s
+        was_silent, self._is_silent = self._is_silent, silent_s > watchdog_s
+        if not self._is_silent:
+            if was_silent:
+                self._node.get_logger().info(f"{self.topic}: images come again")
+            return ""
+        problem = f"no image for {silent_s:.0f} s on {self.describe()}"
+        if not was_silent:
+            self._node.get_logger().warning(problem)
+        return problem
 
     def describe(self) -> str:
         """Topic, our side and the publishers' side, in one line."""
@@ -86,16 +100,27 @@ class CameraInput:
             self._subscription = self._create(reliability, counting)
         except UnsupportedEventTypeError:  # a middleware that cannot tell; the cadence of stamps still does
             self._subscription = self._create(reliability, None)
+        self.topic: str = self._subscription.topic_name
 
     def _create(self, reliability: ReliabilityPolicy, events: SubscriptionEventCallbacks | None) -> Subscription:
         return self._node.create_subscription(
-            self._type, self.topic, self._receive, image_qos(reliability), event_callbacks=events
+            self._type, self._name, self._receive, image_qos(reliability), event_callbacks=events
         )
 
     def _receive(self, image: AnyImage) -> None:
         self._last_image_s = time.monotonic()
+        if not self.has_begun:
+            self.has_begun, self._is_silent = True, False
+            self._node.get_logger().info(f"{self.topic}: first image, {_kind(image)}")
         self.cadence.observe(stamp_ns(image.header))
         self._on_image(image)
 
     def _count_lost(self, event) -> None:
         self.transport_lost = self._lost_before + event.total_count
+
+
+def _kind(image: AnyImage) -> str:
+    """Size and encoding, as the message claims them."""
+    if isinstance(image, CompressedImage):
+        return f"compressed, '{printable(image.format)}'"
+    return f"{image.width}x{image.height} {printable(image.encoding)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,9 @@ from pathlib import Path
 from types import TracebackType
 
 from orpose_models.errors import OrposeError
+
+#: `[ERROR] [1790.123] [ns.orpose]: `
+_LOG_HEAD = re.compile(r"^\[[A-Z]+\] \[[\d.]+\] \[[^]]*\]: ")
 
 
 class ReplayError(OrposeError):
@@ -65,9 +69,9 @@ class Child:
             self._process.wait()
 
     def last_line(self) -> str:
-        """What it said last."""
+        """What it said last, without level, time and name where it is a line of ROS' log."""
         lines = [line for line in self._log_path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        return lines[-1] if lines else f"it said nothing ({self._log_path})"
+        return _LOG_HEAD.sub("", lines[-1]) if lines else f"it said nothing ({self._log_path})"
 
 
 class Children:

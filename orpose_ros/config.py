@@ -32,7 +32,9 @@ class NodeConfig(RuntimeConfig, PeopleConfig):
         description="camera names: images come from {camera}/image_raw, answers go to orpose/{camera}/persons",
     )
     compressed: bool = Field(
-        default=False, description="subscribe to {camera}/image_raw/compressed (JPEG or PNG) instead of raw images"
+        default=False,
+        description="subscribe to {camera}/image_raw/compressed (JPEG or PNG) instead of raw images; a remapped "
+        "{camera}/image_raw takes it along",
     )
     qos: QosName = Field(
         default="auto",

@@ -67,15 +67,15 @@ class CameraHealth:
         return DiagnosticStatus(
             level=DiagnosticStatus.WARN if problems else DiagnosticStatus.OK,
             name=f"{node_name}: {self._camera}",
-            message="; ".join(problems) or "OK",
+            message="; ".join(problems) or ("OK" if source.has_begun else f"waiting for images on {source.topic}"),
             hardware_id=self._camera,
             values=[KeyValue(key=key, value=value) for key, value in values.items()],
         )
 
     def _problems(self, totals: Totals, lost: int, source: CameraInput, watchdog_s: float) -> list[str]:
         problems = []
-        if source.silent_s() > watchdog_s:
-            problems.append(f"no image for {source.silent_s():.0f} s on {source.describe()}")
+        if silence := source.silence(watchdog_s):
+            problems.append(silence)
         if lost > 0:
             problems.append(
                 f"{lost} images did not arrive; offer them reliably, or start the camera driver with config/fastdds.xml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import threading
@@ -21,10 +22,11 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool
 
-from orpose_models.errors import OrposeError
+from orpose_models.errors import ConfigError, OrposeError
 from orpose_models.privacy import guard_process
 from orpose_models.runtime import PoseEstimator
 from orpose_models.skeleton import COCO17, H36M17
+from orpose_ros.arguments import not_for_ros, require_ros_arguments, usage
 from orpose_ros.camera import Camera
 from orpose_ros.camera_input import AnyImage
 from orpose_ros.config import NodeConfig
@@ -42,6 +44,7 @@ _DIAGNOSTICS_PERIOD_S = 1.0
 _GRAPH_PERIOD_S = 0.25
 #: How soon a signal ends the node, at the latest.
 _SPIN_S = 0.2
+_SOURCE_LINE = re.compile(r", at \S+:\d+")
 
 
 class PoseNode(LifecycleNode):
@@ -138,6 +141,10 @@ class PoseNode(LifecycleNode):
             self.room.open()
         for camera in self.cameras.values():
             camera.open(self._config, partial(self._receive, camera))
+        topics = ", ".join(camera.source.topic for camera in self.cameras.values() if camera.source is not None)
+        downsampled = f", downsample {self._config.downsample:g}" if self._config.downsample != 1 else ""
+        info = self.estimator.info
+        self.get_logger().info(f"ready: {info.model_id}{downsampled}; waiting for images on {topics}")
 
     def _stop(self) -> None:
         for camera in self.cameras.values():
@@ -225,32 +232,49 @@ class PoseNode(LifecycleNode):
 
 
 def main(args: list[str] | None = None) -> int:
-    """Runs the node until SIGINT or SIGTERM. Returns 0, or 2 when it cannot start."""
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    # rclpy's own handlers would shut the context down under a worker that still publishes.
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    """Runs the node until SIGINT or SIGTERM. Returns 0, or 2 when it cannot start.
+
+    Args:
+        args: Command line without the program; None: the process' own.
+    """
+    words = sys.argv[1:] if args is None else args
+    if {"-h", "--help"} & set(not_for_ros(words)):
+        print(usage())
+        return 0
     try:
-        return _run(stopped)
+        _init_ros(words)
+        return _run()
+    except (ParameterException, ConfigError) as error:
+        print(f"orpose_node: {error}", file=sys.stderr)
+        return 2
     finally:
         rclpy.try_shutdown()
 
 
-def _run(stopped: threading.Event) -> int:
+def _init_ros(words: list[str]) -> None:
+    """Raises:
+    ConfigError: The command line has what is no ROS argument, or one that ROS cannot read.
+    """
+    require_ros_arguments(words)
     try:
-        node = PoseNode()
-    except ParameterException as error:
-        print(f"orpose_node: {error}", file=sys.stderr)
-        return 2
+        # rclpy's own handlers would shut the context down under a worker that still publishes.
+        rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # of rcl: what it was given, and where in its own source it failed
+        raise ConfigError(f"arguments: ROS cannot read them: {_SOURCE_LINE.sub('', str(error))}") from None
+
+
+def _run() -> int:
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    node = PoseNode()
     if node.get_parameter("downsample").value != 1:  # checked in configure only
         guard_process()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
         if node.get_parameter("autostart").value and not _autostart(node):
-            print(f"orpose_node: {node.failure}", file=sys.stderr)
-            return 2
+            return 2  # the transition has logged why
         while not stopped.is_set():
             executor.spin_once(timeout_sec=_SPIN_S)
         node.trigger_shutdown()

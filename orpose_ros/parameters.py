@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from typing import Literal, get_args, get_origin
 
@@ -14,11 +15,19 @@ from orpose_models.errors import ConfigError
 from orpose_models.settings import build_settings
 from orpose_ros.config import DYNAMIC_PARAMETERS, NodeConfig, ros_value
 
+#: Parameters that ROS itself declares, if it needs them.
+_ROS_OWN = "qos_overrides."
+
 
 def declare_parameters(node: Node) -> None:
-    """Declares one parameter for each field of `NodeConfig`."""
+    """Declares one parameter for each field of `NodeConfig`.
+
+    Raises:
+        ConfigError: The node was given a parameter that it has not.
+    """
     for name, field in NodeConfig.model_fields.items():
         node.declare_parameter(name, ros_value(field.default), descriptor_of(name, field))
+    _require_known(node)
 
 
 def read_config(node: Node) -> NodeConfig:
@@ -60,3 +69,18 @@ def descriptor_of(name: str, field: FieldInfo) -> ParameterDescriptor:
         else:
             descriptor.integer_range = [IntegerRange(from_value=bounds["ge"], to_value=bounds["le"], step=1)]
     return descriptor
+
+
+def _require_known(node: Node) -> None:
+    """ROS takes a misspelt parameter in silence, and the one that was meant keeps its default: `downsample`, say.
+
+    Raises:
+        ConfigError: The command line or a parameter file names a parameter that the node has not.
+    """
+    for name in node._parameter_overrides:
+        if not node.has_parameter(name) and not name.startswith(_ROS_OWN):
+            near = difflib.get_close_matches(name, NodeConfig.model_fields, n=1)
+            advice = (
+                f"did you mean '{near[0]}'?" if near else "what is another node's goes under its name, not under /**"
+            )
+            raise ConfigError(f"parameters: '{name}' is no parameter of the node {node.get_name()}; {advice}")

@@ -42,8 +42,9 @@ class SpaceInput:
 
     def __init__(self, node: Node, camera: str, config: NodeConfig) -> None:
         self._node, self._config = node, config
-        self.info_topic = node.resolve_topic_name(f"{camera}/camera_info")
-        self.depth_topic = node.resolve_topic_name(f"{camera}/depth/image_raw")
+        self._info_name, self._depth_name = f"{camera}/camera_info", f"{camera}/depth/image_raw"
+        self.info_topic = node.resolve_topic_name(self._info_name)
+        self.depth_topic = node.resolve_topic_name(self._depth_name)
         self.problems: dict[str, str] = {}
         self._lock = threading.Lock()
         self._info: CameraInfo | None = None
@@ -53,7 +54,7 @@ class SpaceInput:
         self._with_depth = self._without_depth = 0
         # Best effort takes what anybody offers, and calibrations are small enough to arrive.
         self._info_subscription = node.create_subscription(
-            CameraInfo, self.info_topic, self._take_info, image_qos(ReliabilityPolicy.BEST_EFFORT)
+            CameraInfo, self._info_name, self._take_info, image_qos(ReliabilityPolicy.BEST_EFFORT)
         )
         self._depth_subscription: Subscription | None = None
         self._reliability: ReliabilityPolicy | None = None
@@ -69,7 +70,7 @@ class SpaceInput:
         """Subscribes to depth, anew when another reliability fits its publishers better."""
         if not self._config.depth:
             return
-        publishers = self._node.get_publishers_info_by_topic(self.depth_topic)
+        publishers = self._node.get_publishers_info_by_topic(self._depth_name)
         wanted = wanted_reliability(self._config.qos, publishers)
         if self._depth_subscription is not None and (not publishers or wanted == self._reliability):
             return
@@ -77,7 +78,7 @@ class SpaceInput:
             self._node.destroy_subscription(self._depth_subscription)
         self._reliability = wanted
         self._depth_subscription = self._node.create_subscription(
-            Image, self.depth_topic, self._take_depth, image_qos(wanted)
+            Image, self._depth_name, self._take_depth, image_qos(wanted)
         )
 
     def placer(

@@ -39,7 +39,7 @@ def bgr8_from_message(message: Any, convert: Converter = image_to_cvimage) -> ND
         try:
             return to_bgr8(decode_image(np.frombuffer(message.data, np.uint8)))
         except ImageError as error:
-            raise ImageError(f"compressed image ({_shown(message.format)}): {error}") from None
+            raise ImageError(f"compressed image ({printable(message.format)}): {error}") from None
     return _from_raw(message, convert)
 
 
@@ -51,7 +51,7 @@ def _from_raw(message: Any, convert: Converter) -> NDArray[np.uint8]:
         bits, color_format, dtype, channels = to_cvtype(encoding)
     except RosbagsImageError:
         raise ImageError(
-            f"image encoding '{_shown(encoding)}' is unknown, expected one of sensor_msgs' names"
+            f"image encoding '{printable(encoding)}' is unknown, expected one of sensor_msgs' names"
         ) from None
     lines = height * 3 // 2 if encoding in _PLANAR_ENCODINGS else height
     row_bytes = width * channels * np.dtype(dtype).itemsize
@@ -77,11 +77,11 @@ def _from_raw(message: Any, convert: Converter) -> NDArray[np.uint8]:
         return to_bgr8(np.asarray(convert(packed, color)))
     except (RosbagsImageError, cv2.error) as error:
         raise ImageError(
-            f"{width}x{height} {encoding} image cannot be converted to bgr8: {_shown(str(error))}"
+            f"{width}x{height} {encoding} image cannot be converted to bgr8: {printable(str(error))}"
         ) from None
 
 
-def _shown(text: str, longest: int = 120) -> str:
+def printable(text: str, longest: int = 120) -> str:
     """Text of whoever published the message, fit for one line of a log."""
-    printable = "".join(letter if letter.isprintable() else " " for letter in text[:longest])
-    return " ".join(printable.split())
+    letters = "".join(letter if letter.isprintable() else " " for letter in text[:longest])
+    return " ".join(letters.split())
