@@ -1,7 +1,7 @@
 """Which images are labelled: thinned by recording, listed once and kept, so that a restarted run does the same ones.
 
 Images in folders stay where they are. Frames of bags and videos are written as PNG files, so that training reads the
-very pixels that the teacher saw.
+very pixels that the teacher saw; beside those of a whole recording lies its list, so that it is decoded once.
 """
 
 from __future__ import annotations
@@ -24,9 +24,12 @@ from orpose_models.errors import ImageError, InputError
 from orpose_models.files import write_atomically
 from orpose_models.runtime.frames import Unreadable
 from orpose_models.runtime.images import to_bgr8
-from orpose_models.runtime.sources import BAG_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES, images_in, open_source
+from orpose_models.runtime.sources import BAG_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES, Source, images_in, open_source
 from training.data.dataset import SourceConfig, image_folder
 from training.teacher.config import LabellingConfig
+
+#: File that lists a run's images, and each recording's frames.
+LISTING = "frames.json"
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,7 @@ def listed_frames(inputs: Sequence[Path], out: Path, config: LabellingConfig) ->
         InputError: An input that is missing, empty, damaged or of no known kind, or two recordings of one name.
         AnnotationError: A label file that cannot be read.
     """
-    path = out / "frames.json"
-    if path.exists():
+    if (out / LISTING).exists():
         return read_listing(out)
     unreadable: list[tuple[str, str]] = []
     frames: list[FrameRef] = []
@@ -73,14 +75,24 @@ def listed_frames(inputs: Sequence[Path], out: Path, config: LabellingConfig) ->
     if not frames:
         raise InputError(f"{', '.join(map(str, inputs))}: not one readable frame")
     listing = Listing(tuple(frames), tuple(unreadable))
-    content = {"frames": [asdict(frame) for frame in frames], "unreadable": unreadable}
-    write_atomically(path, json.dumps(content).encode())
+    _write_listing(out, listing)
     return listing
 
 
-def read_listing(out: Path) -> Listing:
-    """What `listed_frames` wrote. Raises: InputError."""
-    path = out / "frames.json"
+def forget_listing(out: Path) -> None:
+    """Has a run's images found and decoded anew."""
+    for path in (out / LISTING, *(out / "images").rglob(LISTING)):
+        path.unlink(missing_ok=True)
+
+
+def _write_listing(folder: Path, listing: Listing) -> None:
+    content = {"frames": [asdict(frame) for frame in listing.frames], "unreadable": listing.unreadable}
+    write_atomically(folder / LISTING, json.dumps(content).encode())
+
+
+def read_listing(folder: Path) -> Listing:
+    """The list of a run's images in its output folder, or that of a recording beside its frames. Raises: InputError."""
+    path = folder / LISTING
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         frames = tuple(FrameRef(**entry) for entry in content["frames"])
@@ -185,22 +197,32 @@ class _Finder:
         for topic in topics:
             source = open_source(path, topic)
             folder = self._out / "images" / sequence / (source.topic or "").strip("/").replace("/", "_")
-            folder.mkdir(parents=True, exist_ok=True)
-            for item in tqdm(source, total=len(source), unit="frame", desc=path.name, disable=None):
-                if item.index % self._config.every:
-                    continue
-                if isinstance(item, Unreadable):
-                    self._unreadable.append((item.name, item.reason))
-                    continue
-                file = folder / f"{item.index:07d}.png"
-                try:
-                    _write_png(file, to_bgr8(item.image))
-                except ImageError as error:
-                    self._unreadable.append((item.name, str(error)))
-                    continue
-                yield FrameRef(
-                    next(self._ids), self._relative(file), sequence, item.index, None, source.topic, item.stamp_ns
-                )
+            if not (folder / LISTING).exists():
+                folder.mkdir(parents=True, exist_ok=True)
+                _write_listing(folder, self._decoded(source, folder, sequence))
+            listing = read_listing(folder)
+            self._unreadable += listing.unreadable
+            yield from (replace(frame, image_id=next(self._ids)) for frame in listing.frames)
+
+    def _decoded(self, source: Source, folder: Path, sequence: str) -> Listing:
+        """Writes the frames to be labelled of one recording; their ids count from 0."""
+        frames: list[FrameRef] = []
+        unreadable: list[tuple[str, str]] = []
+        for item in tqdm(source, total=len(source), unit="frame", desc=source.path.name, disable=None):
+            if item.index % self._config.every:
+                continue
+            if isinstance(item, Unreadable):
+                unreadable.append((item.name, item.reason))
+                continue
+            file = folder / f"{item.index:07d}.png"
+            try:
+                _write_png(file, to_bgr8(item.image))
+            except ImageError as error:
+                unreadable.append((item.name, str(error)))
+                continue
+            path = self._relative(file)
+            frames.append(FrameRef(len(frames), path, sequence, item.index, None, source.topic, item.stamp_ns))
+        return Listing(tuple(frames), tuple(unreadable))
 
     def _relative(self, path: Path) -> str:
         return Path(os.path.relpath(path.resolve(), self._out.resolve())).as_posix()

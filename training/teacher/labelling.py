@@ -27,7 +27,15 @@ from orpose_models.runtime.images import decode_image, to_bgr8
 from orpose_models.settings import changed_settings
 from training.data.privacy import down_and_up
 from training.teacher.config import LabellingConfig, TeacherConfig
-from training.teacher.frames import FrameRef, Listing, cameras_of, listed_frames, read_listing, recordings_kept_aside
+from training.teacher.frames import (
+    FrameRef,
+    Listing,
+    cameras_of,
+    forget_listing,
+    listed_frames,
+    read_listing,
+    recordings_kept_aside,
+)
 
 TRAINING, VALIDATION, UNREADABLE = "annotations.json", "validation.json", "unreadable.txt"
 _SETTINGS = "pseudo_label.json"
@@ -115,7 +123,7 @@ def prepare(out: Path, wanted: Mapping[str, Any]) -> None:
         if any((out / "shards").glob("*.json")):
             advice = "use the same ones or another --out"
             raise ConfigError(f"{out}: begun with other settings ({', '.join(changed)}); {advice}")
-        (out / "frames.json").unlink(missing_ok=True)  # nothing was labelled yet
+        forget_listing(out)  # nothing was labelled yet
     remove_temporaries(out / "shards")
     write_atomically(path, json.dumps(wanted, indent=1).encode())
 

@@ -12,7 +12,15 @@ from orpose_models.annotations import AnnotationSet, Camera, LabelledImage, writ
 from orpose_models.bags import write_image_bag
 from orpose_models.errors import InputError
 from training.teacher.config import LabellingConfig
-from training.teacher.frames import FrameRef, cameras_of, listed_frames, read_listing, recordings_kept_aside
+from training.teacher.frames import (
+    FrameRef,
+    _Finder,
+    cameras_of,
+    forget_listing,
+    listed_frames,
+    read_listing,
+    recordings_kept_aside,
+)
 
 
 def save(path: Path, value: int = 0) -> None:
@@ -145,6 +153,39 @@ def test_a_restart_does_not_look_again(tmp_path):
     first = listed([tmp_path / "room"], tmp_path / "out")
     save(tmp_path / "room/1.png")
     assert listed([tmp_path / "room"], tmp_path / "out") == first == read_listing(tmp_path / "out")
+
+
+def two_recordings(tmp_path: Path) -> list[Path]:
+    for name, value in (("monday", 9), ("tuesday", 90)):
+        write_image_bag(tmp_path / name, [np.full((8, 12, 3), value, np.uint8)] * 2, "/cam/image", [1, 2])
+    return [tmp_path / "monday", tmp_path / "tuesday"]
+
+
+def test_a_kill_between_two_recordings_decodes_neither_twice(tmp_path, monkeypatch):
+    inputs, opened = two_recordings(tmp_path), []
+    whole = listed(inputs, tmp_path / "whole")
+    decoded = _Finder._decoded
+
+    def killed_at_the_second(finder, source, *rest):
+        opened.append(source.path.name)
+        if opened == ["monday", "tuesday"]:
+            raise KeyboardInterrupt
+        return decoded(finder, source, *rest)
+
+    monkeypatch.setattr(_Finder, "_decoded", killed_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        listed(inputs, tmp_path / "out")
+    assert not (tmp_path / "out/frames.json").exists()
+    assert listed(inputs, tmp_path / "out") == whole
+    assert opened == ["monday", "tuesday", "tuesday"]
+    assert [frame.image_id for frame in whole.frames] == [0, 1, 2, 3]
+
+
+def test_what_is_forgotten_is_decoded_anew(tmp_path):
+    inputs = two_recordings(tmp_path)
+    assert len(listed(inputs, tmp_path / "out").frames) == 4
+    forget_listing(tmp_path / "out")
+    assert [f.frame_index for f in listed(inputs, tmp_path / "out", every=2).frames] == [0, 0]
 
 
 def test_frames_that_cannot_be_decoded_are_listed(tmp_path):
