@@ -20,6 +20,7 @@ from training.data.augment_config import AugmentConfig
 from training.data.cut_occlude import cut_occlude
 from training.data.geometry import random_warp
 from training.data.occlusion import random_cutout
+from training.data.packed_items import PackedItems
 from training.data.photometry import random_photometry
 from training.data.privacy import down_and_up, draw_factor, factor_of_input
 from training.data.sample import Sample, place_unknown_joints, sample_from_labels, targets_from_sample
@@ -180,10 +181,13 @@ class TrainingItem(NamedTuple):
 
 
 class TrainingSet(torch.utils.data.Dataset):
-    """Maps a `Draw` to a `TrainingItem`. Randomness comes from (seed, position) alone."""
+    """Maps a `Draw` to a `TrainingItem`. Randomness comes from (seed, position) alone.
+
+    Its items are packed: worker processes share them.
+    """
 
     def __init__(self, items: Sequence[Item], config: AugmentConfig, labels: LabelConfig, seed: int) -> None:
-        self.items = items
+        self.items = PackedItems(items)
         self.config = config
         self.labels = labels
         self.seed = seed
