@@ -67,6 +67,25 @@ def test_compilers_and_pip_stay_in_the_builders(dockerfile):
         assert BUILDERS_ONLY & set(dockerfile.debian_packages(dockerfile.chain(stage))) == set(), stage
 
 
+def test_images_with_ros_have_the_ros_packages_that_package_xml_names(all_dockerfiles):
+    """But for those of ros-core."""
+    ros_core = {"launch", "launch_ros"}
+    text = (ROOT / "package.xml").read_text(encoding="utf-8")
+    names = set(re.findall(r"<exec_depend>((?!python3-)\w+)</exec_depend>", text)) - ros_core
+    assert {"cv_bridge", "tf2_msgs"} <= names
+    for file, distribution in (("x86", "jazzy"), ("jetson", "humble")):
+        dockerfile = all_dockerfiles[f"docker/Dockerfile.{file}"]
+        for stage in dockerfile.images:
+            have = dockerfile.debian_packages(dockerfile.chain(stage))
+            assert {f"ros-{distribution}-{name.replace('_', '-')}" for name in names} <= set(have), (file, stage)
+
+
+def test_the_training_image_knows_its_commit(all_dockerfiles):
+    train = all_dockerfiles["docker/Dockerfile.train"]
+    assert "COMMIT=" in train.of("train", "ARG")
+    assert any(text.startswith("ORPOSE_COMMIT=") for text in train.of("train", "ENV"))
+
+
 def copied(dockerfile) -> list[str]:
     """Paths in the repository that are copied into some stage."""
     found = []

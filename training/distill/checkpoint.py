@@ -87,11 +87,14 @@ def _told(name: str, before: Any, now: Any) -> str:
 
 
 def source_commit() -> str:
-    """The commit of the code that runs, with `+` where tracked files were changed since."""
+    """The commit of the code that runs, with `+` where tracked files were changed since.
+
+    Without a repository it is `$ORPOSE_COMMIT`, which docker/Dockerfile.train sets.
+    """
     git = ["git", "-C", str(Path(__file__).parent)]
     try:
         commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
         changed = subprocess.run([*git, "diff", "--quiet", "HEAD"], capture_output=True)
     except (OSError, subprocess.CalledProcessError):
-        return "unknown (not run from a repository)"
+        return os.environ.get("ORPOSE_COMMIT") or "unknown (not run from a repository, and ORPOSE_COMMIT is not set)"
     return commit.stdout.strip() + ("+" if changed.returncode else "")

@@ -19,7 +19,7 @@ from orpose_models.errors import BackendError, InputError
 from orpose_models.network.student import build_student
 from training.data.dataset import LabelConfig, SourceConfig, read_items
 from training.data.loader import Batch
-from training.distill.checkpoint import read_checkpoint, write_checkpoint
+from training.distill.checkpoint import read_checkpoint, source_commit, write_checkpoint
 from training.distill.config import OptimizerConfig, TrainConfig
 from training.distill.ema import MovingAverage
 from training.distill.log import RunLog
@@ -160,6 +160,15 @@ def test_a_full_disk_leaves_the_older_checkpoint(
         write_checkpoint(tmp_path / "c.pt", STATE)
     assert [path.name for path in tmp_path.iterdir()] == ["c.pt"]
     assert read_checkpoint(tmp_path / "c.pt", CONFIG, FACTS).keys() == STATE.keys()
+
+
+@pytest.mark.parametrize("given", ["0123456789ab+", ""])
+def test_without_git_the_commit_is_the_images(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    """docker/Dockerfile.train has neither git nor a repository; its ORPOSE_COMMIT is empty unless COMMIT is given."""
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("ORPOSE_COMMIT", given)
+    unknown = "unknown (not run from a repository, and ORPOSE_COMMIT is not set)"
+    assert source_commit() == (given or unknown)
 
 
 def test_missing_checkpoint(tmp_path: Path) -> None:
