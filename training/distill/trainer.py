@@ -123,6 +123,8 @@ class Trainer:
         last_checkpoint = last_validation = self.elapsed_s
         bar = tqdm(total=100.0, initial=100 * self.progress, unit="%", bar_format=_BAR, disable=not processes.is_main())
         with bar, _signals_stop(self):
+            if self.iteration == 0 and self.config.initial_weights is not None:
+                self.validate()  # what it starts from
             for batch, data_s in self._batches():
                 self._tick()
                 if self.stop_signal is not None or self.progress >= 1:
