@@ -1,4 +1,4 @@
-"""`orpose export`: trained weights -> a static graph or an engine; a graph -> its engine in the engine cache."""
+"""`orpose export`: trained weights -> a static graph or an engine; a model -> what a backend builds of it, cached."""
 
 from __future__ import annotations
 
@@ -20,20 +20,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", required=True, type=Path, help="weights, .safetensors; int8: also a float32 .onnx or a shipped model"
     )
     parser.add_argument(
-        "--out", type=Path, help="file to write, its suffix is the format's; none: a graph's engine goes into the cache"
+        "--out",
+        type=Path,
+        help="file to write, its suffix is the format's; none where --backend or a graph's engine is built",
     )
     parser.add_argument("--name", help="name in the model's id, the weight file's unless given")
     add_options(parser, ExportConfig)
-    add_options(parser, RuntimeConfig, only=("engine_cache",))
+    group = parser.add_argument_group(
+        "build only",
+        "what a backend builds of --model at its first start goes into the engine cache; nothing else is written",
+    )
+    add_options(group, RuntimeConfig, only=BUILD_OPTIONS)
 
 
 def run(args: argparse.Namespace) -> int:
+    if hasattr(args, "backend"):
+        return build_into_cache(args)
     config = settings_from_args(ExportConfig, args)
     is_graph = args.model.suffix in ("", ".onnx")
     if is_graph and config.format == "tensorrt":
+        del args.format
+        args.backend = "tensorrt"
         return build_into_cache(args)
+    if given := [name for name in BUILD_OPTIONS if hasattr(args, name)]:
+        raise ConfigError(f"--{_option(given[0])}: is for building only; give --backend, too, or leave it out")
     if args.out is None:
-        raise ConfigError("--out: missing; only the engine of an .onnx file goes into the engine cache instead")
+        raise ConfigError("--out: missing; what --backend builds goes into the engine cache instead")
     if is_graph:
         return quantise_graph(args, config)
     try:
@@ -54,22 +66,47 @@ def run(args: argparse.Namespace) -> int:
 
 #: Options that a graph has decided already.
 FIXED = ("batch", "size", "frame_size", "max_persons", "weights", "sm")
+#: Options of the runtime that decide what a backend builds.
+BUILD_OPTIONS = (
+    "backend",
+    "provider",
+    "torch_mode",
+    "torch_device",
+    "torch_precision",
+    "torch_batch",
+    "torch_size",
+    "threads",
+    "engine_cache",
+)
 
 
 def build_into_cache(args: argparse.Namespace) -> int:
-    """The engine of an exported graph for the GPU at hand, where the runtime will look for it: needs no torch."""
+    """What a backend builds of a model on this machine, where the runtime will look for it; no frame is needed."""
     from orpose_models.runtime.backends import load_backend
 
-    if given := [name for name in ("out", "precision", "name", *FIXED) if getattr(args, name, None) is not None]:
-        option = given[0].replace("_", "-")
-        raise ConfigError(f"--{option}: the engine of {args.model} is as the graph is, and goes into --engine-cache")
-    values = {"backend": "tensorrt", "model": str(args.model)}
-    if hasattr(args, "engine_cache"):
-        values["engine_cache"] = args.engine_cache
-    config = build_settings(RuntimeConfig, values, "command line")
+    if given := [name for name in ("out", "name", *ExportConfig.model_fields) if getattr(args, name, None) is not None]:
+        option = _option(given[0])
+        raise ConfigError(f"--{option}: what is built of {args.model} is as the model is, and goes into --engine-cache")
+    values = {name: getattr(args, name) for name in BUILD_OPTIONS if hasattr(args, name)}
+    config = build_settings(RuntimeConfig, {"model": str(args.model), **values}, "command line")
+    if not _builds(config):
+        raise ConfigError(
+            f"--backend {config.backend}: builds nothing so; tensorrt, torch-tensorrt, onnxruntime with --provider "
+            "tensorrt, and torch with --torch-mode compile on the processor do"
+        )
     info = load_backend(config).info
     print(f"{info.model_id}: {info.precision}, {info.engine}")
     return 0
+
+
+def _builds(config: RuntimeConfig) -> bool:
+    """Whether loading puts something into the engine cache."""
+    compiles = config.torch_mode == "compile" and config.torch_device == "cpu"
+    return config.backend in ("tensorrt", "torch-tensorrt") or config.provider == "tensorrt" or compiles
+
+
+def _option(name: str) -> str:
+    return name.replace("_", "-")
 
 
 def quantise_graph(args: argparse.Namespace, config: ExportConfig) -> int:
@@ -78,7 +115,7 @@ def quantise_graph(args: argparse.Namespace, config: ExportConfig) -> int:
     if (config.format, config.precision) != ("onnx", "int8") or args.out.suffix != ".onnx":
         raise ConfigError(f"{source}: is a graph already; from it only --precision int8 --out NAME.onnx can be made")
     if given := [name for name in FIXED if hasattr(args, name)]:
-        raise ConfigError(f"--{given[0].replace('_', '-')}: {source} has that fixed; export from .safetensors instead")
+        raise ConfigError(f"--{_option(given[0])}: {source} has that fixed; export from .safetensors instead")
     if args.name:
         raise ConfigError(f"--name: {source} has its name; export from .safetensors instead")
     try:

@@ -15,7 +15,9 @@ from orpose_models.settings import build_settings
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-def add_options(parser: argparse.ArgumentParser, model: type[BaseModel], only: Iterable[str] | None = None) -> None:
+def add_options(
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup, model: type[BaseModel], only: Iterable[str] | None = None
+) -> None:
     """Adds `--field-name` for every field of `model` (or for those in `only`).
 
     An option that is not given leaves no attribute behind, so `settings_from_args` can tell it from a default. Values

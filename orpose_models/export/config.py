@@ -14,7 +14,7 @@ FormatName = Literal["onnx", "torch-export", "torch-tensorrt", "tensorrt", "tens
 PrecisionName = Literal["fp32", "fp16", "int8"]
 WeightStorage = Literal["float16", "float32"]
 #: Compute capabilities that TensorRT-RTX builds for ahead of time, without the GPU.
-GpuName = Literal["75", "80", "86", "89", "120"]
+GpuName = Literal["75", "80", "86", "89", "120", "121"]
 
 #: Formats that are made from the ONNX graph, and so can be of its quantised form.
 FROM_ONNX: tuple[FormatName, ...] = ("onnx", "tensorrt", "tensorrt-rtx", "openvino")

@@ -63,7 +63,10 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     ("options", "message"),
     [
         (["--size", "32x480"], "size: .*expected sides of 64 px or more"),
-        (["--format", "tensorrt-rtx", "--sm", "87"], "sm: got '87': input should be '75', '80', '86', '89' or '120'"),
+        (
+            ["--format", "tensorrt-rtx", "--sm", "87"],
+            "sm: got '87': input should be '75', '80', '86', '89', '120' or '121'",
+        ),
         (["--format", "tensorrt-rtx"], "give --sm, such as --sm 86"),
         (["--format", "caffe"], "format: got 'caffe': input should be 'onnx', 'torch-export'"),
         (["--precision", "fp8"], "precision: got 'fp8': input should be 'fp32', 'fp16' or 'int8'"),
@@ -121,12 +124,50 @@ def test_a_graphs_engine_goes_into_the_cache(
 
 
 @pytest.mark.parametrize(
+    "options",
+    [
+        {"backend": "torch", "torch_mode": "compile", "torch_size": "96x64", "threads": "2"},
+        {"backend": "onnxruntime", "provider": "tensorrt"},
+        {"backend": "torch-tensorrt"},
+        {"backend": "tensorrt"},
+    ],
+    ids=lambda options: options["backend"],
+)
+def test_what_a_backend_builds_goes_into_the_cache(
+    options: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def load(config: RuntimeConfig) -> SimpleNamespace:
+        asked.append(config)
+        return SimpleNamespace(info=ModelInfo("a@00000000", "lite", (96, 64), 3, "fp32", "loaded from x.engine"))
+
+    monkeypatch.setattr(backends, "load_backend", load)
+    words = [word for name, value in options.items() for word in ("--" + name.replace("_", "-"), value)]
+    assert main(["export", "--model", "some.model", *words]) == 0
+    assert capsys.readouterr().out == "a@00000000: fp32, loaded from x.engine\n"
+    assert asked == [RuntimeConfig.model_validate({"model": "some.model", **options})]
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--format", "tensorrt", "--out", "x.engine"], "--out: the engine of .* goes into --engine-cache"),
-        (["--format", "tensorrt", "--precision", "fp16"], "--precision: the engine of .* is as the graph is"),
+        (["--format", "tensorrt", "--out", "x.engine"], "--out: what is built of .* goes into --engine-cache"),
+        (["--format", "tensorrt", "--precision", "fp16"], "--precision: what is built of .* is as the model is"),
         (["--precision", "int8", "--calibration", "a", "--validation", "b.json"], "--out: missing"),
         ([], "--out: missing"),
+        (
+            ["--backend", "onnxruntime"],
+            "--backend onnxruntime: builds nothing so; tensorrt, torch-tensorrt, onnxruntime",
+        ),
+        (["--backend", "torch", "--torch-mode", "eager"], "--backend torch: builds nothing so"),
+        (["--backend", "tensorrt", "--out", "x.engine"], "--out: what is built of .* goes into --engine-cache"),
+        (["--backend", "tensorrt", "--format", "onnx"], "--format: what is built of"),
+        (["--backend", "tensorrt", "--torch-mode", "compile"], "torch_mode compile is for backend torch"),
+        (
+            ["--threads", "2", "--out", "x.onnx"],
+            "--threads: is for building only; give --backend, too, or leave it out",
+        ),
     ],
 )
 def test_what_a_graphs_engine_cannot_be(
