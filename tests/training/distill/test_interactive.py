@@ -23,14 +23,13 @@ from orpose_models.network import build_student
 from orpose_models.network.weights import load_student, save_weights
 from orpose_models.settings import build_settings
 from training.distill import interactive
-from training.distill.checkpoint import write_checkpoint
+from training.distill.checkpoint import read_checkpoint, write_checkpoint
 from training.distill.config import TrainConfig
 from training.distill.ensemble import Look, evaluating, interactive_labels
 from training.distill.finish import finish
 from training.distill.interactive import InteractiveTrainer
 from training.distill.log import RunLog
 from training.distill.step import train_step
-from training.distill.trainer import Trainer
 from training.teacher.stages import Boxes
 
 
@@ -257,17 +256,16 @@ def test_the_command_shows_what_would_be_learned(
 def test_checkpoints_of_other_runs(config: TrainConfig, tmp_path: Path) -> None:
     assert config.interactive is not None
     plain = config.model_copy(update={"interactive": None, "sources": config.interactive.labelled})
-    state = InteractiveTrainer(config, tmp_path)._state()
-    write_checkpoint(tmp_path / "checkpoint.pt", state)
+    trainer = InteractiveTrainer(config, tmp_path)
+    state, facts = trainer._state(), trainer._facts_of_run()
+    write_checkpoint(trainer.checkpoint_path, state)
     with pytest.raises(InputError, match=r"begun with other settings: .*interactive"):
-        Trainer(plain, tmp_path, resume=True)
-    write_checkpoint(tmp_path / "checkpoint.pt", {**state, "num_labelled": 2})
-    with pytest.raises(InputError, match=r"num_labelled \(2, now 3\)"):
-        InteractiveTrainer(config, tmp_path, resume=True)
+        read_checkpoint(trainer.checkpoint_path, plain, facts)
+    with pytest.raises(InputError, match=r"num_labelled \(3, now 2\)"):
+        read_checkpoint(trainer.checkpoint_path, config, {**facts, "num_labelled": 2})
     del state["snapshots"]
-    write_checkpoint(tmp_path / "checkpoint.pt", state)
     with pytest.raises(InputError, match=r"checkpoint.pt: has no 'snapshots'; start without --resume"):
-        InteractiveTrainer(config, tmp_path, resume=True)
+        trainer._resume(state)
 
 
 def test_bad_settings(config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

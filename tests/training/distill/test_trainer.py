@@ -119,7 +119,7 @@ def test_a_run_without_a_finite_loss_ends(config: TrainConfig, tmp_path: Path, m
 def test_resume_with_other_data_is_refused(config: TrainConfig, tmp_path: Path) -> None:
     Trainer(config, tmp_path).save()
     fewer = config.sources[0].model_copy(update={"limit": 3})
-    with pytest.raises(OrposeError, match=r"other settings: sources, num_items \(6, now 3\)"):
+    with pytest.raises(OrposeError, match=r"begun with other settings: sources, num_items \(6, now 3\)"):
         Trainer(config.model_copy(update={"sources": (fewer,)}), tmp_path, resume=True)
 
 
