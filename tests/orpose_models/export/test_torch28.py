@@ -22,6 +22,8 @@ from orpose_models.network.static_student import StaticStudent
 ROOT = Path(__file__).resolve().parents[3]
 PYTHON = os.environ.get("ORPOSE_TORCH28_PYTHON", "")
 SIZE = (256, 192)
+#: Preset -> px by which answers may differ. The deeper network's own float32 is 0.06 px off its float64, lite's 0.0001.
+TOLERANCE_PX = {"lite": 0.02, "r50": 0.2}
 
 pytestmark = pytest.mark.skipif(
     not PYTHON, reason="ORPOSE_TORCH28_PYTHON names no Python with torch 2.8; run make test-torch28"
@@ -35,12 +37,17 @@ def export_there(weights: Path, out: Path, *options: str) -> None:
     assert ended.returncode == 0, ended.stderr[-3000:]
 
 
+@pytest.fixture(scope="module", params=["lite", "r50"])
+def student(request: pytest.FixtureRequest, make_lively_student: Callable[[str], Student]) -> Student:
+    return make_lively_student(request.param)
+
+
 @pytest.fixture(scope="module")
-def weights(lively_lite: Student, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def weights(student: Student, tmp_path_factory: pytest.TempPathFactory) -> Path:
     import copy
 
-    path = tmp_path_factory.mktemp("torch28") / "lite.safetensors"
-    save_weights(copy.deepcopy(lively_lite).float(), path)
+    path = tmp_path_factory.mktemp("torch28") / f"{student.preset.name}.safetensors"
+    save_weights(copy.deepcopy(student).float(), path)
     return path
 
 
@@ -50,22 +57,23 @@ def test_it_is_torch_28() -> None:
 
 
 def test_the_program_exports(weights: Path, tmp_path: Path) -> None:
-    export_there(weights, tmp_path / "lite.pt2", "--format", "torch-export", "--precision", "fp16")
+    export_there(weights, tmp_path / "program.pt2", "--format", "torch-export", "--precision", "fp16")
 
 
 def test_the_onnx_graph_is_the_same(
-    lively_lite: Student,
+    student: Student,
     weights: Path,
     make_bgr_images: Callable[[int, tuple[int, int]], torch.Tensor],
     tmp_path: Path,
 ) -> None:
-    export_there(weights, tmp_path / "lite.onnx", "--weights", "float32")
+    export_there(weights, tmp_path / "graph.onnx", "--weights", "float32")
     image = make_bgr_images(1, SIZE)
     with torch.no_grad():
-        expected = StaticStudent(lively_lite, SIZE).float()(image)
-    session = onnxruntime.InferenceSession(str(tmp_path / "lite.onnx"), providers=["CPUExecutionProvider"])
+        expected = StaticStudent(student, SIZE).float()(image)
+    session = onnxruntime.InferenceSession(str(tmp_path / "graph.onnx"), providers=["CPUExecutionProvider"])
     got = dict(zip(OUTPUTS, session.run(None, {"image": image.numpy()}), strict=True))
     assert expected.valid.sum() >= 2
     np.testing.assert_array_equal(got["valid"], expected.valid.numpy())
-    np.testing.assert_allclose(got["boxes"], expected.boxes.numpy(), atol=0.02)
-    np.testing.assert_allclose(got["keypoints"], expected.keypoints.numpy(), atol=0.02)
+    tolerance_px = TOLERANCE_PX[student.preset.name]
+    np.testing.assert_allclose(got["boxes"], expected.boxes.numpy(), atol=tolerance_px)
+    np.testing.assert_allclose(got["keypoints"], expected.keypoints.numpy(), atol=tolerance_px)
