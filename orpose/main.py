@@ -9,6 +9,7 @@ import os
 import select
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from orpose_models.errors import OrposeError
@@ -27,6 +28,8 @@ COMMANDS = {
     "convert": "other people's weights (torchvision, detectron2, ORPose), or an .onnx file of ours -> our weights",
     "doctor": "what is installed, which backends work, and why not",
 }
+#: Options of subcommands that name what is written.
+_OUTPUTS = ("out", "json", "plot", "plots", "picture", "contact_sheet", "bag")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -66,6 +69,22 @@ def _nobody_reads_stdout() -> bool:
     return True
 
 
+def _output_problem(args: argparse.Namespace, error: OSError) -> str | None:
+    """What the user can mend: a full disk, an output that cannot be made. None: the error is a defect."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error.filename or 'output'}: {error.strerror}; free the disk and run the same command again"
+    if not isinstance(error.filename, str):
+        return None
+    folder = Path(error.filename).absolute().parent
+    for option in _OUTPUTS:
+        output = getattr(args, option, None)
+        # What failed is the output, a folder on the way to it, or a file directly in one of these.
+        if output and Path(output).absolute().is_relative_to(folder):
+            advice = f"choose another --{option.replace('_', '-')}"
+            return f"{output}: cannot be written ({error.filename}: {error.strerror}); {advice}"
+    return None
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one subcommand. Returns 0, 2 (user error, one line on stderr) or 1 (a defect, with its traceback)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -82,11 +101,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OrposeError as error:
         print(f"orpose {args.command}: {error}", file=sys.stderr)
         return 2
-    except OSError as error:  # wherever the disk is full
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except OSError as error:
+        if (problem := _output_problem(args, error)) is None:
             raise
-        advice = "free the disk and run the same command again"
-        print(f"orpose {args.command}: {error.filename or 'output'}: {error.strerror}; {advice}", file=sys.stderr)
+        print(f"orpose {args.command}: {problem}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -68,13 +68,44 @@ def test_a_full_disk_is_a_user_error(fake_command, capsys, name):
     assert capsys.readouterr().err == f"orpose doctor: {name or 'output'}: {advice}\n"
 
 
-def test_other_trouble_of_the_system_is_a_defect(fake_command):
+@pytest.mark.parametrize(
+    ("failed", "is_the_users"),
+    [
+        ("mine/new", True),
+        ("mine", True),
+        (".orpose-run-x1", True),
+        ("mine/new/log.jsonl", True),
+        ("mine/new/a/b", False),
+        ("elsewhere/weights", False),
+        (None, False),
+    ],
+)
+def test_an_output_that_cannot_be_made_is_a_user_error(fake_command, capsys, failed, is_the_users):
+    """Other trouble of the system is a defect."""
+
     def run(args):
-        raise OSError(errno.EIO, "Input/output error")
+        args.out = Path("mine/new")
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), failed)
 
     fake_command(run)
-    with pytest.raises(OSError, match="Input/output error"):
-        command.main(["doctor"])
+    if not is_the_users:
+        with pytest.raises(OSError, match="Read-only file system"):
+            command.main(["doctor"])
+        return
+    assert command.main(["doctor"]) == 2
+    expected = f"orpose doctor: mine/new: cannot be written ({failed}: Read-only file system); choose another --out\n"
+    assert capsys.readouterr().err == expected
+
+
+@pytest.mark.parametrize("words", [["run", "samples/or_clip"], ["train", "training/configs/reduced/undistilled.yaml"]])
+@pytest.mark.parametrize("out", ["/sys/xx", "/proc/xx/results"])
+def test_where_nothing_can_be_made_is_one_line(words, out, capfd, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert command.main([*words, "--out", out]) == 2
+    error = capfd.readouterr().err
+    assert error.startswith(f"orpose {words[0]}: {out}: cannot be ")
+    assert error.endswith("; choose another --out\n")
+    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize(
