@@ -28,6 +28,11 @@ COMMANDS = {
     "convert": "other people's weights (torchvision, detectron2, ORPose), or an .onnx file of ours -> our weights",
     "doctor": "what is installed, which backends work, and why not",
 }
+#: torchvision's operators are missing where it was built for another torch, say a CPU one of another index.
+TORCH_PAIR = (
+    "torch and torchvision are not built for each other; install both from one index, in versions that belong together "
+    "(pyproject.toml, extra dev, has a pair)"
+)
 #: Options of subcommands that name what is written.
 _OUTPUTS = ("out", "json", "plot", "plots", "picture", "contact_sheet", "bag")
 
@@ -105,6 +110,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if (problem := _output_problem(args, error)) is None:
             raise
         print(f"orpose {args.command}: {problem}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+        print(f"orpose {args.command}: {TORCH_PAIR}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

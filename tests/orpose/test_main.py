@@ -226,3 +226,21 @@ def test_another_broken_pipe_is_a_defect():
     ended = run_stand_in("raise BrokenPipeError('of a worker')", subprocess.DEVNULL)
     assert "of a worker" in ended.stderr
     assert ended.returncode == 1
+
+
+def test_a_torchvision_for_another_torch_is_a_user_error(fake_command, capsys):
+    """What torch says then; any other RuntimeError is a defect."""
+
+    def run(args):
+        raise RuntimeError("operator torchvision::nms does not exist")
+
+    fake_command(run)
+    assert command.main(["doctor"]) == 2
+    assert "torch and torchvision are not built for each other" in capsys.readouterr().err
+
+    def fail(args):
+        raise RuntimeError("something else")
+
+    fake_command(fail)
+    with pytest.raises(RuntimeError, match="something else"):
+        command.main(["doctor"])
