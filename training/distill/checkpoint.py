@@ -75,9 +75,9 @@ def read_checkpoint(path: Path, config: TrainConfig, facts: Mapping[str, Any]) -
     changed = {name: values for name, values in changed_settings(before, now).items() if name not in _FREE}
     if changed:
         told = ", ".join(_told(name, *values) for name, values in changed.items())
-        raise InputError(
-            f"{path}: begun with other settings: {told}; resume with the same ones, or choose another --out"
-        )
+        start = f" (`torchrun --nproc-per-node {state['world_size']}`)" if "world_size" in changed else ""
+        advice = f"resume with the same ones{start}, or choose another --out"
+        raise InputError(f"{path}: begun with other settings: {told}; {advice}")
     return state
 
 

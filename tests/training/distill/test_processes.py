@@ -82,7 +82,8 @@ def test_torchrun_ends_cleanly_and_another_number_of_processes_cannot_go_on(
     assert (out / "checkpoint.pt").is_file(), output
     assert output.count("to go on: the same command with --resume") == 1, output
     assert main([*command[2:], "--resume"]) == 2
-    assert "of 2 processes, this run has 1; start as many with `torchrun" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "world_size (2, now 1); resume with the same ones (`torchrun --nproc-per-node 2`)" in error
 
 
 def test_batches_that_cannot_be_shared(make_dataset: Callable[..., Path], tmp_path: Path, monkeypatch) -> None:
