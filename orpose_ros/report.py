@@ -18,6 +18,7 @@ from orpose_ros import report_figures as figures
 from orpose_ros.accuracy import REPLAY_PROTOCOLS, Labels, annotations_of
 from orpose_ros.pictures import Pictures, Still
 from orpose_ros.replayed import ReplayedFrame
+from orpose_ros.report_metrics import accuracy_table
 
 _COUNTS = {
     "sent": "frames sent",
@@ -127,7 +128,7 @@ def _accuracy(replayed: Replayed) -> list[str]:
         return []
     accuracy, labels = replayed.summary["accuracy"], replayed.labels
     answered = annotations_of(labels, [frame for frame in replayed.frames if frame.result is not None])
-    parts = ["<h2>Accuracy</h2>", _accuracy_note(accuracy), _accuracy_table(accuracy)]
+    parts = ["<h2>Accuracy</h2>", _accuracy_note(accuracy), accuracy_table(accuracy)]
     if answered.images:
         parts.append('<div class="pair">')
         figure_pr = figures.precision_recall(replayed.frames, labels, replayed.entries)
@@ -154,38 +155,6 @@ def _accuracy_note(accuracy: Mapping[str, Any]) -> str:
         "little AP."
     )
     return f'<p class="note">{escape(text)}</p>'
-
-
-def _accuracy_table(accuracy: Mapping[str, Any]) -> str:
-    """Every metric: over the answered frames, and over all frames sent where these are others."""
-    kinds = ["answered"] if accuracy["answered"]["images"] == accuracy["sent"]["images"] else ["answered", "sent"]
-    heads = "".join(f"<th>{'answered frames' if kind == 'answered' else 'all frames sent'}</th>" for kind in kinds)
-    rows = []
-    for protocol in (name for name in accuracy["answered"] if name != "images"):
-        metrics = accuracy["answered"][protocol]
-        if "not_measured" in metrics:
-            reason = escape(metrics["not_measured"])
-            rows.append(f'<tr><th>{protocol}</th><td colspan="{len(kinds) + 1}" class="text">{reason}</td></tr>')
-            continue
-        known = [name for name, value in metrics.items() if value != -1]
-        for place, name in enumerate(known):
-            head = f'<th rowspan="{len(known)}">{protocol}</th>' if place == 0 else ""
-            values = "".join(f"<td>{_number(accuracy[kind][protocol].get(name))}</td>" for kind in kinds)
-            rows.append(f"<tr>{head}<th>{escape(name.replace('_', ' '))}</th>{values}</tr>")
-    table = f"<table><tr><th></th><th></th>{heads}</tr>{''.join(rows)}</table>"
-    return f"<details><summary>All metrics</summary>{table}</details>"
-
-
-def _number(value: float | None) -> str:
-    if value is None or value == -1:
-        return "-"
-    return (
-        f"{value:.0f}"
-        if value == int(value) and abs(value) > 1
-        else f"{value:.3f}"
-        if abs(value) < 10
-        else f"{value:.1f}"
-    )
 
 
 def _scene(replayed: Replayed) -> list[str]:
