@@ -41,6 +41,7 @@ msgs: .venv/.messages
 
 .venv/.installed: pyproject.toml setup.py
 	@$(or $(PYTHON),python3) ros_ws/check_python.py
+	@echo "installing into .venv, 2 to 4 minutes; pip says nothing meanwhile"
 	$(PYTHON) -m venv .venv
 	.venv/bin/python $(PIP_INSTALL) '.[ros,replay]'
 	.venv/bin/python $(TRACKEVAL)
@@ -48,6 +49,7 @@ msgs: .venv/.messages
 
 .venv-dev/.installed: pyproject.toml setup.py
 	@$(or $(PYTHON),python3) ros_ws/check_python.py
+	@echo "installing into .venv-dev, torch included: several minutes; pip says nothing meanwhile"
 	$(PYTHON) -m venv .venv-dev
 	.venv-dev/bin/python $(PIP_INSTALL) '.[dev]'
 	.venv-dev/bin/python $(TORCH_TENSORRT)

@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
         summary = _replay(played, args.input, config, logs, results)
         _move_into(args.out, results)
     print(summary["table"])
-    print(f"written to {args.out}")
+    print(f"written to {args.out}; open {args.out / REPORT} in a browser")
     frames = summary["frames"]
     return 1 if frames["unaccounted"] or frames["lost"] else 0
 

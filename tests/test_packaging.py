@@ -144,3 +144,12 @@ def test_package_xml_and_pyproject_agree():
     assert "Apache-2.0" in package_xml
     assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
     assert f"## {project['version']}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize("environment", [".venv", ".venv-dev"])
+def test_make_says_that_it_installs_before_pip_falls_silent(environment):
+    dry_run = ["make", "--dry-run", "--always-make", f"{environment}/.installed"]
+    lines = subprocess.run(dry_run, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    said, begun = (next(i for i, line in enumerate(lines) if word in line) for word in ("minutes", "-m venv"))
+    assert said < begun

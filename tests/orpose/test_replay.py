@@ -145,11 +145,12 @@ def test_every_frame_is_accounted_for(replayed):
 
 @needs_ros
 def test_it_ends_with_the_table(replayed):
-    ended, _ = replayed
+    ended, out = replayed
     for row in ("frames sent", "lost on the way", "received", "answered", "dropped", "unaccounted for", "persons"):
         assert re.search(rf"^\s*{row}.*\d", ended.stdout, re.MULTILINE), row
     assert re.search(r"latency, image stamp to message, ms\s+median [\d.]+, p95 [\d.]+", ended.stdout)
     assert re.search(r"coco-bbox: AP\s+0.8812", ended.stdout)
+    assert ended.stdout.endswith(f"written to {out}; open {out / 'report.html'} in a browser\n")
 
 
 @needs_ros
