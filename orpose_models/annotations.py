@@ -27,6 +27,7 @@ from orpose_models.json_values import (
     scalars_of,
     value_of,
 )
+from orpose_models.label_ranges import check_ranges
 from orpose_models.lens import COEFFICIENTS, Lens
 from orpose_models.other_labels import as_coco17, people_of
 from orpose_models.skeleton import COCO17, MVOR10, Skeleton
@@ -175,6 +176,7 @@ def read_annotations(path: str | Path) -> AnnotationSet:
 
 def annotations_from_dict(root: Mapping[str, Any], *, source: str) -> AnnotationSet:
     """The objects of a decoded COCO JSON; `source` names the file in errors. Of its categories only people are read."""
+    list_of(root, "images", source)
     root, others = people_of(root, source)
     root = as_coco17(root, source)
     skeleton = _skeleton_of(root, source)
@@ -276,7 +278,7 @@ def _person(entry: Any, index: int, source: str, skeleton: Skeleton) -> PersonLa
     if (arrays["bbox"][2:] < 0).any():
         raise AnnotationError(f"{where}: bbox: width and height must not be negative, got {entry['bbox']}")
     scalars = scalars_of(entry, _PERSON_SCALARS, where)
-    _check_ranges({**arrays, **scalars}, where)
+    check_ranges({**arrays, **scalars}, where)
     known = {"id", "image_id", "category_id", "bbox", "keypoints", "num_keypoints", *_PERSON_SCALARS, *_PERSON_ARRAYS}
     return PersonLabel(
         annotation_id=value_of(entry, "id", int, where),
@@ -285,23 +287,6 @@ def _person(entry: Any, index: int, source: str, skeleton: Skeleton) -> PersonLa
         **scalars,
         extra={key: value for key, value in entry.items() if key not in known},
     )
-
-
-def _check_ranges(values: Mapping[str, Any], where: str) -> None:
-    """Raises AnnotationError for a visibility that COCO does not have, or a share outside [0, 1]."""
-    if "keypoints" in values:
-        flags = values["keypoints"][:, 2]
-        if (wrong := flags[~np.isin(flags, (0, 1, 2))]).size:
-            raise AnnotationError(f"{where}: keypoints: v: expected 0, 1 or 2, got {wrong[0]:g}")
-    shares = {
-        "keypoints_soft: confidence": values["keypoints_soft"][:, 2] if "keypoints_soft" in values else (),
-        "joint_weight": values.get("joint_weight", ()),
-        "score": values.get("score", ()),
-    }
-    for name, share in shares.items():
-        numbers = np.asarray(share, np.float64).ravel()
-        if (wrong := numbers[(numbers < 0) | (numbers > 1)]).size:
-            raise AnnotationError(f"{where}: {name}: expected 0 to 1, got {wrong[0]:g}")
 
 
 def _camera(name: str, entry: Any, source: str) -> Camera:

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
-from multiprocessing.sharedctypes import Synchronized
 from typing import Any, TypeVar
 
 from orpose_models.errors import ConfigError, WorkerError
@@ -91,7 +90,9 @@ def _map_in_pool(
 ) -> Iterator[Result]:
     context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
     lifeline, held = context.Pipe(duplex=False)
-    initargs = (make_worker, lifeline, context.Value("i", 0))
+    numbers, numbering = context.Pipe(duplex=False)
+    os.write(numbering.fileno(), bytes(number % 256 for number in range(workers)))
+    initargs = (make_worker, lifeline, numbers)
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_init_process, initargs=initargs)
     waiting: set[Future[Result]] = set()
     remaining = iter(items)
@@ -115,8 +116,8 @@ def _map_in_pool(
         raise
     finally:
         pool.shutdown(cancel_futures=True)
-        held.close()
-        lifeline.close()
+        for end in (held, lifeline, numbers, numbering):
+            end.close()
 
 
 @contextlib.contextmanager
@@ -134,14 +135,10 @@ _worker: Callable[[Any], Any] | None = None
 _worker_number = 0
 
 
-def _init_process(
-    make_worker: Callable[[], Callable[[Any], Any]], lifeline: Connection, started: Synchronized[int]
-) -> None:
+def _init_process(make_worker: Callable[[], Callable[[Any], Any]], lifeline: Connection, numbers: Connection) -> None:
     global _make_worker, _worker_number
     _make_worker = make_worker
-    with started.get_lock():
-        _worker_number = started.value
-        started.value += 1
+    _worker_number = os.read(numbers.fileno(), 1)[0]  # one byte each, whoever comes first
     threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
 
 
