@@ -43,6 +43,7 @@ def test_without_a_gpu_every_training_is_told_so() -> None:
     assert all(arguments[-2:] == ("--device", "cpu") for arguments in trainings)
 
 
+@pytest.mark.timeout(590)  # two minutes of training on a quiet machine
 def test_the_short_version_learns(tmp_path: Path) -> None:
     """The loss halves, and the twelve images' people are found again."""
     command = [sys.executable, "-m", "training.weights", str(CONFIGS / "weights_short.yaml")]

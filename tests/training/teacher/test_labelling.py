@@ -248,6 +248,7 @@ def two_nodes() -> Iterator[Any]:
             cluster.shutdown()
 
 
+@pytest.mark.timeout(590)  # two Ray nodes start, each with its own torch
 @pytest.mark.filterwarnings("ignore")
 def test_a_node_killed_half_way_loses_nothing(teacher, tmp_path):
     pytest.importorskip("ray", reason="needs the extra 'ray'")
