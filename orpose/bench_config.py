@@ -7,7 +7,7 @@ from pydantic import Field
 from orpose_models.runtime.config import RuntimeConfig, Size
 from orpose_models.settings import Settings
 
-_OF_TORCH = RuntimeConfig.model_fields
+_RUNTIME = RuntimeConfig.model_fields
 
 
 class BenchConfig(Settings):
@@ -27,20 +27,20 @@ class BenchConfig(Settings):
         description="comma-separated precisions, fp32 and fp16, of exported --presets; torch: --torch-precisions",
     )
     providers: str = Field(
-        default=RuntimeConfig.model_fields["provider"].default,
+        default=_RUNTIME["provider"].default,
         description="comma-separated providers of backend onnxruntime: cpu, cuda, tensorrt",
     )
     buckets: bool = Field(default=False, description="also the two-graph form of --presets, run for --persons")
     torch_devices: str = Field(
-        default=_OF_TORCH["torch_device"].default,
+        default=_RUNTIME["torch_device"].default,
         description="comma-separated devices of backend torch and of torchvision's network",
     )
     torch_modes: str = Field(
-        default=_OF_TORCH["torch_mode"].default,
+        default=_RUNTIME["torch_mode"].default,
         description="comma-separated modes of backend torch, see `orpose run -h`",
     )
     torch_precisions: str = Field(
-        default=_OF_TORCH["torch_precision"].default, description="comma-separated precisions of backend torch"
+        default=_RUNTIME["torch_precision"].default, description="comma-separated precisions of backend torch"
     )
     threads: int = Field(default=2, ge=0, le=1024, description="processor threads of each, 0 = all cores")
     size: Size = Field(

@@ -80,11 +80,14 @@ def _output_problem(args: argparse.Namespace, error: OSError) -> str | None:
         return f"{error.filename or 'output'}: {error.strerror}; free the disk and run the same command again"
     if not isinstance(error.filename, str):
         return None
-    folder = Path(error.filename).absolute().parent
+    failed = Path(error.filename).absolute()
     for option in _OUTPUTS:
         output = getattr(args, option, None)
-        # What failed is the output, a folder on the way to it, or a file directly in one of these.
-        if output and Path(output).absolute().is_relative_to(folder):
+        path = Path(output or "").absolute()
+        # The output, a folder on the way to it, a file directly in it, or a temporary one beside one of these: an
+        # input that lies there, too, is not.
+        is_temporary = failed.name.startswith(".") and path.is_relative_to(failed.parent)
+        if output and (path.is_relative_to(failed) or failed.parent == path or is_temporary):
             advice = f"choose another --{option.replace('_', '-')}"
             return f"{output}: cannot be written ({error.filename}: {error.strerror}); {advice}"
     return None

@@ -77,6 +77,7 @@ def test_a_full_disk_is_a_user_error(fake_command, capsys, name):
         ("mine/new/log.jsonl", True),
         ("mine/new/a/b", False),
         ("elsewhere/weights", False),
+        ("input.mp4", False),
         (None, False),
     ],
 )

@@ -194,3 +194,18 @@ def _build_foreign_messages(workspace: Path, colcon: Path) -> None:
     options = ["-G", "Ninja", f"-DPython3_EXECUTABLE={sys.executable}", "-DCMAKE_BUILD_TYPE=Debug"]  # sooner built
     ended = subprocess.run([*command, *options], cwd=workspace, env=environment, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.fixture
+def make_node(ros, namespace, fake_model) -> Callable[..., Any]:
+    """Builds a node of the fake model with these parameters."""
+    from rclpy.parameter import Parameter
+
+    from orpose_ros.node import PoseNode
+
+    def make(**parameters: Any) -> PoseNode:
+        values = {"model": str(fake_model), "threads": 1, **parameters}
+        overrides = [Parameter(name, value=value) for name, value in values.items()]
+        return ros.add(PoseNode(namespace=namespace, parameter_overrides=overrides))
+
+    return make

@@ -22,16 +22,6 @@ from orpose_ros.node import PoseNode
 SUCCESS = TransitionCallbackReturn.SUCCESS
 
 
-@pytest.fixture
-def make_node(ros, namespace, fake_model) -> Callable[..., PoseNode]:
-    def make(**parameters: Any) -> PoseNode:
-        values = {"model": str(fake_model), "threads": 1, **parameters}
-        overrides = [Parameter(name, value=value) for name, value in values.items()]
-        return ros.add(PoseNode(namespace=namespace, parameter_overrides=overrides))
-
-    return make
-
-
 class Driver:
     """A camera of small images, and who listens to diagnostics."""
 

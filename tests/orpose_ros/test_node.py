@@ -32,16 +32,6 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 BLUE_BOX = (slice(100, 300), slice(200, 260))
 
 
-@pytest.fixture
-def make_node(ros, namespace, fake_model) -> Callable[..., PoseNode]:
-    def make(**parameters: Any) -> PoseNode:
-        values = {"model": str(fake_model), "threads": 1, **parameters}
-        overrides = [Parameter(name, value=value) for name, value in values.items()]
-        return ros.add(PoseNode(namespace=namespace, parameter_overrides=overrides))
-
-    return make
-
-
 class Camera:
     """A camera driver and somebody who listens to the answers."""
 

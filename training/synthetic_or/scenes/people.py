@@ -108,7 +108,7 @@ def operation(
             meshes += _patient_drape(patient, table, rng, staffing)
     elif rng.random() < 0.4:
         bounds = (rng.uniform(-1.0, -0.6), rng.uniform(0.5, 1.0), -0.3, 0.3)
-        colour = staffing.sample_drape(rng) if staffing.drapes else None
+        colour = staffing.sample_drape(rng) if staffing.drapes else None  # drawn with the folds: seeds keep their rooms
         drape = drape_over(np.zeros((0, 3)), bounds, table.height + 0.02, rng, colour=colour)
         meshes += turned(drape, table.heading, table.foot)
     people += _staff(bank, table, floor, room, rng, len(people) + 1, staffing)
