@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -166,25 +166,36 @@ class Views:
 class Labels:
     """A label file, looked up by frame."""
 
-    def __init__(self, path: str, topic: str | None) -> None:
-        """Reads the file; `topic` is that of the frames' bag. Raises AnnotationError if it cannot be read."""
+    def __init__(self, path: str, source: Source) -> None:
+        """Reads the labels of a source's frames. Raises AnnotationError if they cannot be read."""
         from orpose_models.annotations import read_annotations
 
         self.path = Path(path)
         self.annotations: AnnotationSet = read_annotations(path)
         images = self.annotations.images
-        self._by_stamp = {image.stamp_ns: image for image in images if image.topic == topic}
+        path_of_frames = source.path.absolute()
+        self._folder = path_of_frames if path_of_frames.is_dir() else path_of_frames.parent
+        self._by_stamp = {image.stamp_ns: image for image in images if image.topic == source.topic}
         self._by_name = {image.file_name: image for image in images}
-        counts = Counter(Path(name).name for name in self._by_name)
-        self._by_base_name = {
-            base: image for name, image in self._by_name.items() if counts[base := Path(name).name] == 1
-        }
+        self._by_base_name: dict[str, list[LabelledImage]] = defaultdict(list)
+        for image in images:
+            self._by_base_name[Path(image.file_name).name].append(image)
 
     def find(self, frame: Frame) -> LabelledImage | None:
-        """The label of a frame, by topic and stamp or by file name."""
+        """The label of a frame, by topic and stamp or by file name.
+
+        Where several cameras' images have the same name, the folders above decide.
+        """
         if frame.stamp_ns is not None and frame.stamp_ns in self._by_stamp:
             return self._by_stamp[frame.stamp_ns]
-        return self._by_name.get(frame.name, self._by_base_name.get(frame.name))
+        if frame.name in self._by_name:
+            return self._by_name[frame.name]
+        same = self._by_base_name.get(Path(frame.name).name, [])
+        whole = (self._folder / frame.name).as_posix()
+        fitting = [image for image in same if whole.endswith(f"/{image.file_name}")]
+        if not fitting and "/" not in frame.name:
+            fitting = same
+        return fitting[0] if len(fitting) == 1 else None
 
 
 def _beside(source: Source, depth: str | None) -> BagBeside | None:

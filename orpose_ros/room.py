@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 
+import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Point
@@ -23,7 +24,7 @@ from orpose_models.multiview.moments import Moments, Stamped
 from orpose_models.multiview.room_tracks import RoomTracker
 from orpose_models.multiview.sights import Sight, sights_of
 from orpose_models.multiview.watch import ClockWatch, DriftWatch
-from orpose_models.runtime.types import FrameResult, TrackState
+from orpose_models.runtime.types import FrameResult, RootSource, TrackState
 from orpose_models.skeleton import H36M17
 from orpose_models.units import NANOSECONDS_PER_SECOND
 from orpose_ros.config import NodeConfig
@@ -166,6 +167,7 @@ class Room:
 
 def room_person(person: FusedPerson, *, confirmed: bool) -> PersonMessage:
     """A person in the room: no box and no 2D, joints in m in the room's frame."""
+    pelvis_x, pelvis_y, pelvis_z = person.joints[H36M17.root, :3].tolist()
     return PersonMessage(
         track_id=person.track_id,
         track_state=PersonMessage.TRACK_CONFIRMED if confirmed else PersonMessage.TRACK_TENTATIVE,
@@ -174,6 +176,9 @@ def room_person(person: FusedPerson, *, confirmed: bool) -> PersonMessage:
         keypoints_3d_metric=[
             Keypoint3D(position=Point(x=x, y=y, z=z), score=score) for x, y, z, score in person.joints.tolist()
         ],
+        root_source=int(RootSource.VIEWS),
+        root=Point(x=pelvis_x, y=pelvis_y, z=pelvis_z),
+        root_covariance=np.full(9, np.nan),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -41,12 +41,14 @@ class Source(Protocol):
     def __iter__(self) -> Iterator[Frame | Unreadable]: ...
 
 
-def open_source(path: str | Path, topic: str | None = None) -> Source:
+def open_source(path: str | Path, topic: str | None = None, *, nested: bool = False) -> Source:
     """The frames of a folder of images, an image, a video, a rosbag2 folder, or a .mcap or .db3 file.
 
     Args:
         path: File or folder.
         topic: A bag's image topic; needed where it has several.
+        nested: A folder without images of its own stands for those in its folders, as a data set of several cameras
+            has them; frames are named by their path in it.
 
     Raises:
         InputError: Missing, empty, of no known kind, or unreadable as a whole.
@@ -62,7 +64,7 @@ def open_source(path: str | Path, topic: str | None = None) -> Source:
     if topic is not None:
         raise InputError(f"{path}: a topic ('{topic}') can be chosen only in a bag")
     if path.is_dir():
-        return ImageFiles(path, images_in(path))
+        return ImageFiles(path, images_in(path, nested=nested))
     if suffix in IMAGE_SUFFIXES:
         return ImageFiles(path, [path])
     if suffix in VIDEO_SUFFIXES:
@@ -72,7 +74,7 @@ def open_source(path: str | Path, topic: str | None = None) -> Source:
 
 
 class ImageFiles:
-    """Image files, in the given order."""
+    """Image files, in the given order; those below the folder `path` are named by their path in it."""
 
     frames_per_second: float | None = None
     topic: str | None = None
@@ -90,11 +92,14 @@ class ImageFiles:
             try:
                 image = decode_image(np.frombuffer(file.read_bytes(), np.uint8))
             except ImageError as error:
-                yield Unreadable(index, file.name, str(error))
+                yield Unreadable(index, self._name(file), str(error))
             except OSError as error:
-                yield Unreadable(index, file.name, f"cannot be read ({error.strerror})")
+                yield Unreadable(index, self._name(file), f"cannot be read ({error.strerror})")
             else:
-                yield Frame(index, file.name, image, (time.perf_counter() - started) * 1e3)
+                yield Frame(index, self._name(file), image, (time.perf_counter() - started) * 1e3)
+
+    def _name(self, file: Path) -> str:
+        return file.relative_to(self.path).as_posix() if self.path in file.parents else file.name
 
 
 class VideoFile:
@@ -138,13 +143,19 @@ class VideoFile:
         return capture
 
 
-def images_in(folder: Path) -> list[Path]:
-    """The image files of a folder, in natural order: `frame2` before `frame10`. Raises: InputError, if none."""
-    files = sorted(
-        (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()), key=_natural_key
-    )
-    stems = {file.stem for file in files}
-    files = [file for file in files if not _is_label_of(file.stem, stems)]
+def images_in(folder: Path, *, nested: bool = False) -> list[Path]:
+    """The image files of a folder, in natural order: `frame2` before `frame10`.
+
+    Args:
+        folder: Where they are.
+        nested: If there are none, those of its folders at any depth.
+
+    Raises:
+        InputError: There are none.
+    """
+    files = _image_files(folder.iterdir())
+    if not files and nested:
+        files = _image_files(folder.rglob("*"))
     if not files:
         below = sorted({p.parent.name for p in folder.glob("*/*") if p.suffix.lower() in IMAGE_SUFFIXES})
         hint = f"; there are some in its folders {', '.join(below)}" if below else ""
@@ -152,11 +163,20 @@ def images_in(folder: Path) -> list[Path]:
     return files
 
 
-def _is_label_of(stem: str, stems: set[str]) -> bool:
+def _image_files(paths: Iterable[Path]) -> list[Path]:
+    files = [p for p in paths if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
+    known = {(file.parent, file.stem) for file in files}
+    return sorted((file for file in files if not _is_label_of(file, known)), key=_natural_key)
+
+
+def _is_label_of(file: Path, known: set[tuple[Path, str]]) -> bool:
     """Whether a file is the depth or instance image that `orpose synth --depth` puts beside an image."""
-    return any(stem.endswith(end) and stem.removesuffix(end) in stems for end in ("_depth", "_instances"))
+    stem = file.stem
+    ends = (end for end in ("_depth", "_instances") if stem.endswith(end))
+    return any((file.parent, stem.removesuffix(end)) in known for end in ends)
 
 
 def _natural_key(path: Path) -> list[tuple[int, str]]:
     """`frame2` before `frame10`."""
-    return [(int(part), "") if part.isdigit() else (-1, part.lower()) for part in re.split(r"(\d+)", path.name)]
+    parts = re.split(r"(\d+)", path.as_posix())
+    return [(int(part), "") if part.isdigit() else (-1, part.lower()) for part in parts]

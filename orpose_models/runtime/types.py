@@ -24,6 +24,7 @@ class RootSource(IntEnum):
     NONE = 0
     DEPTH = 1
     SIZE = 2
+    VIEWS = 3
 
 
 @dataclass(frozen=True, eq=False)

@@ -156,6 +156,8 @@ def test_a_person_seen_by_both_cameras_stands_in_the_room(ros, active, rig):
     assert person.score == pytest.approx(0.9)
     assert (len(person.keypoints_2d), len(person.keypoints_3d_rel), len(person.keypoints_3d_metric)) == (0, 0, 17)
     assert person.track_state == Person.TRACK_TENTATIVE
+    assert (person.root_source, (person.root.x, person.root.y, person.root.z)) == (Person.ROOT_VIEWS, pelvis(person))
+    assert np.isnan(person.root_covariance).all()
 
 
 def test_ids_stay_and_are_confirmed(ros, active, rig):

@@ -33,6 +33,17 @@ def test_depth_and_instances_beside_an_image_are_no_frames(tmp_path):
     assert [frame.name for frame in open_source(tmp_path)] == ["a.jpg", "b.jpg", "seen_in_depth.png"]
 
 
+def test_folders_of_several_cameras_only_where_they_are_wanted(tmp_path):
+    for name in ("day2/cam1/0.png", "day1/cam10/0.png", "day1/cam2/0.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        save(tmp_path / name)
+    (tmp_path / "day2/cam1/1.png").write_bytes(b"")
+    names = [item.name for item in open_source(tmp_path, nested=True)]
+    assert names == ["day1/cam2/0.png", "day1/cam10/0.png", "day2/cam1/0.png", "day2/cam1/1.png"]
+    with pytest.raises(InputError, match="no images .* in this folder"):
+        open_source(tmp_path)
+
+
 def test_depth_and_colour_of_files_are_kept(tmp_path):
     save(tmp_path / "a.png", 40000, (4, 6), np.uint16)
     (frame,) = open_source(tmp_path / "a.png")
