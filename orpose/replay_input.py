@@ -27,11 +27,13 @@ class ReplayInput:
     """A bag to play.
 
     Attributes:
+        opened: What the user named.
         bag: The user's own, or a temporary one.
         file_names: Of the images that the bag was made of; None where the input is a bag.
         frame_size: Width and height of the camera's own frame, px, if images come smaller.
     """
 
+    opened: Path
     bag: BagImages
     file_names: list[str] | None
     frame_size: tuple[int, int] | None
@@ -58,7 +60,7 @@ def as_bag(source: Source, path: Path, frames_per_second: float, config: Runtime
     from orpose_models.runtime.sources import ImageFiles
 
     if isinstance(source, BagImages):
-        return ReplayInput(source, None, config.frame_size)
+        return ReplayInput(source.path, source, None, config.frame_size)
     rate = source.frames_per_second or frames_per_second
     is_reduced = config.downsample > 1
     # What is a video already loses nothing that matters in a JPEG; images, and what is small, stay as they are.
@@ -85,7 +87,7 @@ def as_bag(source: Source, path: Path, frames_per_second: float, config: Runtime
     if not names:
         raise InputError(f"{source.path}: none of its images can be read")
     own_size = next(iter(sizes)) if is_reduced else None
-    return ReplayInput(BagImages(path), names, config.frame_size or own_size)
+    return ReplayInput(source.path, BagImages(path), names, config.frame_size or own_size)
 
 
 def read_labels(path: str, played: ReplayInput) -> Labels:
@@ -103,7 +105,7 @@ def read_labels(path: str, played: ReplayInput) -> Labels:
     first = next((item for item in bag if isinstance(item, Frame)), None)
     if first is None:
         raise InputError(f"{bag.path}: none of its {len(bag)} images can be decoded")
-    file = LabelFile(path, bag.topic)
+    file = LabelFile(path, bag.topic, played.opened)
     found = {frame.index: file.find(frame) for frame in _frames(played)}
     image_of_frame = {index: image.image_id for index, image in found.items() if image is not None}
     frame_size = played.frame_size or (first.image.shape[1], first.image.shape[0])

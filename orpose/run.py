@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     if config.downsample > 1:
         guard_process()
     source = open_source(args.input, config.topic, nested=config.annotations is not None)
-    labels = None if config.annotations is None else Labels(config.annotations, source)
+    labels = None if config.annotations is None else Labels(config.annotations, source.topic, source.path)
     if args.out.exists() and not args.out.is_dir():
         raise InputError(f"{args.out}: is a file, expected a folder for the results")
     recording = None if config.rerun is None else RunRecording(config.rerun, source, labels)

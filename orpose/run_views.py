@@ -166,16 +166,21 @@ class Views:
 class Labels:
     """A label file, looked up by frame."""
 
-    def __init__(self, path: str, source: Source) -> None:
-        """Reads the labels of a source's frames. Raises AnnotationError if they cannot be read."""
+    def __init__(self, path: str, topic: str | None, frames: Path) -> None:
+        """Reads the file. Raises AnnotationError if it cannot be read.
+
+        Args:
+            path: Of the label file.
+            topic: That of the frames' bag.
+            frames: The folder or file of the frames.
+        """
         from orpose_models.annotations import read_annotations
 
         self.path = Path(path)
         self.annotations: AnnotationSet = read_annotations(path)
         images = self.annotations.images
-        path_of_frames = source.path.absolute()
-        self._folder = path_of_frames if path_of_frames.is_dir() else path_of_frames.parent
-        self._by_stamp = {image.stamp_ns: image for image in images if image.topic == source.topic}
+        self._folder = frames.absolute() if frames.is_dir() else frames.absolute().parent
+        self._by_stamp = {image.stamp_ns: image for image in images if image.topic == topic}
         self._by_name = {image.file_name: image for image in images}
         self._by_base_name: dict[str, list[LabelledImage]] = defaultdict(list)
         for image in images:

@@ -40,7 +40,7 @@ def test_folders_of_several_cameras_only_where_they_are_wanted(tmp_path):
     (tmp_path / "day2/cam1/1.png").write_bytes(b"")
     names = [item.name for item in open_source(tmp_path, nested=True)]
     assert names == ["day1/cam2/0.png", "day1/cam10/0.png", "day2/cam1/0.png", "day2/cam1/1.png"]
-    with pytest.raises(InputError, match="no images .* in this folder"):
+    with pytest.raises(InputError, match=r"no images .* in this folder"):
         open_source(tmp_path)
 
 
