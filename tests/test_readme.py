@@ -1,4 +1,4 @@
-"""The README agrees with the code: tables, code blocks, commands, paths and links.
+"""README and docs/training.md agree with the code: tables, code blocks, commands, paths and links.
 
 `ORPOSE_UPDATE_README=1 pytest tests/test_readme.py` rewrites the generated tables.
 """
@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 import pytest
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from orpose import main as command
@@ -21,6 +22,7 @@ from orpose import main as command
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 TEXT = README.read_text(encoding="utf-8")
+TRAINING = ROOT / "docs" / "training.md"
 
 TABLE = re.compile(
     r"<!-- table: (?P<source>[\w.]+:\w+)(?: without (?P<without>[\w.]+:\w+))? -->\n.*?<!-- end -->", re.DOTALL
@@ -30,13 +32,13 @@ LINK = re.compile(r"\]\((?!https?://|#)(?P<path>[^)#]+)(?:#[^)]*)?\)")
 OPEN_SPOT = re.compile(r"<!-- fill:")
 
 
-def code_blocks(language: str) -> list[str]:
-    return [match["code"] for match in CODE_BLOCK.finditer(TEXT) if match["language"] == language]
+def code_blocks(language: str, text: str = TEXT) -> list[str]:
+    return [match["code"] for match in CODE_BLOCK.finditer(text) if match["language"] == language]
 
 
-def commands(program: str) -> list[list[str]]:
+def commands(program: str, text: str = TEXT) -> list[list[str]]:
     """Words of every line of the shell blocks that calls `program`, continued lines joined, comments dropped."""
-    lines = "\n".join(code_blocks("bash")).replace("\\\n", " ").splitlines()
+    lines = "\n".join(code_blocks("bash", text)).replace("\\\n", " ").splitlines()
     words = [shlex.split(line, comments=True) for line in lines]
     return [line for line in words if line and Path(line[0]).name == program]
 
@@ -70,6 +72,12 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if value is None or value in ("", ()):
         return "empty"
+    if isinstance(value, BaseModel):
+        return "below"
+    if value == {}:
+        return "`{}`"
+    if isinstance(value, list | tuple) and any(isinstance(part, BaseModel) for part in value):
+        return f"`[{', '.join(str(part.model_dump()) for part in value)}]`"
     if isinstance(value, list | tuple):
         return f"`[{', '.join(str(part) for part in value)}]`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
@@ -88,7 +96,14 @@ def _values(field: FieldInfo) -> str:
     extra = field.json_schema_extra
     if isinstance(extra, dict) and "metavar" in extra:
         return str(extra["metavar"])
-    words = {bool: "`true`, `false`", str: "text", int: "integer", float: "number", tuple[str, ...]: "list of text"}
+    words = {
+        Path: "path",
+        bool: "`true`, `false`",
+        str: "text",
+        int: "integer",
+        float: "number",
+        tuple[str, ...]: "list of text",
+    }
     return words.get(annotation, "")
 
 
@@ -105,12 +120,15 @@ def with_generated_tables(text: str) -> str:
     return TABLE.sub(fill, text)
 
 
-def test_tables_are_those_of_the_code():
-    expected = with_generated_tables(TEXT)
+@pytest.mark.parametrize("document", [README, TRAINING], ids=lambda path: path.name)
+def test_tables_are_those_of_the_code(document):
+    pytest.importorskip("torch" if document == TRAINING else "pydantic")
+    text = document.read_text(encoding="utf-8")
+    expected = with_generated_tables(text)
     if os.environ.get("ORPOSE_UPDATE_README"):
-        README.write_text(expected, encoding="utf-8")
+        document.write_text(expected, encoding="utf-8")
         return
-    assert expected == TEXT, "run ORPOSE_UPDATE_README=1 pytest tests/test_readme.py and commit README.md"
+    assert expected == text, f"run ORPOSE_UPDATE_README=1 pytest tests/test_readme.py and commit {document.name}"
 
 
 def test_commands_and_configuration_models_have_their_table():
@@ -145,7 +163,9 @@ def test_the_two_commands_come_first():
     ]
 
 
-@pytest.mark.parametrize("words", commands("orpose"), ids=" ".join)
+@pytest.mark.parametrize(
+    "words", commands("orpose") + commands("orpose", TRAINING.read_text(encoding="utf-8")), ids=" ".join
+)
 def test_orpose_commands_parse(words):
     args = command.build_parser(words[1]).parse_args(words[1:])
     assert args.command == words[1]
