@@ -107,6 +107,14 @@ def _values(field: FieldInfo) -> str:
     return words.get(annotation, "")
 
 
+_WORDS: dict[Any, str] = {
+    Path: "path",
+    bool: "`true`, `false`",
+    str: "text",
+    int: "integer",
+    float: "number",
+    tuple[str, ...]: "list of text",
+}
 _SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 
