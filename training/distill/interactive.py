@@ -86,20 +86,21 @@ class InteractiveTrainer(Trainer):
 
     def _step(self, batch: Batch) -> dict[str, float] | None:
         of_first, of_second, of_ensemble = self._labels(batch)
-        steps = []
+        of_teachers: dict[str, float] = {}
         for number, people in enumerate((of_second, of_first)):  # each learns from the other
-            optimizer = self.teacher_optimizers[number]
-            set_lr(optimizer, self.optimizer.param_groups[0]["lr"])
-            learning = self._batch_for(batch, people, number)
-            steps.append(
-                train_step(self.teachers[number], optimizer, self.teacher_scalers[number], learning, self.config)
-            )
-        step = super()._step(self._batch_for(batch, of_ensemble, len(steps)))
+            of_teachers |= self._teach(number, self._batch_for(batch, people, number))
+        step = super()._step(self._batch_for(batch, of_ensemble, len(self.teachers)))
         self._end_epoch(len(batch.targets))
-        if step is None or None in steps:
-            return None
-        losses = {f"teacher{number}_loss": each["loss"] for number, each in enumerate(steps, 1) if each}
-        return {**step, **losses, **_shares(of_ensemble)}
+        return None if step is None else {**step, **of_teachers, **_shares(of_ensemble)}
+
+    def _teach(self, number: int, batch: Batch) -> dict[str, float]:
+        """Updates a teacher. Returns what the log says of it: whether it skipped the step, and else its loss."""
+        optimizer, scaler = self.teacher_optimizers[number], self.teacher_scalers[number]
+        set_lr(optimizer, self.optimizer.param_groups[0]["lr"])
+        step = train_step(self.teachers[number], optimizer, scaler, batch, self.config)
+        name = f"teacher{number + 1}"
+        self._end_if_hopeless(name, step is None)
+        return {f"{name}_skipped": float(step is None), **({f"{name}_loss": step["loss"]} if step else {})}
 
     def _labels(self, batch: Batch) -> tuple[People, People, People]:
         pixels = batch.images.to(self.device).float() / 255

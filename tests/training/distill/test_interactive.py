@@ -18,7 +18,7 @@ import yaml
 
 from orpose.main import main
 from orpose_models.annotations import read_annotations, write_annotations
-from orpose_models.errors import ConfigError, InputError
+from orpose_models.errors import ConfigError, InputError, OrposeError
 from orpose_models.network import build_student
 from orpose_models.network.weights import load_student, save_weights
 from orpose_models.settings import build_settings
@@ -235,6 +235,22 @@ def test_hard_views_differ_by_learner_and_repeat(config: TrainConfig, tmp_path: 
     learning = trainer._batch_for(batch, people, 0)
     assert learning.images.shape == (4, 3, 64, 96) and len(learning.targets) == 4
     assert batch.labelled is not None and torch.equal(learning.images[2:], batch.labelled.images)
+
+
+def test_a_teachers_skipped_step_is_not_the_students(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = InteractiveTrainer(config, tmp_path)
+    batch, _ = next(iter(trainer._batches()))
+    monkeypatch.setattr(interactive, "train_step", lambda *_: None)  # the teachers'
+    monkeypatch.setattr("training.distill.trainer.train_step", lambda *_: {"loss": 1.0})
+    values = trainer._train_batch(batch, 0.0)
+    assert (values["loss"], values["skipped"]) == (1.0, 0.0)
+    assert (values["teacher1_skipped"], values["teacher2_skipped"]) == (1.0, 1.0)
+    assert trainer.average.updates == 1
+    trainer.bad_steps["teacher2"] = 19
+    with pytest.raises(OrposeError, match=r"teacher2: 20 steps in a row without a finite gradient"):
+        trainer._train_batch(batch, 0.0)
 
 
 def test_the_command_shows_what_would_be_learned(
