@@ -70,7 +70,7 @@ def joints_of(
     soft, hard = np.zeros((2, 17, 3), np.float32)
     if person.keypoints is not None:
         soft, hard = _joints_2d(person, hidden_confidence, hard_hidden)
-    return soft, hard, *_joints_3d(person)
+    return soft, hard, *joints_3d_of(person)
 
 
 def _joints_2d(person: PersonLabel, hidden_confidence: float, hard_hidden: bool) -> tuple[NDArray, NDArray]:
@@ -89,7 +89,8 @@ def _joints_2d(person: PersonLabel, hidden_confidence: float, hard_hidden: bool)
     return soft, hard
 
 
-def _joints_3d(person: PersonLabel) -> tuple[NDArray, NDArray]:
+def joints_3d_of(person: PersonLabel) -> tuple[NDArray, NDArray]:
+    """A person's soft_3d and hard_3d `(17, 4)` labels as in `Sample`; zeros: unlabelled."""
     if person.keypoints_3d_soft is not None:
         soft = person.keypoints_3d_soft.astype(np.float32)
         hard = soft if person.keypoints_3d_hard is None else person.keypoints_3d_hard.astype(np.float32)

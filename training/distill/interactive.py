@@ -76,7 +76,17 @@ class InteractiveTrainer(Trainer):
         self.teacher_scalers = [make_scaler(self.config) for _ in self.teachers]
 
     def _teacher(self, path: Any) -> Student:
-        return self._placed(initial_student(self.config.model_copy(update={"initial_weights": path}), ()))
+        """Raises ConfigError if it has no lifters of the run's kind: the pseudo labels' 3D would be random."""
+        as_it_is = {"initial_weights": path, "interactive": None, "lifter_iterations": 0}
+        teacher = initial_student(self.config.model_copy(update=as_it_is), ())
+        if not teacher.preset.conventions.has_lifters:
+            raise ConfigError(
+                f"interactive: teachers: {path} has no trained lifters of lifter_input {self.config.lifter_input!r} for"
+                " the 3D pseudo labels; give one that has, or fit them (python -m training.distill.refit)"
+            )
+        for lifter in teacher.heads.lifters:
+            lifter.requires_grad_()  # there is 3D to learn from: the other teacher's
+        return self._placed(teacher)
 
     def _batches(self) -> Iterator[tuple[Batch, float]]:
         both = zip(self._batches_of(self.dataset), self._batches_of(self.labelled), strict=False)

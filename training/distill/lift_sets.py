@@ -24,13 +24,12 @@ from orpose_models.evaluate.results import Result
 from orpose_models.json_values import array_of, list_of
 from orpose_models.network.lifter import FRAME_LINES
 from orpose_models.skeleton import COCO17, H36M17, MVOR10, MVOR10_FROM_H36M17
+from training.data.dataset import LabelConfig
 from training.distill.lifter_noise import NoiseConfig, disturb
-from training.distill.lifter_people import People
+from training.distill.lifter_people import MIN_JOINTS, People
 
-#: Fewer joints than this within the image are no pose to lift.
-MIN_JOINTS = 6
 #: Confidence of a joint that is labelled but hidden, as in training.
-HIDDEN = 0.6
+HIDDEN = LabelConfig().hidden_confidence
 _COCO_OF_MVOR = [("left_ear", "head"), ("right_ear", "head")] + [
     (name, name) for name in MVOR10.joint_names if name not in ("head", "neck")
 ]

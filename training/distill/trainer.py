@@ -218,13 +218,14 @@ class Trainer:
         self.stop_signal = int(stop) or None
         return self.elapsed_s
 
-    def validate(self) -> dict[str, float]:
-        """Metrics of the averaged weights on the validation images; {} if there are none."""
+    def validate(self, student: Student | None = None) -> dict[str, float]:
+        """Metrics of a student, by default the averaged weights, on the validation images; {} if there are none."""
         if not self.validation_items:
             return {}
+        student = student or self.average.model
         size = batch_shape(self.config.stages, self.progress).size
-        processes.share_from_main(self.average.model)
-        metrics = validate(self.average.model, self.validation_items, size, self.config.validation.downsample)
+        processes.share_from_main(student)
+        metrics = validate(student, self.validation_items, size, self.config.validation.downsample)
         self.log.write({**self._facts(), "validation": metrics})
         if processes.is_main():
             tqdm.write(f"{self.elapsed_s / 60:.1f} min, iteration {self.iteration}: {metrics}")

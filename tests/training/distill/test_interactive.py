@@ -19,7 +19,8 @@ import yaml
 from orpose.main import main
 from orpose_models.annotations import read_annotations, write_annotations
 from orpose_models.errors import ConfigError, InputError, OrposeError
-from orpose_models.network import build_student
+from orpose_models.network import build_student, get_preset
+from orpose_models.network.conventions import Conventions
 from orpose_models.network.weights import load_student, save_weights
 from orpose_models.settings import build_settings
 from training.distill import interactive
@@ -298,6 +299,11 @@ def test_bad_settings(config: TrainConfig, tmp_path: Path, monkeypatch: pytest.M
     twins = config.interactive.model_copy(update={"teachers": (config.interactive.teachers[0], copied)})
     with pytest.raises(ConfigError, match=r"copied.safetensors hold the same 2D network"):
         InteractiveTrainer(config.model_copy(update={"interactive": twins}), tmp_path)
+    untrained = tmp_path / "untrained.safetensors"
+    save_weights(build_student(get_preset("lite").with_conventions(Conventions(has_lifters=False))), untrained)
+    teachers = config.interactive.model_copy(update={"teachers": (untrained, config.interactive.teachers[1])})
+    with pytest.raises(ConfigError, match=r"teachers: .*untrained.safetensors has no trained lifters"):
+        InteractiveTrainer(config.model_copy(update={"interactive": teachers}), tmp_path)
     monkeypatch.setattr("training.distill.processes.world_size", lambda: 2)
     with pytest.raises(ConfigError, match="interactive: trains in one process"):
         InteractiveTrainer(config, tmp_path)

@@ -15,7 +15,8 @@ from orpose_models.skeleton import COCO17, H36M17, MVOR10, MVOR10_FROM_H36M17
 
 torch = pytest.importorskip("torch")
 
-from orpose_models.network import build_student, load_student, save_weights  # noqa: E402
+from orpose_models.network import build_student, get_preset, load_student, save_weights  # noqa: E402
+from orpose_models.network.conventions import Conventions  # noqa: E402
 from orpose_models.network.weights import read_input_size  # noqa: E402
 from training.distill import lift_eval, refit  # noqa: E402
 from training.distill.lift_sets import read_labelled, read_mvor, read_predicted  # noqa: E402
@@ -185,6 +186,11 @@ def test_refitting_changes_the_lifters_and_nothing_else(config: Path, weights: P
 def test_refitting_starts_from_the_lifters_that_read_the_same(config: Path, weights: Path) -> None:
     student = refit.student_with(load_student(weights), "paper")
     assert torch.equal(student.heads.lifter_hard.w2.weight, load_student(weights).heads.lifter_hard.w2.weight)
+
+
+def test_refitting_gives_lifters_to_a_student_without() -> None:
+    source = build_student(get_preset("lite_single").with_conventions(Conventions(has_lifters=False)))
+    assert refit.student_with(source, "paper").preset.conventions.has_lifters
 
 
 def test_refitting_errors(config: Path, weights: Path, tmp_path: Path, capsys) -> None:
