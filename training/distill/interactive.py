@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -121,7 +122,7 @@ class InteractiveTrainer(Trainer):
     def _batch_for(self, batch: Batch, people: People, learner: int) -> Batch:
         """The hard views with these labels, and the labelled batch."""
         assert batch.labelled is not None
-        views = hard_views(batch.images, people, self.config, [_HARD, self.position, learner])
+        views = hard_views(batch, people, self.config, [_HARD, self.position, learner])
         images = torch.stack([image_tensor(view.image) for view in views])
         targets = [targets_from_sample(view) for view in views]
         return Batch(torch.cat([images, batch.labelled.images]), [*targets, *batch.labelled.targets], [])
@@ -140,7 +141,7 @@ class InteractiveTrainer(Trainer):
         draws = next(iter(EndlessBatches(len(self.dataset), self.config.seed, lambda _: shape, 0, 0)))
         batch = collate([self.dataset[draw] for draw in draws])
         _, _, people = self._labels(batch)
-        views = hard_views(batch.images, people, self.config, [_HARD, 0, 2])
+        views = hard_views(batch, people, self.config, [_HARD, 0, 2])
         write_sheet(self.out / "samples.png", [draw_labels(view) for view in views])
 
     def _facts_of_run(self) -> dict[str, Any]:
@@ -163,13 +164,14 @@ class InteractiveTrainer(Trainer):
                 owner.load_state_dict(own)
 
 
-def hard_views(images: torch.Tensor, people: People, config: TrainConfig, key: Sequence[int]) -> list[Sample]:
-    """Each image of a weak batch `(B, 3, H, W)` uint8 RGB with its pseudo labels, seen as `config.augment` has it.
+def hard_views(batch: Batch, people: People, config: TrainConfig, key: Sequence[int]) -> list[Sample]:
+    """Each image of a weak batch with its pseudo labels, seen as `config.augment` has it.
 
     Cut-Occlude takes its patches from the batch's previous image. Random numbers come from (seed, key) alone.
     """
-    samples = [_sample(image, labels, config) for image, labels in zip(images, people, strict=True)]
-    size: Size = (int(images.shape[-1]), int(images.shape[-2]))
+    each = zip(batch.images, people, batch.frame_sizes, strict=True)
+    samples = [_sample(image, labels, frame_size, config) for image, labels, frame_size in each]
+    size: Size = (int(batch.images.shape[-1]), int(batch.images.shape[-2]))
     views = []
     for number, sample in enumerate(samples):
         rng = np.random.default_rng([config.seed, *key, number])
@@ -177,10 +179,11 @@ def hard_views(images: torch.Tensor, people: People, config: TrainConfig, key: S
     return views
 
 
-def _sample(image: torch.Tensor, people: list[PersonLabel], config: TrainConfig) -> Sample:
+def _sample(image: torch.Tensor, people: list[PersonLabel], frame_size: Size, config: TrainConfig) -> Sample:
     bgr: NDArray[np.uint8] = np.ascontiguousarray(image.numpy().transpose(1, 2, 0)[..., ::-1])
     labels = config.labels
-    return sample_from_labels(bgr, people, hidden_confidence=labels.hidden_confidence, hard_hidden=labels.hard_hidden)
+    sample = sample_from_labels(bgr, people, hidden_confidence=labels.hidden_confidence, hard_hidden=labels.hard_hidden)
+    return replace(sample, frame_size=frame_size)
 
 
 def _joint_weights(student: Student) -> list[torch.Tensor]:
