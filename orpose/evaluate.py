@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,16 +118,10 @@ def _read(path: Path, annotations: AnnotationSet, args: argparse.Namespace) -> l
 
 def _write_json(path: Path, content: Any) -> None:
     from orpose_models.files import write_atomically
+    from orpose_models.json_values import without_nan
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); choose another --json") from None
-    write_atomically(path, (json.dumps(_without_nan(content), indent=1, allow_nan=False) + "\n").encode())
-
-
-def _without_nan(content: Any) -> Any:
-    """JSON has no NaN: null."""
-    if isinstance(content, dict):
-        return {key: _without_nan(value) for key, value in content.items()}
-    return None if isinstance(content, float) and math.isnan(content) else content
+    write_atomically(path, (json.dumps(without_nan(content), indent=1, allow_nan=False) + "\n").encode())

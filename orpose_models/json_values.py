@@ -1,4 +1,4 @@
-"""Values out of parsed JSON, checked: what is missing or wrong is named by file, entry and key."""
+"""Values out of parsed JSON, checked: what is missing or wrong is named by file, entry and key. And NaN into JSON."""
 
 from __future__ import annotations
 
@@ -76,6 +76,15 @@ def numbers_of(entry: Any, key: str, where: str) -> NDArray[np.float64]:
     if not np.isfinite(array).all():
         raise AnnotationError(f"{where}: {key}: holds a value that is not finite")
     return array
+
+
+def without_nan(content: Any) -> Any:
+    """The same dicts, lists and numbers with None in place of NaN: JSON has null alone."""
+    if isinstance(content, dict):
+        return {key: without_nan(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [without_nan(value) for value in content]
+    return None if isinstance(content, float) and math.isnan(content) else content
 
 
 def kind_of(value: Any) -> str:

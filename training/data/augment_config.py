@@ -31,6 +31,12 @@ class ScaleChoice(Settings):
     low: float = Field(ge=1, le=12, description="smallest factor")
     high: float = Field(ge=1, le=12, description="largest factor, drawn uniformly between the two")
 
+    @model_validator(mode="after")
+    def _rises(self) -> ScaleChoice:
+        if self.low > self.high:
+            raise ValueError(f"expected low <= high, got {self.low:g} and {self.high:g}")
+        return self
+
 
 #: ORPose_all (paper.md): 30 % no downsampling, 35 % U(2, 8), 35 % U(8, 12).
 ORPOSE_ALL = (
@@ -107,6 +113,8 @@ class AugmentConfig(Settings):
             if name in _LEAST and not _LEAST[name] <= value[0] <= value[1]:
                 expected = f"expected {_LEAST[name]:g} <= smallest <= largest"
                 raise ValueError(f"{name}: {expected}, got {list(value)}")
+        if self.cutout_size[1] >= 1:
+            raise ValueError(f"cutout_size: expected less than 1, got {list(self.cutout_size)}")
         return self
 
 

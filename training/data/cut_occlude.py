@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.augment_config import AugmentConfig
+from training.data.geometry import CROP_PADDING
 from training.data.sample import Sample
 
-#: Width and height of the person crop whose px the configuration's sizes count in, and its sides over the box's.
+#: Width and height of the person crop whose px the configuration's sizes count in.
 _CROP = (192, 256)
-_PADDING = 1.25
 
 
 def cut_occlude(sample: Sample, donor: Sample, config: AugmentConfig, rng: np.random.Generator) -> Sample:
@@ -44,7 +44,7 @@ def cut_occlude(sample: Sample, donor: Sample, config: AugmentConfig, rng: np.ra
 def px_per_crop_px(boxes: NDArray) -> NDArray[np.float64]:
     """`(N,)` image px of one px of each person's 192x256 crop; boxes `(N, 4)` xyxy."""
     width, height = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64).T
-    return np.maximum(width, height * _CROP[0] / _CROP[1]) * _PADDING / _CROP[0]
+    return np.maximum(width, height * _CROP[0] / _CROP[1]) * CROP_PADDING / _CROP[0]
 
 
 def paste_patch(

@@ -147,7 +147,6 @@ def augment(
     donor: Sample | None = None,
 ) -> Sample:
     """One random view of a sample at the network's input size (w, h); `donor` is what Cut-Occlude takes patches of."""
-    height, width = sample.image.shape[:2]
     if config.cut_occlude_joints > 0 and donor is not None:
         sample = cut_occlude(sample, donor, config, rng)
     sample = random_warp(sample, size, config, rng)
@@ -155,7 +154,7 @@ def augment(
     sample = place_unknown_joints(sample, rng)
     image = random_photometry(sample.image, config, rng)
     factor = draw_factor(config.downsample, rng)
-    sample.image = down_and_up(image, factor_of_input(factor, (width, height), size))
+    sample.image = down_and_up(image, factor_of_input(factor, sample.frame_size, size))
     return sample
 
 
@@ -173,11 +172,12 @@ class Draw:
 
 
 class TrainingItem(NamedTuple):
-    """An image `(3, H, W)` uint8 RGB, its targets, and why other images were skipped before this one was taken."""
+    """An image `(3, H, W)` uint8 RGB, its targets, why other images were skipped before, and its frame's (w, h) px."""
 
     image: torch.Tensor
     targets: dict[str, torch.Tensor]
     skipped: tuple[str, ...]
+    frame_size: Size
 
 
 class TrainingSet(torch.utils.data.Dataset):
@@ -210,7 +210,7 @@ class TrainingSet(torch.utils.data.Dataset):
 
     def __getitem__(self, draw: Draw) -> TrainingItem:
         sample, skipped = self.readable_sample(draw)
-        return TrainingItem(image_tensor(sample.image), targets_from_sample(sample), skipped)
+        return TrainingItem(image_tensor(sample.image), targets_from_sample(sample), skipped, sample.frame_size)
 
     def readable_sample(self, draw: Draw) -> tuple[Sample, tuple[str, ...]]:
         """The draw, or instead of an image that cannot be read the next one that can; and what was skipped, why."""

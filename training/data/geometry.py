@@ -14,6 +14,8 @@ from orpose_models.skeleton import COCO17, H36M17
 from training.data.augment_config import AugmentConfig
 from training.data.sample import Sample
 
+#: The sides of a person's crop, as top-down networks read it, over the box's.
+CROP_PADDING = 1.25
 COCO_FLIP = list(COCO17.flip)
 H36M_FLIP = list(H36M17.flip)
 

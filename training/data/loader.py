@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -19,13 +19,15 @@ from training.data.dataset import Draw, Size, TrainingItem, TrainingSet
 class Batch(NamedTuple):
     """Images `(B, 3, H, W)` uint8, one target dictionary for each, and why other images were skipped.
 
-    In interactive training `labelled` is the labelled batch beside this one.
+    `frame_sizes` are the (w, h) px of the camera frames that the loader made the images of. In interactive training
+    `labelled` is the labelled batch beside this one.
     """
 
     images: torch.Tensor
     targets: list[dict[str, torch.Tensor]]
     skipped: list[str]
     labelled: Batch | None = None
+    frame_sizes: Sequence[Size] = ()
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ class EndlessBatches(Sampler[list[Draw]]):
 
 def collate(items: list[TrainingItem]) -> Batch:
     images = torch.stack([item.image for item in items])
-    return Batch(images, [item.targets for item in items], [error for item in items for error in item.skipped])
+    skipped = [error for item in items for error in item.skipped]
+    return Batch(images, [item.targets for item in items], skipped, frame_sizes=[item.frame_size for item in items])
 
 
 def make_loader(

@@ -61,7 +61,8 @@ def _shading(shape: tuple[int, ...], strength: float, rng: np.random.Generator) 
 
 def _random_blur(image: NDArray[np.uint8], config: AugmentConfig, rng: np.random.Generator) -> NDArray[np.uint8]:
     if rng.random() < config.blur_probability:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(*config.blur_sigma))
+        sigma = rng.uniform(*config.blur_sigma)
+        image = cv2.GaussianBlur(image, (0, 0), sigma) if sigma > 0 else image
     if rng.random() < config.motion_probability:
         image = cv2.filter2D(image, -1, _motion_kernel(config.motion_length, rng))
     return image

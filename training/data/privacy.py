@@ -13,7 +13,8 @@ from training.data.geometry import letterbox_matrix
 
 def draw_factor(choices: tuple[ScaleChoice, ...], rng: np.random.Generator) -> float:
     """A downsampling factor S of a frame of 480 lines; 1 is none."""
-    choice = choices[rng.choice(len(choices), p=[choice.probability for choice in choices])]
+    probabilities = np.array([choice.probability for choice in choices])
+    choice = choices[rng.choice(len(choices), p=probabilities / probabilities.sum())]  # which sum to 1 but for rounding
     return float(rng.uniform(choice.low, choice.high))
 
 

@@ -26,6 +26,7 @@ class Sample:
         soft_3d: `(N, 17, 4)` Human3.6M-17 x, y, z (mm, pelvis-relative, camera axes), flag: used where above 0.
         hard_3d: Likewise, for the hard branch.
         joint_weight: `(N, 17)` factor of each joint's 2D losses; SSPCM's, 1 for ground truth.
+        frame_size: Width and height of the camera's frame, px, also where `image` is a letterboxed view of it.
     """
 
     image: NDArray[np.uint8]
@@ -36,6 +37,7 @@ class Sample:
     soft_3d: NDArray[np.float32]
     hard_3d: NDArray[np.float32]
     joint_weight: NDArray[np.float32]
+    frame_size: tuple[int, int]
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -44,7 +46,7 @@ class Sample:
 def sample_from_labels(
     image: NDArray[np.uint8], persons: list[PersonLabel], *, hidden_confidence: float, hard_hidden: bool
 ) -> Sample:
-    """The sample of an image and its labels.
+    """The sample of a camera's frame and its labels.
 
     Ground truth is the case of distillation in which soft and hard labels are the same: visible joints (v = 2) have
     confidence 1 and are hard labels; hidden ones (v = 1) have `hidden_confidence`, and are hard if `hard_hidden`.
@@ -60,7 +62,8 @@ def sample_from_labels(
     crowd = np.array([p.is_crowd for p in persons], bool)
     weights = [np.ones(17) if p.joint_weight is None else p.joint_weight for p in persons]
     joint_weight = np.array(weights, np.float32).reshape(count, 17)
-    return Sample(image, boxes, crowd, soft, hard, soft_3d, hard_3d, joint_weight)
+    frame_size = (image.shape[1], image.shape[0])
+    return Sample(image, boxes, crowd, soft, hard, soft_3d, hard_3d, joint_weight, frame_size)
 
 
 def joints_of(
@@ -70,7 +73,7 @@ def joints_of(
     soft, hard = np.zeros((2, 17, 3), np.float32)
     if person.keypoints is not None:
         soft, hard = _joints_2d(person, hidden_confidence, hard_hidden)
-    return soft, hard, *_joints_3d(person)
+    return soft, hard, *joints_3d_of(person)
 
 
 def _joints_2d(person: PersonLabel, hidden_confidence: float, hard_hidden: bool) -> tuple[NDArray, NDArray]:
@@ -89,7 +92,8 @@ def _joints_2d(person: PersonLabel, hidden_confidence: float, hard_hidden: bool)
     return soft, hard
 
 
-def _joints_3d(person: PersonLabel) -> tuple[NDArray, NDArray]:
+def joints_3d_of(person: PersonLabel) -> tuple[NDArray, NDArray]:
+    """A person's soft_3d and hard_3d `(17, 4)` labels as in `Sample`; zeros: unlabelled."""
     if person.keypoints_3d_soft is not None:
         soft = person.keypoints_3d_soft.astype(np.float32)
         hard = soft if person.keypoints_3d_hard is None else person.keypoints_3d_hard.astype(np.float32)

@@ -26,6 +26,7 @@ def calibrate(student: Student, items: Sequence[Item], size: Size, factors: Sequ
     Returns:
         The number of joints it was fitted on; 0: too few, the student is unchanged.
     """
+    before = [knots.clone() for knots in (student.heads.calibration.peaks, student.heads.calibration.scores)]
     identity = torch.linspace(0, 1, ScoreCalibration.KNOTS)
     student.set_score_calibration(identity, identity)
     pairs = []
@@ -34,6 +35,7 @@ def calibrate(student: Student, items: Sequence[Item], size: Size, factors: Sequ
             pairs.append(joint_outcomes(prediction, item.persons, (item.image.width, item.image.height)))
     outcomes = np.concatenate(pairs) if pairs else np.zeros((0, 2))
     if len(outcomes) < MIN_JOINTS_PER_KNOT * (ScoreCalibration.KNOTS - 2):
+        student.set_score_calibration(*before)
         return 0
     peaks, scores = fit_knots(outcomes[:, 0], outcomes[:, 1])
     student.set_score_calibration(torch.from_numpy(peaks), torch.from_numpy(scores))

@@ -39,7 +39,9 @@ class OptimizerConfig(Settings):
 
     name: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or SGD with momentum (the papers')")
     lr: float = Field(1e-3, gt=0, description="peak learning rate")
-    schedule: Literal["cosine", "step"] = Field("cosine", description="cosine to zero, or x0.1 at each milestone")
+    schedule: Literal["cosine", "step"] = Field(
+        "cosine", description="cosine to 0.001 of the peak, or x0.1 at each milestone"
+    )
     warmup: float = Field(0.03, ge=0, lt=1, description="share over which the rate rises linearly from 1 % of the peak")
     milestones: tuple[Share, ...] = Field((0.7, 0.8, 0.9), description="shares at which `step` multiplies by 0.1")
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import platform
 from typing import Any
 
 import torch
 
+from orpose_models.network.student import Student
 from orpose_models.network.weights import save_weights
 from training.distill import processes
 from training.distill.calibrate import calibrate
@@ -14,30 +16,30 @@ from training.distill.lifters import fit_lifters
 from training.distill.schedule import batch_shape
 from training.distill.trainer import Trainer
 
+_UNCALIBRATED = "not fitted, as before the run: too few validation joints"
 NOT_FOR = "Not a medical device and not for safety-rated separation of people and robots."
 
 
 def finish(trainer: Trainer) -> dict[str, Any]:
     """Writes weights.safetensors and weights.yaml into the run's folder. Returns the card.
 
-    All processes take part in measuring; the first one fits the lifters and writes.
+    All processes take part in measuring; the first one fits the lifters and writes. The trainer stays as it is: to
+    resume a run that has ended and finish it again gives the same weights.
     """
     config = trainer.config
-    student = trainer.average.model
+    student = copy.deepcopy(trainer.average.model)
     size = batch_shape(config.stages, 1.0).size
-    if config.lifter_iterations and processes.is_main():
-        fit_lifters(
-            student, trainer.labelled_items, config.labels, config.lifters, config.lifter_iterations, config.seed
-        )
+    people = _fit_lifters(trainer, student) if processes.is_main() else 0
     processes.share_from_main(student)
     joints = calibrate(student, trainer.validation_items, size, config.validation.downsample)
-    metrics = trainer.validate()
+    metrics = trainer.validate(student)
     card = {
         "name": config.name,
         "data": config.data_notes or [str(source.annotations) for source in config.sources],
         "schedule": _schedule(trainer),
         "metrics": {"validation": metrics, "images": len(trainer.validation_items), "input": f"{size[0]}x{size[1]}"},
-        "score_calibration": f"fitted on {joints} joints" if joints else "none: too few validation joints",
+        "lifters": _lifter_fact(student, people),
+        "score_calibration": f"fitted on {joints} joints" if joints else _UNCALIBRATED,
         "licence": "Apache-2.0",
         "commit": trainer.commit,
         "skipped_images": len(trainer.skipped),
@@ -48,6 +50,25 @@ def finish(trainer: Trainer) -> dict[str, Any]:
         save_weights(student, trainer.out / "weights.safetensors", card, size)
     trainer.save()
     return card
+
+
+def _fit_lifters(trainer: Trainer, student: Student) -> int:
+    """Fits the student's lifters if the run asks for it. Returns on how many people.
+
+    Their dropout draws what training would draw next, and training's generators do not notice.
+    """
+    config, cuda = trainer.config, trainer.device.type == "cuda"
+    if config.lifter_iterations == 0:
+        return 0
+    with torch.random.fork_rng([trainer.device] if cuda else []):
+        items, iterations = trainer.labelled_items, config.lifter_iterations
+        return fit_lifters(student, items, config.labels, config.lifters, iterations, config.seed)
+
+
+def _lifter_fact(student: Student, people: int) -> str:
+    if not student.preset.conventions.has_lifters:
+        return "not trained, nobody is labelled in 3D: 3D joints are 0 with score 0"
+    return f"fitted alone on {people} people" if people else "trained"
 
 
 def _schedule(trainer: Trainer) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,17 @@ class InteractiveTrainer(Trainer):
         self.teacher_scalers = [make_scaler(self.config) for _ in self.teachers]
 
     def _teacher(self, path: Any) -> Student:
-        return self._placed(initial_student(self.config.model_copy(update={"initial_weights": path}), ()))
+        """Raises ConfigError if it has no lifters of the run's kind: the pseudo labels' 3D would be random."""
+        as_it_is = {"initial_weights": path, "interactive": None, "lifter_iterations": 0}
+        teacher = initial_student(self.config.model_copy(update=as_it_is), ())
+        if not teacher.preset.conventions.has_lifters:
+            raise ConfigError(
+                f"interactive: teachers: {path} has no trained lifters of lifter_input {self.config.lifter_input!r} for"
+                " the 3D pseudo labels; give one that has, or fit them (python -m training.distill.refit)"
+            )
+        for lifter in teacher.heads.lifters:
+            lifter.requires_grad_()  # there is 3D to learn from: the other teacher's
+        return self._placed(teacher)
 
     def _batches(self) -> Iterator[tuple[Batch, float]]:
         both = zip(self._batches_of(self.dataset), self._batches_of(self.labelled), strict=False)
@@ -86,20 +97,21 @@ class InteractiveTrainer(Trainer):
 
     def _step(self, batch: Batch) -> dict[str, float] | None:
         of_first, of_second, of_ensemble = self._labels(batch)
-        steps = []
+        of_teachers: dict[str, float] = {}
         for number, people in enumerate((of_second, of_first)):  # each learns from the other
-            optimizer = self.teacher_optimizers[number]
-            set_lr(optimizer, self.optimizer.param_groups[0]["lr"])
-            learning = self._batch_for(batch, people, number)
-            steps.append(
-                train_step(self.teachers[number], optimizer, self.teacher_scalers[number], learning, self.config)
-            )
-        step = super()._step(self._batch_for(batch, of_ensemble, len(steps)))
+            of_teachers |= self._teach(number, self._batch_for(batch, people, number))
+        step = super()._step(self._batch_for(batch, of_ensemble, len(self.teachers)))
         self._end_epoch(len(batch.targets))
-        if step is None or None in steps:
-            return None
-        losses = {f"teacher{number}_loss": each["loss"] for number, each in enumerate(steps, 1) if each}
-        return {**step, **losses, **_shares(of_ensemble)}
+        return None if step is None else {**step, **of_teachers, **_shares(of_ensemble)}
+
+    def _teach(self, number: int, batch: Batch) -> dict[str, float]:
+        """Updates a teacher. Returns what the log says of it: whether it skipped the step, and else its loss."""
+        optimizer, scaler = self.teacher_optimizers[number], self.teacher_scalers[number]
+        set_lr(optimizer, self.optimizer.param_groups[0]["lr"])
+        step = train_step(self.teachers[number], optimizer, scaler, batch, self.config)
+        name = f"teacher{number + 1}"
+        self._end_if_hopeless(name, step is None)
+        return {f"{name}_skipped": float(step is None), **({f"{name}_loss": step["loss"]} if step else {})}
 
     def _labels(self, batch: Batch) -> tuple[People, People, People]:
         pixels = batch.images.to(self.device).float() / 255
@@ -110,7 +122,7 @@ class InteractiveTrainer(Trainer):
     def _batch_for(self, batch: Batch, people: People, learner: int) -> Batch:
         """The hard views with these labels, and the labelled batch."""
         assert batch.labelled is not None
-        views = hard_views(batch.images, people, self.config, [_HARD, self.position, learner])
+        views = hard_views(batch, people, self.config, [_HARD, self.position, learner])
         images = torch.stack([image_tensor(view.image) for view in views])
         targets = [targets_from_sample(view) for view in views]
         return Batch(torch.cat([images, batch.labelled.images]), [*targets, *batch.labelled.targets], [])
@@ -129,7 +141,7 @@ class InteractiveTrainer(Trainer):
         draws = next(iter(EndlessBatches(len(self.dataset), self.config.seed, lambda _: shape, 0, 0)))
         batch = collate([self.dataset[draw] for draw in draws])
         _, _, people = self._labels(batch)
-        views = hard_views(batch.images, people, self.config, [_HARD, 0, 2])
+        views = hard_views(batch, people, self.config, [_HARD, 0, 2])
         write_sheet(self.out / "samples.png", [draw_labels(view) for view in views])
 
     def _facts_of_run(self) -> dict[str, Any]:
@@ -152,13 +164,14 @@ class InteractiveTrainer(Trainer):
                 owner.load_state_dict(own)
 
 
-def hard_views(images: torch.Tensor, people: People, config: TrainConfig, key: Sequence[int]) -> list[Sample]:
-    """Each image of a weak batch `(B, 3, H, W)` uint8 RGB with its pseudo labels, seen as `config.augment` has it.
+def hard_views(batch: Batch, people: People, config: TrainConfig, key: Sequence[int]) -> list[Sample]:
+    """Each image of a weak batch with its pseudo labels, seen as `config.augment` has it.
 
     Cut-Occlude takes its patches from the batch's previous image. Random numbers come from (seed, key) alone.
     """
-    samples = [_sample(image, labels, config) for image, labels in zip(images, people, strict=True)]
-    size: Size = (int(images.shape[-1]), int(images.shape[-2]))
+    each = zip(batch.images, people, batch.frame_sizes, strict=True)
+    samples = [_sample(image, labels, frame_size, config) for image, labels, frame_size in each]
+    size: Size = (int(batch.images.shape[-1]), int(batch.images.shape[-2]))
     views = []
     for number, sample in enumerate(samples):
         rng = np.random.default_rng([config.seed, *key, number])
@@ -166,10 +179,11 @@ def hard_views(images: torch.Tensor, people: People, config: TrainConfig, key: S
     return views
 
 
-def _sample(image: torch.Tensor, people: list[PersonLabel], config: TrainConfig) -> Sample:
+def _sample(image: torch.Tensor, people: list[PersonLabel], frame_size: Size, config: TrainConfig) -> Sample:
     bgr: NDArray[np.uint8] = np.ascontiguousarray(image.numpy().transpose(1, 2, 0)[..., ::-1])
     labels = config.labels
-    return sample_from_labels(bgr, people, hidden_confidence=labels.hidden_confidence, hard_hidden=labels.hard_hidden)
+    sample = sample_from_labels(bgr, people, hidden_confidence=labels.hidden_confidence, hard_hidden=labels.hard_hidden)
+    return replace(sample, frame_size=frame_size)
 
 
 def _joint_weights(student: Student) -> list[torch.Tensor]:

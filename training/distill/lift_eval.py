@@ -25,6 +25,8 @@ from orpose_models.evaluate.resample import ResampleSettings
 from orpose_models.evaluate.results import read_results
 from orpose_models.evaluate.text import text_table
 from orpose_models.files import write_atomically
+from orpose_models.json_values import without_nan
+from orpose_models.settings import build_settings
 from training.distill.lift_sets import LiftSet, disturbed, read_labelled, read_mvor, read_predicted
 from training.teacher.config import PublishedLifting
 from training.teacher.lifting import PublishedLiftStage
@@ -117,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     try:
         lifters = {text: lifter_of(text, args.statistics) for text in args.lifters}
-        settings = ResampleSettings(bootstrap=args.bootstrap)
+        settings = build_settings(ResampleSettings, {"bootstrap": args.bootstrap}, "command line")
         found = {people.name: measure(lifters, people, args.unknown, settings) for people in read_sets(args)}
     except OrposeError as error:
         print(f"lift_eval: error: {error}", file=sys.stderr)
@@ -126,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for lifter, rows in of_lifter.items():
             print(text_table(rows, f"{name}: {lifter}"), end="\n\n")
     if args.json is not None:
-        write_atomically(args.json, json.dumps(found, indent=1).encode())
+        write_atomically(args.json, json.dumps(without_nan(found), indent=1, allow_nan=False).encode())
     return 0
 
 

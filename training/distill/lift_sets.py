@@ -21,16 +21,15 @@ from orpose_models.annotations import AnnotationSet, LabelledImage, PersonLabel,
 from orpose_models.errors import AnnotationError
 from orpose_models.evaluate.mpjpe import MIN_OKS, best_match
 from orpose_models.evaluate.results import Result
-from orpose_models.json_values import array_of, list_of
+from orpose_models.json_values import array_of, list_of, value_of
 from orpose_models.network.lifter import FRAME_LINES
 from orpose_models.skeleton import COCO17, H36M17, MVOR10, MVOR10_FROM_H36M17
+from training.data.dataset import LabelConfig
 from training.distill.lifter_noise import NoiseConfig, disturb
-from training.distill.lifter_people import People
+from training.distill.lifter_people import MIN_JOINTS, People
 
-#: Fewer joints than this within the image are no pose to lift.
-MIN_JOINTS = 6
 #: Confidence of a joint that is labelled but hidden, as in training.
-HIDDEN = 0.6
+HIDDEN = LabelConfig().hidden_confidence
 _COCO_OF_MVOR = [("left_ear", "head"), ("right_ear", "head")] + [
     (name, name) for name in MVOR10.joint_names if name not in ("head", "neck")
 ]
@@ -178,15 +177,24 @@ def read_mvor(path: Path) -> LiftSet:
     images = {image.image_id: image for image in annotations.images}
     rows: list[dict[str, Any]] = []
     for number, entry in enumerate(list_of(annotations.extra, "annotations3D", str(path))):
-        pose = array_of(entry, "keypoints3D", (12, 4), f"{path}: annotations3D {number}")[:10]
-        ids = [int(each) for each in str(entry.get("image_ids", "")).split("_")]
+        where = f"{path}: annotations3D {number}"
+        pose = array_of(entry, "keypoints3D", (12, 4), where)[:10]
+        ids = value_of(entry, "image_ids", _image_ids, where)
+        if len(ids) != len(names):
+            raise AnnotationError(f"{where}: image_ids: expected one for each of {len(names)} cameras, got {len(ids)}")
+        person_id = value_of(entry, "person_id", int, where)
         for image_id, turn, name in zip(ids, camera_from_first, names, strict=True):
-            person = people.get((image_id, entry["person_id"]))
+            person = people.get((image_id, person_id))
             if person is not None and (row := _mvor_row(person, pose, turn, images[image_id])) is not None:
                 rows.append({**row, "cameras": name, "moments": entry["image_ids"]})
     if not rows:
         raise AnnotationError(f"{path}: no annotations3D that belong to a 2D pose; give MVOR's camma_mvor_2018.json")
     return _stacked("MVOR", rows)
+
+
+def _image_ids(text: Any) -> list[int]:
+    """One a camera, joined by underscores."""
+    return [int(each) for each in str(text).split("_")]
 
 
 def _mvor_row(person: PersonLabel, pose: NDArray, turn: NDArray, image: LabelledImage) -> dict[str, Any] | None:

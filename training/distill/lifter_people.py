@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +15,7 @@ from training.data.sample import joints_of
 from training.distill.lifter_views import random_views
 
 #: People with fewer joints within the image are left out.
-_MIN_JOINTS = 6
+MIN_JOINTS = 6
 #: COCO's joints are these of Human3.6M's: the face is where the ears' mean is, which is all that a lifter reads of it.
 _H36M_OF_COCO = [H36M17.index("head" if row < 5 else name) for row, name in enumerate(COCO17.joint_names)]
 #: Views are made for so many people at a time.
@@ -44,21 +44,30 @@ class People:
 
 def labelled_people(items: Sequence[Item], labels: LabelConfig) -> People | None:
     """Everybody with 3D joints who is no crowd, as labelled; None if there is nobody."""
-    joints, confidence, boxes, joints_3d = [], [], [], []
+    found = list(_each_labelled(items, labels))
+    return People(*(torch.stack(each).float() for each in zip(*found, strict=True))) if found else None
+
+
+def is_anybody_labelled(items: Sequence[Item], labels: LabelConfig) -> bool:
+    """Whether `labelled_people` finds anybody."""
+    return next(_each_labelled(items, labels), None) is not None
+
+
+def _each_labelled(items: Sequence[Item], labels: LabelConfig) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Joints, confidence, box and 3D joints of one person after the other."""
     for item in items:
         scale = FRAME_LINES / item.image.height
         for person in item.persons:
             soft, _, soft_3d, _ = joints_of(person, labels.hidden_confidence, labels.hard_hidden)
-            if person.is_crowd or (soft[:, 2] > 0).sum() < _MIN_JOINTS or not (soft_3d[:, 3] > 0).all():
+            if person.is_crowd or (soft[:, 2] > 0).sum() < MIN_JOINTS or not (soft_3d[:, 3] > 0).all():
                 continue
             x, y, w, h = person.bbox
-            joints.append(torch.from_numpy(soft[:, :2]) * scale)
-            confidence.append(torch.from_numpy(soft[:, 2]))
-            boxes.append(torch.tensor([x, y, x + w, y + h]) * scale)
-            joints_3d.append(torch.from_numpy(soft_3d[:, :3]))
-    if not joints:
-        return None
-    return People(*(torch.stack(each).float() for each in (joints, confidence, boxes, joints_3d)))
+            yield (
+                torch.from_numpy(soft[:, :2]) * scale,
+                torch.from_numpy(soft[:, 2]),
+                torch.tensor([x, y, x + w, y + h]) * scale,
+                torch.from_numpy(soft_3d[:, :3]),
+            )
 
 
 def poses_in_room(items: Sequence[Item]) -> Tensor:

@@ -29,8 +29,9 @@ from training.distill.start import copy_weights
 
 
 def student_with(source: Student, kind: LifterInput) -> Student:
-    """A copy of the student; its lifters are new ones where they read something else now."""
-    student = build_student(source.preset.with_lifter_input(kind))
+    """A copy of the student with lifters to fit; they are new ones where they read something else now."""
+    conventions = source.preset.conventions.model_copy(update={"has_lifters": True})
+    student = build_student(source.preset.with_conventions(conventions).with_lifter_input(kind))
     copy_weights(source, student)
     return student
 

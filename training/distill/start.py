@@ -12,20 +12,31 @@ from orpose_models.network.student import Student, build_student
 from orpose_models.network.weights import load_student
 from training.data.dataset import Item
 from training.distill.config import TrainConfig
-from training.distill.statistics import set_lifter_statistics
+from training.distill.lifter_people import is_anybody_labelled
+from training.distill.statistics import has_3d_labels, set_lifter_statistics
 
 
 def initial_student(config: TrainConfig, items: Sequence[Item]) -> Student:
     """The student of `initial_weights`, else a random one; without trained lifters their statistics are the labels'.
 
+    Lifters that nothing in the run trains stay as they are. If `initial_weights` did not train them either, the student
+    has none (`Conventions.has_lifters`): all its 3D joints are 0 with score 0.
+
     Raises:
         ModelError: the weight file is missing, truncated or not ours.
-        ConfigError: it is of another preset.
+        ConfigError: it is of another preset, or the run is to fit lifters on items without 3D labels.
     """
     source = None if config.initial_weights is None else load_student(config.initial_weights)
+    if config.lifter_iterations and not is_anybody_labelled(items, config.labels):
+        raise ConfigError(
+            f"lifter_iterations: got {config.lifter_iterations}, but nobody is labelled in 2D and 3D to fit lifters on;"
+            " give labels with 3D joints (orpose pseudo-label, orpose synth), or leave the key out"
+        )
+    learn_3d = config.interactive is not None or has_3d_labels(items)  # teachers label everybody in 3D
     preset = get_preset(config.preset)
-    if source is not None:  # weights work with their own conventions alone; the run trains the lifters
-        preset = preset.with_conventions(source.preset.conventions.model_copy(update={"has_lifters": True}))
+    conventions = preset.conventions if source is None else source.preset.conventions  # weights work with their own
+    has_lifters = learn_3d or (source is not None and _has_same_lifters(source, config))
+    preset = preset.with_conventions(conventions.model_copy(update={"has_lifters": has_lifters}))
     student = build_student(
         preset.with_lifter_input(config.lifter_input),
         keypoint_rois_per_image=config.keypoint_rois_per_image,
@@ -40,7 +51,10 @@ def initial_student(config: TrainConfig, items: Sequence[Item]) -> Student:
             )
         copy_weights(source, student)
     if source is None or not source.preset.conventions.has_lifters:
-        set_lifter_statistics(student, items, config.labels)
+        set_lifter_statistics(student, items, config.labels)  # too few labels: round numbers of a person in a room
+    if not learn_3d:
+        for lifter in student.heads.lifters:
+            lifter.requires_grad_(False)  # weight decay would change them
     student.rpn.training_proposals = config.training_proposals
     student.rpn.training_proposals_per_level = config.training_proposals_per_level
     student.heads.box_beta = config.box_beta
@@ -63,6 +77,11 @@ def copy_weights(source: Student, student: Student) -> None:
     student.load_state_dict(
         {key: _tensor_for(key, tensors) if same_input or not _is_lifters(key) else own[key] for key in own}
     )
+
+
+def _has_same_lifters(source: Student, config: TrainConfig) -> bool:
+    """Whether the source's lifters are trained and read what the run's read."""
+    return source.preset.conventions.has_lifters and source.preset.lifter_input == config.lifter_input
 
 
 def _is_lifters(key: str) -> bool:

@@ -9,12 +9,18 @@ import torch
 from orpose_models.network.lifter import FRAME_LINES, INPUT_JOINTS, OUTPUT_JOINTS, lifter_input
 from orpose_models.network.student import Student
 from training.data.dataset import Item, LabelConfig
-from training.data.sample import joints_of
+from training.data.sample import joints_3d_of, joints_of
 
 #: Fewer people with 3D labels than this say nothing about the spread of poses.
 MIN_PEOPLE = 16
 #: Smallest deviations, px and mm: joints that hardly move must not blow up noise.
 MIN_STD_PX, MIN_STD_MM = 10.0, 20.0
+
+
+def has_3d_labels(items: Sequence[Item]) -> bool:
+    """Whether the lifters' losses have anybody to learn from."""
+    people = (person for item in items for person in item.persons if not person.is_crowd)
+    return any(person.keypoints is not None and (joints_3d_of(person)[0][:, 3] > 0).any() for person in people)
 
 
 def set_lifter_statistics(student: Student, items: Sequence[Item], labels: LabelConfig) -> bool:

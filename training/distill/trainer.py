@@ -68,12 +68,13 @@ class Trainer:
         self.iteration = 0
         self.position = 0  # samples seen, by all processes
         self.elapsed_s = 0.0
-        self.bad_steps = 0
+        self.bad_steps: dict[str, int] = {}  # in a row, by network
         self._prepare()
         self.stop_signal: int | None = None
-        state = read_checkpoint(self.checkpoint_path, config, self._facts_of_run()) if resume else {"iteration": 0}
-        self.log = RunLog(out, state["iteration"], tensorboard=config.tensorboard, active=processes.is_main())
-        if resume:
+        state = read_checkpoint(self.checkpoint_path, config, self._facts_of_run()) if resume else None
+        resumed_at = None if state is None else state["iteration"]
+        self.log = RunLog(out, resumed_at, tensorboard=config.tensorboard, active=processes.is_main())
+        if state is not None:
             self._resume(state)
         self._clock = time.monotonic() - self.elapsed_s
 
@@ -145,26 +146,30 @@ class Trainer:
         started = time.monotonic()
         set_lr(self.optimizer, self.config.optimizer.lr * lr_factor(self.config.optimizer, self.progress))
         step = self._step(batch)
-        self.bad_steps = 0 if step else self.bad_steps + 1
-        if self.bad_steps >= MAX_BAD_STEPS:
-            raise OrposeError(
-                f"{self.out}: {MAX_BAD_STEPS} steps in a row without a finite gradient at iteration {self.iteration};"
-                " lower optimizer.lr or clip_norm and start again"
-            )
+        self._end_if_hopeless("student", step is None)
         if step:
             self.average.update(self.student)
         self.skipped.update(batch.skipped)
         self.iteration += 1
         self.position += len(batch.targets) * self.world_size
         facts = {"step_s": time.monotonic() - started, "data_s": data_s}
-        values = processes.average({**(step or {"skipped": 1.0}), **facts})
+        values = processes.average({**(step or {}), "skipped": float(step is None), **facts})
         self.log.add(values)
         if self.iteration % self.config.log_every == 0:
             self.log.flush(self._facts())
         return values
 
+    def _end_if_hopeless(self, network: str, skipped: bool) -> None:
+        """Raises OrposeError when this step is the `MAX_BAD_STEPS`th in a row that the network skipped."""
+        self.bad_steps[network] = self.bad_steps.get(network, 0) + 1 if skipped else 0
+        if self.bad_steps[network] >= MAX_BAD_STEPS:
+            raise OrposeError(
+                f"{self.out}: {network}: {MAX_BAD_STEPS} steps in a row without a finite gradient at iteration"
+                f" {self.iteration}; lower optimizer.lr or clip_norm and start again"
+            )
+
     def _step(self, batch: Batch) -> dict[str, float] | None:
-        """Learns from one batch; None: nothing was updated."""
+        """Learns from one batch; None: the student was not updated."""
         return train_step(self.network, self.optimizer, self.scaler, batch, self.config)
 
     def _batches(self) -> Iterator[tuple[Batch, float]]:
@@ -213,13 +218,14 @@ class Trainer:
         self.stop_signal = int(stop) or None
         return self.elapsed_s
 
-    def validate(self) -> dict[str, float]:
-        """Metrics of the averaged weights on the validation images; {} if there are none."""
+    def validate(self, student: Student | None = None) -> dict[str, float]:
+        """Metrics of a student, by default the averaged weights, on the validation images; {} if there are none."""
         if not self.validation_items:
             return {}
+        student = student or self.average.model
         size = batch_shape(self.config.stages, self.progress).size
-        processes.share_from_main(self.average.model)
-        metrics = validate(self.average.model, self.validation_items, size, self.config.validation.downsample)
+        processes.share_from_main(student)
+        metrics = validate(student, self.validation_items, size, self.config.validation.downsample)
         self.log.write({**self._facts(), "validation": metrics})
         if processes.is_main():
             tqdm.write(f"{self.elapsed_s / 60:.1f} min, iteration {self.iteration}: {metrics}")

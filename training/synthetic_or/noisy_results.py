@@ -8,12 +8,14 @@ For measuring what comes after the network (fusion, calibration, tracking) witho
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from orpose_models.annotations import AnnotationSet, PersonLabel, read_annotations
+from orpose_models.errors import OrposeError
 from orpose_models.runtime.results import entries_from_persons, write_results
 from orpose_models.runtime.types import Person
 from orpose_models.skeleton import COCO17, H36M17
@@ -65,7 +67,8 @@ def _noisy(label: PersonLabel, rng: np.random.Generator, px: float, mm: float, s
     )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns 0, or 2 for a user error."""
     parser = argparse.ArgumentParser(prog="python -m training.synthetic_or.noisy_results", description=__doc__)
     parser.add_argument("annotations", type=Path, help="label file with 3D joints")
     parser.add_argument("--out", type=Path, required=True, help="results file to write")
@@ -74,10 +77,14 @@ def main() -> None:
     parser.add_argument("--size", type=float, default=0.05, help="noise of a person's lifted size, as a share")
     parser.add_argument("--miss", type=float, default=0.1, help="probability that somebody is not found")
     parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     values = {name: vars(args)[name] for name in ("px", "mm", "size", "miss", "seed")}
-    write_results(args.out, noisy_results(read_annotations(args.annotations), **values))
+    try:
+        write_results(args.out, noisy_results(read_annotations(args.annotations), **values))
+    except OrposeError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -14,10 +14,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from training.data.geometry import CROP_PADDING
 from training.teacher.stages import Image
-
-#: The crop's sides over the box's.
-PADDING = 1.25
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ def crop_regions(boxes: NDArray, style: CropStyle, zoom: float = 1.0) -> tuple[N
     sides = boxes[:, 2:] - boxes[:, :2]
     aspect = style.size[0] / style.size[1]
     width = np.maximum(sides[:, 0], sides[:, 1] * aspect)
-    return (boxes[:, :2] + boxes[:, 2:]) / 2, np.stack([width, width / aspect], axis=1) * PADDING * zoom
+    return (boxes[:, :2] + boxes[:, 2:]) / 2, np.stack([width, width / aspect], axis=1) * CROP_PADDING * zoom
 
 
 def crop_people(image: Image, boxes: NDArray, style: CropStyle, zoom: float = 1.0) -> NDArray[np.uint8]:

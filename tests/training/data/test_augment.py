@@ -45,7 +45,7 @@ def one_person() -> Sample:
     soft[..., 2] = 1
     zeros = np.zeros((1, 17, 4), np.float32)
     box, weight = np.array([[0, 0, 40, 40]], np.float32), np.ones((1, 17), np.float32)
-    return Sample(IMAGE, box, np.zeros(1, bool), soft, joints, zeros, zeros, weight)
+    return Sample(IMAGE, box, np.zeros(1, bool), soft, joints, zeros, zeros, weight, (80, 60))
 
 
 @pytest.mark.parametrize(("covered_px", "crowd"), [(10, False), (39, True)])
@@ -100,6 +100,28 @@ def test_training_sees_as_many_lines_as_the_runtime(frame_size: tuple[int, int])
     nobody = sample_from_labels(image, [], hidden_confidence=0.6, hard_hidden=False)
     training = augment(nobody, (640, 480), at_12x, LabelConfig(), np.random.default_rng(0)).image[middle]
     assert training.std() == pytest.approx(runtime.std(), rel=0.15)
+
+
+def test_thirds_are_probabilities() -> None:
+    """Written with seven digits they sum to 1 by the check, but not by numpy's finer one."""
+    thirds = AugmentConfig(downsample=tuple(ScaleChoice(probability=0.3333333, low=s, high=s) for s in (1, 8, 12)))
+    rng = np.random.default_rng(0)
+    assert {draw_factor(thirds.downsample, rng) for _ in range(50)} == {1, 8, 12}
+
+
+def test_no_blur_and_the_largest_cutout() -> None:
+    config = NO_AUGMENTATION.model_copy(update={"blur_probability": 1, "blur_sigma": (0.0, 0.0)})
+    np.testing.assert_array_equal(random_photometry(IMAGE, config, np.random.default_rng(0)), IMAGE)
+    config = AugmentConfig(cutout_probability=1, cutout_size=(0.999999, 0.999999))
+    for seed in range(6):
+        random_cutout(one_person(), config, np.random.default_rng(seed), hidden_confidence=0.6)
+
+
+def test_settings_that_no_image_fits() -> None:
+    with pytest.raises(ValidationError, match=r"expected low <= high, got 8 and 2"):
+        ScaleChoice(probability=1, low=8, high=2)
+    with pytest.raises(ValidationError, match=r"cutout_size: expected less than 1, got \[0\.5, 1\.0\]"):
+        AugmentConfig(cutout_size=(0.5, 1))
 
 
 def test_probabilities_must_sum_to_one() -> None:

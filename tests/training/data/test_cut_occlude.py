@@ -27,8 +27,8 @@ def person_at(joints: list[tuple[float, float]], box: list[float], value: int) -
     soft[0, : len(joints)] = [(x, y, 0.9) for x, y in joints]
     nothing = np.zeros((1, 17, 4), np.float32)
     image = np.full((200, 300, 3), value, np.uint8)
-    boxes = np.array([box], np.float32)
-    return Sample(image, boxes, np.zeros(1, bool), soft, soft.copy(), nothing, nothing, np.ones((1, 17), np.float32))
+    boxes, weight = np.array([box], np.float32), np.ones((1, 17), np.float32)
+    return Sample(image, boxes, np.zeros(1, bool), soft, soft.copy(), nothing, nothing, weight, (300, 200))
 
 
 def test_a_patch_is_copied_exactly() -> None:

@@ -90,10 +90,11 @@ def test_a_draw_is_the_same_sample_every_time(make_dataset: Callable[..., Path])
     items = read_items([SourceConfig(annotations=make_dataset(2))])
     first, second = (TrainingSet(items, AugmentConfig(), LabelConfig(), seed=5) for _ in range(2))
     draw = Draw(position=17, index=1, size=(96, 64))
-    image, targets, _ = first[draw]
-    again, same, _ = second[draw]
+    image, targets, _, frame_size = first[draw]
+    assert frame_size == (128, 96)
+    again, same, *_ = second[draw]
     assert (image.shape, image.dtype) == ((3, 64, 96), torch.uint8)
     assert torch.equal(image, again)
     assert all(torch.equal(targets[key], same[key]) for key in targets)
-    other, _, _ = first[Draw(position=18, index=1, size=(96, 64))]
+    other, *_ = first[Draw(position=18, index=1, size=(96, 64))]
     assert not torch.equal(image, other)

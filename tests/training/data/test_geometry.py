@@ -22,7 +22,8 @@ def make_sample(size: tuple[int, int] = (80, 60), box: tuple[float, ...] = (20, 
     image = np.zeros((size[1], size[0], 3), np.uint8)
     boxes = np.array([box], np.float32)
     weight = np.arange(17, dtype=np.float32)[None]
-    return Sample(image, boxes, np.zeros(1, bool), joints.copy(), joints.copy(), joints_3d, joints_3d.copy(), weight)
+    crowd = np.zeros(1, bool)
+    return Sample(image, boxes, crowd, joints.copy(), joints.copy(), joints_3d, joints_3d.copy(), weight, size)
 
 
 def centroid(image: np.ndarray) -> np.ndarray:

@@ -8,7 +8,8 @@ import torch
 
 from orpose_models.annotations import PersonLabel
 from orpose_models.network.decode import ScoreCalibration
-from training.distill.calibrate import fit_knots, isotonic, joint_outcomes
+from orpose_models.network.student import build_student
+from training.distill.calibrate import calibrate, fit_knots, isotonic, joint_outcomes
 from training.distill.validate import Prediction
 
 
@@ -43,6 +44,14 @@ def test_half_of_the_joints_with_score_one_half_are_right() -> None:
 def test_equal_peaks_still_give_a_valid_map(peaks: np.ndarray) -> None:
     knots, scores = fit_knots(peaks, np.arange(400) % 2)
     ScoreCalibration().set(torch.from_numpy(knots), torch.from_numpy(scores))
+
+
+def test_too_few_joints_leave_the_calibration_as_it_was() -> None:
+    student = build_student("lite").eval()
+    knots = torch.linspace(0, 1, ScoreCalibration.KNOTS)
+    student.set_score_calibration(knots, knots.sqrt())
+    assert calibrate(student, [], (96, 64), [1.0]) == 0
+    assert torch.equal(student.heads.calibration.scores, knots.sqrt())
 
 
 def test_joint_outcomes() -> None:

@@ -18,10 +18,15 @@ import yaml
 
 from orpose.main import main
 from orpose_models.annotations import read_annotations, write_annotations
-from orpose_models.errors import ConfigError, InputError
-from orpose_models.network import build_student
+from orpose_models.errors import ConfigError, InputError, OrposeError
+from orpose_models.network import build_student, get_preset
+from orpose_models.network.conventions import Conventions
 from orpose_models.network.weights import load_student, save_weights
 from orpose_models.settings import build_settings
+from training.data.augment_config import NO_AUGMENTATION, ScaleChoice
+from training.data.dataset import image_tensor
+from training.data.loader import Batch
+from training.data.privacy import down_and_up
 from training.distill import interactive
 from training.distill.checkpoint import read_checkpoint, write_checkpoint
 from training.distill.config import TrainConfig
@@ -229,12 +234,38 @@ def test_hard_views_differ_by_learner_and_repeat(config: TrainConfig, tmp_path: 
     trainer = InteractiveTrainer(config, tmp_path)
     batch, _ = next(iter(trainer._batches()))
     _, _, people = trainer._labels(batch)
-    views = [interactive.hard_views(batch.images, people, config, [2, 0, learner]) for learner in (0, 0, 1)]
+    views = [interactive.hard_views(batch, people, config, [2, 0, learner]) for learner in (0, 0, 1)]
     assert (views[0][0].image == views[1][0].image).all() and (views[0][1].soft == views[1][1].soft).all()
     assert (views[0][0].image != views[2][0].image).any()
     learning = trainer._batch_for(batch, people, 0)
     assert learning.images.shape == (4, 3, 64, 96) and len(learning.targets) == 4
     assert batch.labelled is not None and torch.equal(learning.images[2:], batch.labelled.images)
+
+
+def test_a_hard_view_is_downsampled_as_its_frame_is(config: TrainConfig) -> None:
+    """12 leaves 40 lines of the whole view, 360 lines of which are a 16:9 frame's: 12 there is 9 here."""
+    picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3)).astype(np.uint8)
+    batch = Batch(image_tensor(picture)[None].repeat(2, 1, 1, 1), [], [], frame_sizes=[(640, 480), (1280, 720)])
+    at_12x = NO_AUGMENTATION.model_copy(update={"downsample": (ScaleChoice(probability=1, low=12, high=12),)})
+    views = interactive.hard_views(batch, [[], []], config.model_copy(update={"augment": at_12x}), [0])
+    for view, factor in zip(views, (12, 9), strict=True):
+        np.testing.assert_array_equal(view.image, down_and_up(picture, factor))
+
+
+def test_a_teachers_skipped_step_is_not_the_students(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = InteractiveTrainer(config, tmp_path)
+    batch, _ = next(iter(trainer._batches()))
+    monkeypatch.setattr(interactive, "train_step", lambda *_: None)  # the teachers'
+    monkeypatch.setattr("training.distill.trainer.train_step", lambda *_: {"loss": 1.0})
+    values = trainer._train_batch(batch, 0.0)
+    assert (values["loss"], values["skipped"]) == (1.0, 0.0)
+    assert (values["teacher1_skipped"], values["teacher2_skipped"]) == (1.0, 1.0)
+    assert trainer.average.updates == 1
+    trainer.bad_steps["teacher2"] = 19
+    with pytest.raises(OrposeError, match=r"teacher2: 20 steps in a row without a finite gradient"):
+        trainer._train_batch(batch, 0.0)
 
 
 def test_the_command_shows_what_would_be_learned(
@@ -282,6 +313,11 @@ def test_bad_settings(config: TrainConfig, tmp_path: Path, monkeypatch: pytest.M
     twins = config.interactive.model_copy(update={"teachers": (config.interactive.teachers[0], copied)})
     with pytest.raises(ConfigError, match=r"copied.safetensors hold the same 2D network"):
         InteractiveTrainer(config.model_copy(update={"interactive": twins}), tmp_path)
+    untrained = tmp_path / "untrained.safetensors"
+    save_weights(build_student(get_preset("lite").with_conventions(Conventions(has_lifters=False))), untrained)
+    teachers = config.interactive.model_copy(update={"teachers": (untrained, config.interactive.teachers[1])})
+    with pytest.raises(ConfigError, match=r"teachers: .*untrained.safetensors has no trained lifters"):
+        InteractiveTrainer(config.model_copy(update={"interactive": teachers}), tmp_path)
     monkeypatch.setattr("training.distill.processes.world_size", lambda: 2)
     with pytest.raises(ConfigError, match="interactive: trains in one process"):
         InteractiveTrainer(config, tmp_path)

@@ -15,7 +15,8 @@ from orpose_models.skeleton import COCO17, H36M17, MVOR10, MVOR10_FROM_H36M17
 
 torch = pytest.importorskip("torch")
 
-from orpose_models.network import build_student, load_student, save_weights  # noqa: E402
+from orpose_models.network import build_student, get_preset, load_student, save_weights  # noqa: E402
+from orpose_models.network.conventions import Conventions  # noqa: E402
 from orpose_models.network.weights import read_input_size  # noqa: E402
 from training.distill import lift_eval, refit  # noqa: E402
 from training.distill.lift_sets import read_labelled, read_mvor, read_predicted  # noqa: E402
@@ -93,6 +94,24 @@ def test_a_file_that_is_not_mvors(pose, tmp_path: Path, key: str) -> None:
         read_mvor(path)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image_ids": None}, "image_ids: missing"),
+        ({"image_ids": "11_a"}, "image_ids: unexpected value '11_a'"),
+        ({"image_ids": "11"}, "image_ids: expected one for each of 2 cameras, got 1"),
+        ({"person_id": None}, "person_id: missing"),
+    ],
+)
+def test_mvor_poses_that_belong_to_no_images(pose, tmp_path: Path, change: dict, message: str) -> None:
+    root = mvor_root(pose, np.eye(4))
+    root["annotations3D"].append({**root["annotations3D"][0], **change})
+    path = tmp_path / "mvor.json"
+    path.write_text(json.dumps(root))
+    with pytest.raises(AnnotationError, match=f"mvor.json: annotations3D 1: {message}"):
+        read_mvor(path)
+
+
 def test_the_public_file_has_its_1061_poses_in_2488_views() -> None:
     if not PUBLIC.exists():
         pytest.skip(f"{PUBLIC} is not here")
@@ -130,6 +149,7 @@ def test_the_command_measures_and_compares(dataset: Path, weights: Path, tmp_pat
     (tmp_path / "r.json").write_text(json.dumps(results_of(dataset, 0.0)))
     labels = ["--labels", str(dataset / "annotations.json"), "--predicted", f"1x={tmp_path / 'r.json'}"]
     assert lift_eval.main([str(weights), str(other), *labels, "--bootstrap", "20", "--json", str(tmp_path / "o")]) == 0
+    assert "NaN" not in (tmp_path / "o").read_text()
     found = json.loads((tmp_path / "o").read_text())
     assert list(found) == ["labels", "labels, disturbed", "predicted 1x"]
     rows = found["labels"]
@@ -146,6 +166,7 @@ def test_the_command_measures_and_compares(dataset: Path, weights: Path, tmp_pat
         (["orpose:a.pth", "--labels", "{labels}"], "needs --statistics"),
         (["{weights}"], "nothing to measure on; give --labels or --mvor"),
         (["{weights}", "--mvor", "{labels}"], "cameras_info"),
+        (["{weights}", "--labels", "{labels}", "--bootstrap", "0"], "command line: bootstrap: got 0"),
     ],
 )
 def test_user_errors_are_one_line(dataset: Path, weights: Path, capsys, arguments: list[str], message: str) -> None:
@@ -185,6 +206,11 @@ def test_refitting_changes_the_lifters_and_nothing_else(config: Path, weights: P
 def test_refitting_starts_from_the_lifters_that_read_the_same(config: Path, weights: Path) -> None:
     student = refit.student_with(load_student(weights), "paper")
     assert torch.equal(student.heads.lifter_hard.w2.weight, load_student(weights).heads.lifter_hard.w2.weight)
+
+
+def test_refitting_gives_lifters_to_a_student_without() -> None:
+    source = build_student(get_preset("lite_single").with_conventions(Conventions(has_lifters=False)))
+    assert refit.student_with(source, "paper").preset.conventions.has_lifters
 
 
 def test_refitting_errors(config: Path, weights: Path, tmp_path: Path, capsys) -> None:

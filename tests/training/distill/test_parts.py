@@ -187,6 +187,38 @@ def test_log_averages_and_forgets_what_will_be_done_again(tmp_path: Path) -> Non
     assert [json.loads(line)["iteration"] for line in log.path.read_text().splitlines()] == [2]
 
 
+def test_a_mean_is_over_the_steps_that_have_the_value(tmp_path: Path) -> None:
+    """Of three steps one was skipped and has no loss. A checkpoint of before the counts by name is still read."""
+    log = RunLog(tmp_path)
+    for values in ({"loss": 2.0, "skipped": 0.0}, {"skipped": 1.0}, {"loss": 4.0, "skipped": 0.0}):
+        log.add(values)
+    state = log.state()
+    log.flush({"iteration": 3})
+    assert json.loads(log.path.read_text()) == {"iteration": 3, "loss": 3.0, "skipped": 0.33333}
+    log.restore(state)
+    assert log.state() == state
+    log.restore({"sums": {"loss": 6.0}, "count": 3})
+    log.flush({"iteration": 6})
+    assert json.loads(log.path.read_text().splitlines()[-1])["loss"] == 2.0
+
+
+def test_a_new_run_has_an_empty_log_and_a_resumed_one_is_rewritten_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "log.jsonl").write_text('{"iteration": 0, "validation": {}}\n')
+    before = RunLog(tmp_path, 0).path.read_text()
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", fail)
+        with pytest.raises(InputError, match=r"log\.jsonl: cannot be written"):
+            RunLog(tmp_path, 0)
+    assert (tmp_path / "log.jsonl").read_text() == before != ""
+    assert RunLog(tmp_path).path.read_text() == ""
+
+
 def test_a_line_that_was_cut_off_is_forgotten(tmp_path: Path) -> None:
     whole = json.dumps({"iteration": 1, "loss": 2.0})
     (tmp_path / "log.jsonl").write_text(f'{whole}\n{{"iteration": 2, "lo')

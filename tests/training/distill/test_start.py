@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from orpose_models.errors import ConfigError, ModelError
 from orpose_models.network import build_student, get_preset, save_weights
 from orpose_models.network.conventions import Conventions
 from orpose_models.network.weights import load_student
+from training.data.dataset import Item, SourceConfig, read_items
 from training.distill.config import TrainConfig
 from training.distill.start import initial_student
 
@@ -85,7 +88,20 @@ def test_weights_of_another_preset(weights: dict[str, Path]) -> None:
         initial_student(config_of("r50", weights["lite"]), [])
 
 
-def test_weights_from_elsewhere_keep_their_conventions_and_get_lifters(tmp_path: Path, monkeypatch) -> None:
+@pytest.fixture(scope="module")
+def items(make_dataset: Callable[..., Path]) -> list[Item]:
+    """Two people with 3D labels."""
+    return read_items([SourceConfig(annotations=make_dataset(2))])
+
+
+def without_3d(items: list[Item]) -> list[Item]:
+    """The same people as plain COCO labels them."""
+    return [replace(item, persons=[replace(p, keypoints_3d=None) for p in item.persons]) for item in items]
+
+
+def test_weights_from_elsewhere_keep_their_conventions_and_get_lifters(
+    tmp_path: Path, monkeypatch, items: list[Item]
+) -> None:
     path, measured = tmp_path / "coco.safetensors", []
     monkeypatch.setattr(
         "training.distill.start.set_lifter_statistics", lambda *arguments: measured.append(arguments[0])
@@ -93,11 +109,43 @@ def test_weights_from_elsewhere_keep_their_conventions_and_get_lifters(tmp_path:
     for has_lifters in (False, True):
         conventions = Conventions(aligned_rois=False, divided_strides=True, has_lifters=has_lifters)
         save_weights(build_student(get_preset("lite_single").with_conventions(conventions)), path)
-        student = initial_student(config_of("lite", path), [])
+        student = initial_student(config_of("lite", path), items)
         assert student.preset.conventions == Conventions(aligned_rois=False, divided_strides=True)
         assert student.heads.preset == student.rpn.anchor_generator.preset == student.preset
         assert measured == ([] if has_lifters else [student]), "only what no lifter was trained with is measured anew"
         measured.clear()
+
+
+@pytest.mark.parametrize(
+    ("start", "changes", "has_lifters"),
+    [
+        ("nothing", {}, False),
+        ("untrained", {}, False),
+        ("trained", {}, True),
+        ("trained", {"lifter_input": "confidence"}, False),
+    ],
+)
+def test_without_3d_labels_no_lifters_but_those_that_were_trained_before(
+    tmp_path: Path, items: list[Item], start: str, changes: dict[str, str], has_lifters: bool
+) -> None:
+    path = None if start == "nothing" else tmp_path / "start.safetensors"
+    if path is not None:
+        save_weights(
+            build_student(get_preset("lite").with_conventions(Conventions(has_lifters=start == "trained"))), path
+        )
+    student = initial_student(config_of("lite", path, **changes), without_3d(items))
+    assert student.preset.conventions.has_lifters is has_lifters
+    assert not any(p.requires_grad for lifter in student.heads.lifters for p in lifter.parameters()), (
+        "nor do they decay"
+    )
+    with_3d = initial_student(config_of("lite", path, **changes), items)
+    assert with_3d.preset.conventions.has_lifters and with_3d.heads.lifter_soft.w1.weight.requires_grad
+
+
+def test_lifters_cannot_be_fitted_without_3d_labels(items: list[Item]) -> None:
+    with pytest.raises(ConfigError, match=r"lifter_iterations: got 5, but nobody is labelled in 2D and 3D"):
+        initial_student(config_of("lite", None, lifter_iterations=5), without_3d(items))
+    assert initial_student(config_of("lite", None, lifter_iterations=5), items).preset.conventions.has_lifters
 
 
 def test_truncated_weights(weights: dict[str, Path], tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from orpose_models.errors import OrposeError
 from orpose_models.network.weights import load_student, read_input_size
 from training.data.augment_config import NO_AUGMENTATION
 from training.data.dataset import SourceConfig
-from training.distill.config import TrainConfig
+from training.distill.config import TrainConfig, ValidationConfig
 from training.distill.finish import finish
 from training.distill.lifters import LifterConfig
 from training.distill.log import RunLog
@@ -158,10 +158,39 @@ def test_finishing_fits_the_lifters_that_the_run_asks_for(config: TrainConfig, t
     changes = {"lifter_input": "confidence", "lifter_iterations": 2, "lifters": lifters}
     trainer = Trainer(config.model_copy(update=changes), tmp_path)
     before = trainer.average.model.heads.lifter_soft.w2.weight.clone()
-    finish(trainer)
+    card = finish(trainer)
+    assert card["lifters"] == "fitted alone on 6 people"
     weights = load_student(tmp_path / "weights.safetensors")
     assert weights.preset.lifter_input == "confidence"
     assert not torch.equal(weights.heads.lifter_soft.w2.weight, before)
+
+
+def test_a_run_that_ended_gives_the_same_weights_when_it_is_resumed(config: TrainConfig, tmp_path: Path) -> None:
+    lifters = LifterConfig(batch_size=8, pool=32)
+    changes = {"iterations": 1, "lifter_iterations": 2, "lifters": lifters, "validation": ValidationConfig()}
+    config = config.model_copy(update=changes)
+    trainer = Trainer(config, tmp_path)
+    assert trainer.train()
+    averaged = {key: value.clone() for key, value in trainer.average.model.state_dict().items()}
+    finish(trainer)
+    written = dict(load_student(tmp_path / "weights.safetensors").state_dict())
+    again = Trainer(config, tmp_path, resume=True)
+    assert same(dict(again.average.model.state_dict()), averaged), "the average is not what was fitted"
+    assert again.train()
+    finish(again)
+    assert same(dict(load_student(tmp_path / "weights.safetensors").state_dict()), written)
+
+
+def test_plain_coco_labels_give_weights_without_lifters(config: TrainConfig, tmp_path: Path, make_dataset) -> None:
+    folder = make_dataset(3)
+    labels = read_annotations(folder / "annotations.json")
+    people = tuple(replace(person, keypoints_3d=None) for person in labels.persons)
+    write_annotations(folder / "annotations.json", replace(labels, persons=people))
+    changes = {"sources": (SourceConfig(annotations=folder),), "iterations": 1, "validation": ValidationConfig()}
+    trainer = Trainer(config.model_copy(update=changes), tmp_path)
+    assert trainer.train()
+    assert finish(trainer)["lifters"] == "not trained, nobody is labelled in 3D: 3D joints are 0 with score 0"
+    assert not load_student(tmp_path / "weights.safetensors").preset.conventions.has_lifters
 
 
 def test_going_on_from_other_weights(config: TrainConfig, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def stop_rank_1_at(iteration: int) -> None:
 
     def add_and_stop(log: RunLog, values: Any) -> None:
         add(log, values)
-        if processes.rank() == 1 and log.count == iteration:
+        if processes.rank() == 1 and log.counts["step_s"] == iteration:
             os.kill(os.getpid(), signal.SIGTERM)
 
     RunLog.add = add_and_stop  # type: ignore[method-assign]

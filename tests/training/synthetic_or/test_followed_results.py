@@ -12,6 +12,7 @@ import pytest
 from orpose_models.annotations import AnnotationSet, Camera, LabelledImage, PersonLabel, write_annotations
 from orpose_models.skeleton import h36m17_from_coco17
 from training.synthetic_or.followed_results import main
+from training.synthetic_or.noisy_results import main as noise_main
 from training.synthetic_or.noisy_results import noisy_results
 
 CAMERA = Camera("c", "plumb_bob", (640, 480), 500.0, 500.0, 320.0, 240.0)
@@ -82,3 +83,11 @@ def test_wrong_settings_are_one_line(files, capsys, setting, expected):
     assert ended.value.code == 2
     error = capsys.readouterr().err
     assert expected in error and error.count("\n") == 1
+
+
+def test_noisy_results_of_a_missing_file_are_one_line(tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        noise_main([str(tmp_path / "none.json"), "--out", str(tmp_path / "out.json")])
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert "none.json" in error and error.count("\n") == 1

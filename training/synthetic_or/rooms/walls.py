@@ -14,7 +14,6 @@ from training.synthetic_or.shapes.meshes import Material, linear
 from training.synthetic_or.shapes.textures import Textures
 
 _WHITE = linear(1, 1, 1)
-_BRIGHT = Material(noise=0.0, emission=2.0)
 
 
 def door(kit: Kit, rng: Rng, textures: Textures, x: float) -> None:
