@@ -33,7 +33,7 @@ MAX_UNREADABLE_IN_A_ROW = 20
 class SourceConfig(Settings):
     """One label file and its images."""
 
-    annotations: Path = Field(description="label file (data.md), or a folder that holds annotations.json")
+    annotations: Path = Field(description="label file (docs/synthetic_or.md), or a folder that holds annotations.json")
     images: Path | None = Field(None, description="image folder; default: the label file's, then its images/")
     repeat: int = Field(1, ge=1, description="how often each image is seen in an epoch")
     limit: int | None = Field(None, ge=1, description="use only this many images, evenly spaced")
