@@ -83,6 +83,21 @@ class LabelledImage:
     instances_file_name: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def moment(self) -> int:
+        """What images of one sequence have in common that were taken at the same time: frame_index, else stamp_ns.
+
+        Raises:
+            AnnotationError: The image has neither.
+        """
+        moment = self.stamp_ns if self.frame_index is None else self.frame_index
+        if moment is None:
+            raise AnnotationError(
+                f"image {self.image_id} ({self.file_name}): frame_index: missing, and stamp_ns as well; one of them has"
+                " to say which images of a sequence were taken at the same time"
+            )
+        return moment
+
 
 @dataclass(frozen=True, eq=False)
 class PersonLabel:
