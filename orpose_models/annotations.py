@@ -309,13 +309,15 @@ def _camera(name: str, entry: Any, source: str) -> Camera:
     model = value_of(entry, "model", str, where)
     if model not in CAMERA_MODELS:
         raise AnnotationError(f"{where}: model: expected one of {', '.join(CAMERA_MODELS)}, got {model!r}")
-    width, height = array_of(entry, "image_size", (2,), where)
+    width, height = array_of(entry, "image_size", (2,), where).astype(int).tolist()
+    if min(width, height) < 1:
+        raise AnnotationError(f"{where}: image_size: expected width and height of 1 px or more, got {width}x{height}")
     pose = entry.get("room_from_camera")
     known = {"model", "image_size", "fx", "fy", "cx", "cy", "distortion", "room_from_camera"}
     camera = Camera(
         camera_id=name,
         model=model,
-        image_size=(int(width), int(height)),
+        image_size=(width, height),
         **{key: value_of(entry, key, float, where) for key in ("fx", "fy", "cx", "cy")},
         distortion=tuple(numbers_of(entry, "distortion", where).tolist()) if "distortion" in entry else (),
         room_from_camera=None if pose is None else array_of(entry, "room_from_camera", (4, 4), where),

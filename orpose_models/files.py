@@ -59,6 +59,16 @@ def file_sha256(path: str | Path) -> str:
     return digest.hexdigest()
 
 
+def image_folder(labels: Path, first: str) -> Path | None:
+    """The folder that image names of a label file start from: its own or `images` in that; None if in neither.
+
+    Args:
+        labels: The label file.
+        first: Its first image's name.
+    """
+    return next((folder for folder in (labels.parent, labels.parent / "images") if (folder / first).is_file()), None)
+
+
 def check_picture_name(out: Path) -> None:
     """Raises InputError if a picture cannot have this name, so that this shows before it is made."""
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
