@@ -31,8 +31,16 @@ def test_the_nearest_stamp_counts_and_what_lies_behind_is_not_kept(tmp_path):
     behind = [depth(index * frame_ns, 500) for index in range(20)]
     near = [depth(hour_ns + late_ns, mm) for late_ns, mm in ((-20_000_000, 1000), (10_000_000, 1500), (10**9, 2000))]
     write_raw_bag(tmp_path / "bag", [color, *behind, *near])
+    kept: list[int] = []
+
+    class Near(dict):
+        def __setitem__(self, key, value):
+            kept.append(key)
+            super().__setitem__(key, value)
+
     beside = BagBeside(tmp_path / "bag", IMAGES)
+    beside._near = Near()
     found = beside.depth_at(hour_ns)
     assert found is not None and found.values.max() == 1500
-    assert len(beside._near) == 3
+    assert len(kept) == 3
     beside.close()
