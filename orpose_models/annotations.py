@@ -34,7 +34,6 @@ from orpose_models.skeleton import COCO17, MVOR10, Skeleton
 
 FORMAT = "orpose-1"
 CAMERA_MODELS = tuple(COEFFICIENTS)
-ROLES = ("surgeon", "assistant", "nurse", "anaesthetist", "visitor", "patient")
 
 
 @dataclass(frozen=True, eq=False)
