@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         if not path.absolute().parent.is_dir():
             raise InputError(f"{path}: its folder does not exist")
     if "plot" in outputs:
-        require_matplotlib()
+        require_matplotlib(outputs["plot"])
     machine = describe_machine()
     groups, left_out = all_contestants(bench, args)
     everybody = [item for group in groups for item in group]

@@ -119,14 +119,16 @@ def _roofline(roofline: Item | None) -> list[str]:
     return lines
 
 
-def require_matplotlib() -> None:
-    """Raises BackendError where nothing can be plotted."""
-    from orpose_models.errors import BackendError
+def require_matplotlib(path: Path) -> None:
+    """Raises BackendError where nothing can be plotted, InputError where a plot cannot have this name."""
+    from orpose_models.errors import BackendError, InputError
 
     try:
-        import matplotlib  # noqa: F401
+        from matplotlib.backend_bases import FigureCanvasBase
     except ImportError as error:
         raise BackendError(f"--plot needs matplotlib ({error}): pip install 'orpose[evaluate]'") from None
+    if path.suffix[1:].lower() not in FigureCanvasBase.get_supported_filetypes():
+        raise InputError(f"{path}: --plot cannot be of this kind; give a file name that ends in .png")
 
 
 def write_plot(report: Item, path: Path) -> None:

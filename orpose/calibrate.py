@@ -83,15 +83,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     config = settings_from_args(CalibrateConfig, args)
     _require_scipy()
+    from orpose_models.files import check_picture_name
     from orpose_models.multiview.calibration import read_cameras, write_cameras
     from orpose_models.multiview.shots import open_recording, with_lenses
 
     if args.results and (config.method != "people" or args.input.suffix != ".json"):
         raise ConfigError("command line: results: only with --method people and a label file, whose image ids it has")
+    if args.picture:
+        check_picture_name(args.picture, "--picture")  # before the work, not after it
     given = read_cameras(args.intrinsics, need_poses=False) if args.intrinsics else {}
     truth = read_cameras(args.truth) if args.truth else {}
     recording = open_recording(args.input, config.moments, config.sync_tolerance_ms / 1e3)
     cameras = with_lenses(recording, given, _sizes(recording, config))
+    if truth and len(truth.keys() & cameras.keys()) < 2:
+        raise CalibrationError(
+            f"{args.truth}: has the cameras {', '.join(truth)}, the recording {', '.join(cameras)}; comparing with "
+            "--truth takes two of the same names"
+        )
     found = (
         _by_board(config, recording, cameras)
         if config.method == "charuco"
@@ -225,7 +233,7 @@ def _table(found: Found, truth: Mapping[str, Camera]) -> str:
         )
     if truth:
         compared = differences(found.cameras, truth)
-        lines.append(f"against the truth, seen from {next(iter(found.cameras))}:")
+        lines.append(f"against the truth, seen from {next(name for name in found.cameras if name in truth)}:")
         lines.append(f"{'camera':<24}{'turn deg':>10}{'shift cm':>11}{'distance found / true':>24}")
         for name, (turn_deg, shift_m, ratio) in compared.items():
             lines.append(f"{name:<24}{turn_deg:>10.2f}{100 * shift_m:>11.1f}{ratio:>24.3f}")

@@ -86,13 +86,12 @@ def run(args: argparse.Namespace) -> int:
     config = settings_from_args(ReplayConfig, args)
     if config.downsample > 1:
         guard_process()
+    _check_out(args.out)
     source = open_source(args.input, config.topic)
     _require_installed("rclpy", "orpose_msgs.msg", "plotly", *(["pycocotools"] if config.annotations else []))
     if config.rerun:
         require_rerun()
         check_name(config.rerun)
-    if args.out.exists() and not args.out.is_dir():
-        raise InputError(f"{args.out}: is a file, expected a folder")
     logs = args.out / LOGS
     logs.mkdir(parents=True, exist_ok=True)
     # Results are written beside the earlier ones first: an error half way leaves those as they were.
@@ -194,6 +193,19 @@ def _require_installed(*modules: str) -> None:
             importlib.import_module(module)
         except ImportError as error:
             raise BackendError(f"{module} cannot be imported ({error}): {_INSTALLS[module]}") from None
+
+
+def _check_out(folder: Path) -> None:
+    """Raises InputError where the results could not be moved into the folder after the replay."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file, expected a folder")
+    bag = folder / BAG
+    if bag.is_dir() and not (bag / "metadata.yaml").is_file() and any(bag.iterdir()):
+        raise InputError(
+            f"{bag}: holds something else than a bag (no metadata.yaml); remove it, or choose another --out"
+        )
+    if bag.exists() and not bag.is_dir():
+        raise InputError(f"{bag}: is a file, and the bag is written there; remove it, or choose another --out")
 
 
 def _move_into(folder: Path, results: Path) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orpose_models.errors import CalibrationError, ConfigError, ImageError
 
 if TYPE_CHECKING:
-    from orpose_models.annotations import AnnotationSet, Camera, LabelledImage
+    from orpose_models.annotations import AnnotationSet, LabelledImage
     from orpose_models.depth import DepthImage
     from orpose_models.lens import Lens
     from orpose_models.runtime.bag_depth import BagBeside
@@ -109,12 +109,13 @@ class Views:
 
     def _find_lens(self, image: LabelledImage | None, frame_size: tuple[int, int]) -> Lens | None:
         from orpose_models.intrinsics import lens_from_camera_info, lens_from_text
+        from orpose_models.multiview.calibration import for_image_size
 
         if self._intrinsics is not None:
             return lens_from_text(self._intrinsics, frame_size)
         cameras = {} if self._labels is None else self._labels.annotations.cameras
         if image is not None and image.camera_id is not None and image.camera_id in cameras:
-            return _scaled(cameras[image.camera_id], frame_size)
+            return for_image_size(cameras[image.camera_id], frame_size).lens
         if self._beside is not None and self._beside.camera_info is not None:
             return lens_from_camera_info(self._beside.camera_info, frame_size)
         return None
@@ -209,10 +210,3 @@ def _beside(source: Source, depth: str | None) -> BagBeside | None:
     from orpose_models.runtime.bag_depth import BagBeside
 
     return BagBeside(source.path, source.topic, depth)
-
-
-def _scaled(camera: Camera, frame_size: tuple[int, int]) -> Lens:
-    """The lens of a labelled camera for frames of another scale."""
-    x, y = frame_size[0] / camera.image_size[0], frame_size[1] / camera.image_size[1]
-    lens = camera.lens
-    return replace(lens, fx=lens.fx * x, fy=lens.fy * y, cx=lens.cx * x, cy=lens.cy * y)

@@ -34,7 +34,6 @@ from orpose_models.skeleton import COCO17, MVOR10, Skeleton
 
 FORMAT = "orpose-1"
 CAMERA_MODELS = tuple(COEFFICIENTS)
-ROLES = ("surgeon", "assistant", "nurse", "anaesthetist", "visitor", "patient")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +81,21 @@ class LabelledImage:
     depth_file_name: str | None = None
     instances_file_name: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def moment(self) -> int:
+        """What images of one sequence have in common that were taken at the same time: frame_index, else stamp_ns.
+
+        Raises:
+            AnnotationError: The image has neither.
+        """
+        moment = self.stamp_ns if self.frame_index is None else self.frame_index
+        if moment is None:
+            raise AnnotationError(
+                f"image {self.image_id} ({self.file_name}): frame_index: missing, and stamp_ns as well; one of them has"
+                " to say which images of a sequence were taken at the same time"
+            )
+        return moment
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,13 +308,15 @@ def _camera(name: str, entry: Any, source: str) -> Camera:
     model = value_of(entry, "model", str, where)
     if model not in CAMERA_MODELS:
         raise AnnotationError(f"{where}: model: expected one of {', '.join(CAMERA_MODELS)}, got {model!r}")
-    width, height = array_of(entry, "image_size", (2,), where)
+    width, height = array_of(entry, "image_size", (2,), where).astype(int).tolist()
+    if min(width, height) < 1:
+        raise AnnotationError(f"{where}: image_size: expected width and height of 1 px or more, got {width}x{height}")
     pose = entry.get("room_from_camera")
     known = {"model", "image_size", "fx", "fy", "cx", "cy", "distortion", "room_from_camera"}
     camera = Camera(
         camera_id=name,
         model=model,
-        image_size=(int(width), int(height)),
+        image_size=(width, height),
         **{key: value_of(entry, key, float, where) for key in ("fx", "fy", "cx", "cy")},
         distortion=tuple(numbers_of(entry, "distortion", where).tolist()) if "distortion" in entry else (),
         room_from_camera=None if pose is None else array_of(entry, "room_from_camera", (4, 4), where),

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
 
 from orpose_models.annotations import Camera
+from orpose_models.multiview.transforms import pose_matrix
+from orpose_models.runtime.bag_depth import camera_base
 from orpose_models.runtime.bags import damage_as_input_error, open_bag
 
 _INFO_TYPE, _TF_TYPE = "sensor_msgs/msg/CameraInfo", "tf2_msgs/msg/TFMessage"
@@ -18,18 +20,19 @@ _INFO_TYPE, _TF_TYPE = "sensor_msgs/msg/CameraInfo", "tf2_msgs/msg/TFMessage"
 def camera_of_bag(path: Path, image_topic: str) -> Camera | None:
     """The camera of an image topic; None if no `camera_info` beside it tells a focal length.
 
-    Its `room_from_camera` leads to the frame that the static transforms end in, None where they do not know it.
+    Its `room_from_camera` leads to the frame that the static transforms end in, None where they do not know it or one
+    of them is no rotation.
 
     Raises:
         InputError: The bag is damaged.
     """
-    topic = image_topic.removesuffix("/compressed").rpartition("/")[0] + "/camera_info"
+    topic = f"{camera_base(image_topic)}/camera_info"
     with open_bag(path) as reader, damage_as_input_error(path):
         info = next(_messages(reader, topic, _INFO_TYPE), None)
         if info is None or info.k[0] <= 0 or info.width == 0:
             return None
         parents = {
-            transform.child_frame_id: (transform.header.frame_id, _matrix(transform.transform))
+            transform.child_frame_id: (transform.header.frame_id, _pose(transform.transform))
             for message in _messages(reader, "/tf_static", _TF_TYPE)
             for transform in message.transforms
         }
@@ -54,29 +57,24 @@ def _messages(reader: AnyReader, topic: str, msgtype: str) -> Any:
         yield reader.deserialize(cdr, connection.msgtype)
 
 
-def _to_root(parents: dict[str, tuple[str, NDArray[np.float64]]], frame: str) -> NDArray[np.float64] | None:
-    """`(4, 4)` from a frame to the last one above it; None if nothing is above it."""
+def _to_root(parents: dict[str, tuple[str, NDArray[np.float64] | None]], frame: str) -> NDArray[np.float64] | None:
+    """`(4, 4)` from a frame to the last one above it; None if nothing is above it or a pose is not known."""
     pose, seen = np.eye(4), {frame}
     if frame not in parents:
         return None
     while frame in parents:
         frame, above = parents[frame]
-        pose = above @ pose
-        if frame in seen:  # a circle leads nowhere
+        if above is None or frame in seen:  # a circle leads nowhere
             return None
+        pose = above @ pose
         seen.add(frame)
     return pose
 
 
-def _matrix(transform: Any) -> NDArray[np.float64]:
-    """`(4, 4)` of a geometry_msgs/Transform."""
+def _pose(transform: Any) -> NDArray[np.float64] | None:
+    """`(4, 4)` of a geometry_msgs/Transform; None if it is no rotation."""
     q, t = transform.rotation, transform.translation
-    x, y, z, w = np.array([q.x, q.y, q.z, q.w]) / np.linalg.norm([q.x, q.y, q.z, q.w])
-    pose = np.eye(4)
-    pose[:3, :3] = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ]
-    pose[:3, 3] = t.x, t.y, t.z
-    return pose
+    try:
+        return pose_matrix((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
+    except ValueError:
+        return None

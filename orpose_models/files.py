@@ -59,11 +59,26 @@ def file_sha256(path: str | Path) -> str:
     return digest.hexdigest()
 
 
-def check_picture_name(out: Path) -> None:
-    """Raises InputError if a picture cannot have this name, so that this shows before it is made."""
+def image_folder(labels: Path, first: str) -> Path | None:
+    """The folder that image names of a label file start from: its own or `images` in that; None if in neither.
+
+    Args:
+        labels: The label file.
+        first: Its first image's name.
+    """
+    return next((folder for folder in (labels.parent, labels.parent / "images") if (folder / first).is_file()), None)
+
+
+def check_picture_name(out: Path, option: str = "--contact-sheet") -> None:
+    """Raises InputError if a picture cannot have this name, so that this shows before it is made.
+
+    Args:
+        out: The picture.
+        option: The option that names it, for the error.
+    """
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise InputError(f"{out}: expected a file name that ends in .png or .jpg")
+        raise InputError(f"{out}: expected a file name that ends in .png or .jpg for {option}")
     if out.is_dir():
-        raise InputError(f"{out}: is a folder; give the picture's name with --contact-sheet")
+        raise InputError(f"{out}: is a folder; give the picture's name with {option}")
     if any(parent.exists() and not parent.is_dir() for parent in out.parents):
-        raise InputError(f"{out}: cannot be written (not in a folder); choose another --contact-sheet")
+        raise InputError(f"{out}: cannot be written (not in a folder); choose another {option}")

@@ -47,6 +47,8 @@ def lens_from_text(text: str, frame_size: tuple[int, int]) -> Lens:
     if not Path(text).exists() and len(parts := text.split(",")) == 4:
         try:
             fx, fy, cx, cy = (float(part) for part in parts)
+            if not np.isfinite((fx, fy, cx, cy)).all():
+                raise ValueError("not four finite numbers")
             return Lens("plumb_bob", fx, fy, cx, cy)
         except ValueError as error:
             raise CalibrationError(f"intrinsics '{text}': {error}; expected fx,fy,cx,cy in px") from None

@@ -78,7 +78,7 @@ def read_yaml_mapping(path: str | Path) -> dict[str, Any]:
     """The mapping a YAML file holds; an empty file is an empty mapping.
 
     Raises:
-        ConfigError: The file is missing, is not YAML, or holds something else than a mapping.
+        ConfigError: The file is missing, is not YAML, or holds something else than a mapping of names.
     """
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -92,6 +92,12 @@ def read_yaml_mapping(path: str | Path) -> dict[str, Any]:
         return {}
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected a mapping of names to values, got {type(content).__name__}")
+    for key in content:
+        if not isinstance(key, str):
+            raise ConfigError(
+                f"{path}: expected names of settings, got the {type(key).__name__} {key!r}; YAML takes on, off, yes, "
+                "no and numbers for values: write the name in quotes"
+            )
     return content
 
 

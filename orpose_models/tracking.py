@@ -26,6 +26,8 @@ _HARDLY_SEEN_MATCH, _TENTATIVE_MATCH = 0.4, 0.3
 #: Joints move between frames and detectors scatter: as many of COCO's standard deviations are one here.
 _LOOSENED = 2.0
 _FORBIDDEN = 1e3
+#: A shorter time between frames is no gap, however soon who is unseen is forgotten, s.
+_SHORTEST_GAP_S = 1.0
 
 
 class TrackingConfig(Settings):
@@ -103,7 +105,8 @@ class Tracker:
         """The candidates with identities, and the people who are remembered but not among them.
 
         Candidates from `score_threshold` on always get a track; weaker ones only where they continue one. A stamp
-        before the last one, or far behind it, ends all tracks: another recording, or a clock that was set.
+        farther than `track_memory_s`, and than 1 s, before or after the last one ends all tracks: another recording, or
+        a clock that was set. One just before it is out of order: no time went by.
 
         Args:
             candidates: Of one frame.
@@ -142,7 +145,7 @@ class Tracker:
         """Predicts all tracks, or ends them after a gap; returns the time that went by, s."""
         step_s = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) / NANOSECONDS_PER_SECOND
         self._stamp_ns = stamp_ns
-        if abs(step_s) > self.config.track_memory_s:
+        if abs(step_s) > max(self.config.track_memory_s, _SHORTEST_GAP_S):
             self._tracks = []
         step_s = max(0.0, step_s)  # a stamp out of order: no time went by
         for track in self._tracks:

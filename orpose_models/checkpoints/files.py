@@ -13,8 +13,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from orpose_models.checkpoints.pickles import first_line, read_pickled_arrays
+from orpose_models.checkpoints.pickles import LONGEST_REASON, read_pickled_arrays
 from orpose_models.errors import ModelError
+from orpose_models.runtime.models import first_line
 
 #: Where training scripts put the weights, beside optimiser and epoch.
 _CONTAINERS = ("state_dict", "model")
@@ -38,7 +39,7 @@ def read_tensors(path: Path, *, hint: str) -> dict[str, Tensor]:
     try:
         found = _READERS.get(path.suffix, _load_checkpoint)(path)
     except (SafetensorError, OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
-        raise ModelError(f"{path}: not a readable weight file ({first_line(error)}); {hint}") from None
+        raise ModelError(f"{path}: not a readable weight file ({first_line(error)[:LONGEST_REASON]}); {hint}") from None
     except pickle.UnpicklingError:
         raise ModelError(
             f"{path}: damaged, or it holds Python objects, which are never unpickled; expected tensors alone: save its"

@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 
 from orpose_models.errors import ModelError
+from orpose_models.runtime.models import first_line
 
+#: A library's reason is cut in errors (characters).
+LONGEST_REASON = 200
 #: All that a pickle of arrays needs; the private name is older and newer numpy's.
 _HARMLESS = {
     ("collections", "OrderedDict"),
@@ -40,7 +43,7 @@ def read_pickled_arrays(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from None
     except Exception as error:  # a damaged pickle raises nearly anything
         raise ModelError(
-            f"{path}: damaged, or not a file of arrays alone ({first_line(error)}); fetch it again"
+            f"{path}: damaged, or not a file of arrays alone ({first_line(error)[:LONGEST_REASON]}); fetch it again"
         ) from None
 
 
@@ -65,8 +68,3 @@ def _latin1_bytes(text: str, encoding: str) -> bytes:
     if encoding not in ("latin1", "latin-1"):
         raise pickle.UnpicklingError(f"it wants to encode as {encoding!r}")
     return text.encode("latin1")
-
-
-def first_line(error: Exception) -> str:
-    """The first line of a library's error message, at most 200 characters."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

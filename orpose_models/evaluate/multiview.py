@@ -1,8 +1,9 @@
 """Error of people fused from 1, 2, 3, ... views, in the room and relative to the pelvis, on the same people.
 
-A moment's images, those of one sequence and frame index, are fused by `orpose_models.multiview` with the label file's
-own calibration; once with every camera alone, once with every two, and so on. A fused person is the one that most of
-its sights are of (boxes overlap in the image), however far off it is: no error is left out because it is large.
+A moment's images, those of one sequence and frame index (or stamp), are fused by `orpose_models.multiview` with the
+label file's own calibration; once with every camera alone, once with every two, and so on. A fused person is the one
+that most of its sights are of (boxes overlap in the image), however far off it is: no error is left out because it is
+large.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class RoomError:
         views: Number of cameras used, all of which have a label of the person.
         seen_by: How many of them found the person; 0: missed.
         room_mm: `(8,)` error of the upper-body joints in the room, NaN where not labelled; None if missed.
-        relative_mm: `(8,)` the same relative to the pelvis.
+        relative_mm: `(8,)` the same relative to the pelvis, NaN where that is not labelled.
         joints_mm: `(10,)` of MVOR's joints in the room.
         mixed: Sights of somebody else, or of nobody, that were fused in.
         split: Further fused people who are this one.
@@ -176,8 +177,9 @@ def _judge(
     best = max(own, key=lambda person: votes(person)[number])
     joints = best.joints[:, :3]
     known = mvor10_from_h36m17(truth)[:, 3] > 0
+    true_root = np.where(truth[H36M17.root, 3] > 0, truth[H36M17.root, :3], np.nan)
     away = mvor10_from_h36m17(joints - truth[:, :3])
-    relative = mvor10_from_h36m17(joints - joints[H36M17.root] - truth[:, :3] + truth[H36M17.root, :3])
+    relative = mvor10_from_h36m17(joints - joints[H36M17.root] - truth[:, :3] + true_root)
     room_mm, relative_mm = (
         np.where(known, np.sqrt((each**2).sum(axis=1)), np.nan) * MILLIMETRES_PER_METRE for each in (away, relative)
     )
@@ -199,6 +201,12 @@ def _cameras(annotations: AnnotationSet) -> Mapping[str, Camera]:
     for name, camera in annotations.cameras.items():
         if camera.room_from_camera is None:
             raise AnnotationError(f"multiview: camera {name}: room_from_camera: missing")
+    for image in annotations.images:
+        if image.sequence is not None and image.camera_id is not None and image.camera_id not in annotations.cameras:
+            raise AnnotationError(
+                f"multiview: image {image.image_id}: camera_id: {image.camera_id!r} is none of the label file's cameras"
+                f" ({', '.join(annotations.cameras)})"
+            )
     return annotations.cameras
 
 
@@ -207,7 +215,7 @@ def _moments(annotations: AnnotationSet) -> Iterator[list[LabelledImage]]:
     groups: dict[tuple[str, int], dict[str, LabelledImage]] = {}
     for image in annotations.images:
         if image.sequence is not None and image.camera_id is not None:
-            groups.setdefault((image.sequence, image.frame_index or 0), {})[image.camera_id] = image
+            groups.setdefault((image.sequence, image.moment), {})[image.camera_id] = image
     for own in groups.values():
         yield [own[name] for name in sorted(own)]
 

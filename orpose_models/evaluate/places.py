@@ -9,13 +9,11 @@ from numpy.typing import NDArray
 
 from orpose_models.annotations import AnnotationSet, PersonLabel
 from orpose_models.assignment import cheapest_pairs
-from orpose_models.evaluate.results import Result
+from orpose_models.evaluate.recordings import MIN_IOU
+from orpose_models.evaluate.results import ROOT_SOURCES, Result
 from orpose_models.skeleton import H36M17
 from orpose_models.tracking import box_ious
 
-#: A found box is a labelled person from this overlap on (intersection over union).
-MIN_IOU = 0.5
-SOURCES = ("depth", "size")
 #: 95 % of a chi-squared distribution of three degrees of freedom lie below.
 _CHI2_95 = 7.815
 
@@ -23,22 +21,24 @@ _CHI2_95 = 7.815
 def places(annotations: AnnotationSet, results: Sequence[Result]) -> dict[str, float]:
     """Errors in the camera's frame; -1 where there is nothing to measure.
 
-    `joint_mm` and `joint_mm_median`: of the joints of `keypoints_3d_metric`, known ones only; `seen_mm` those of them
-    that are labelled as seen in the image, `hidden_mm` the others. `depth_root_mm` and `size_root_mm`: of the pelvis by
-    where it comes from (means), `..._people` of how many people, `..._within` the share of them whose error lies within
-    the ellipsoid that a normal distribution of that covariance fills to 95 %. `persons`: labels that were found.
+    `joint_mm` and `joint_mm_median`: of the joints of `keypoints_3d_metric`, known and labelled ones only; `seen_mm`
+    those of them that are labelled as seen in the image, `hidden_mm` the others. `depth_root_mm` and `size_root_mm`: of
+    the labelled pelvis by where it comes from (means), `..._people` of how many people, `..._within` the share of them
+    whose error lies within the ellipsoid that a normal distribution of that covariance fills to 95 %. `persons`: labels
+    that were found.
     """
     joints: list[NDArray[np.float64]] = []
     seen: list[NDArray[np.bool_]] = []
-    roots: dict[str, list[tuple[float, float]]] = {source: [] for source in SOURCES}
+    roots: dict[str, list[tuple[float, float]]] = {source: [] for source in ROOT_SOURCES}
     pairs = _pairs(annotations, results)
     for label, result in pairs:
         true = np.asarray(label.keypoints_3d)
         if result.get("keypoints_3d_metric") is not None:
             found = np.reshape(np.asarray(result["keypoints_3d_metric"], np.float64), (17, 4))
-            joints.append(np.linalg.norm(found[:, :3] - true[:, :3], axis=1))
+            error = np.linalg.norm(found[:, :3] - true[:, :3], axis=1)
+            joints.append(np.where(true[:, 3] > 0, error, np.nan))
             seen.append(true[:, 3] == 2)
-        if result.get("root") is not None:
+        if result.get("root") is not None and true[H36M17.root, 3] > 0:
             root = result["root"]
             error = np.asarray(root["position"], np.float64) - true[H36M17.root, :3]
             covariance = np.asarray(root["covariance"], np.float64).reshape(3, 3)

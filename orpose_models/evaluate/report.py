@@ -128,7 +128,7 @@ def write_plots(
     plots.write_values(written[0], {n: (r.intervals or r.metrics)[main] for n, r in runs.items()}, label)
     if protocol not in ("coco-bbox", "identity", "places"):
         joints = {n: runs[n].joints or joints_of(protocol, annotations, results) for n, results in files.items()}
-        column, unit = ("mpjpe_mm", "error (mm)") if protocol == "mpjpe" else ("pck", "PCK@0.2 (%)")
+        column, unit = _joint_column(protocol, next(iter(joints.values())))
         written.append(folder / "joints.png")
         plots.write_bars(written[-1], joints, column, unit)
     if all(result.get("keypoints_3d") is not None for results in files.values() for result in results):
@@ -144,6 +144,15 @@ def write_plots(
         written.append(folder / "precision_recall.png")
         plots.write_precision_recall(written[-1], curves, "IoU" if kind == "bbox" else "OKS")
     return written
+
+
+def _joint_column(protocol: str, table: Table) -> tuple[str, str]:
+    """Which column of the table of joints is drawn, and its name and unit."""
+    if protocol == "mpjpe":
+        return "mpjpe_mm", "error (mm)"
+    if protocol == "multiview":
+        return list(next(iter(table.values())))[-1], "error in the room, most views (mm)"
+    return "pck", "PCK@0.2 (%)"
 
 
 def _rows(found: Mapping[str, Interval] | None) -> Table:

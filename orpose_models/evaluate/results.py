@@ -12,11 +12,14 @@ import numpy as np
 
 from orpose_models.annotations import AnnotationSet
 from orpose_models.errors import InputError
+from orpose_models.runtime.types import RootSource
 
 #: One detected person: image_id, bbox [x, y, w, h] px, score, keypoints (51), keypoints_3d (68), ...
 Result = dict[str, Any]
 #: Key -> how many numbers it holds.
 LENGTHS = {"bbox": 4, "keypoints": 51, "keypoints_3d": 68}
+#: What `root` may come from.
+ROOT_SOURCES = (RootSource.DEPTH.name.lower(), RootSource.SIZE.name.lower())
 #: MVOR's published detections have COCO's joints under another key, and MVOR's ten under this one.
 COCO_KEYPOINTS = "coco_keypoints"
 
@@ -26,7 +29,8 @@ def read_results(path: str | Path, *, need: Sequence[str]) -> list[Result]:
 
     Args:
         path: JSON file.
-        need: Keys that every entry must have besides `image_id`; the protocol's.
+        need: Keys that every entry must have besides `image_id`; the protocol's. `keypoints_3d_metric` and `root` are
+            checked wherever they are.
 
     Raises:
         InputError: Naming file, entry and key: missing, of another length, or not finite.
@@ -68,15 +72,34 @@ def _checked(result: Any, need: Sequence[str], where: str) -> Result:
         raise InputError(f"{where}: score: expected a finite number, got {score!r}")
     if "bbox" in need and min(result["bbox"][2:]) < 0:
         raise InputError(f"{where}: bbox: expected [x, y, width, height], got {result['bbox']}")
+    if result.get("keypoints_3d_metric") is not None:
+        _check_numbers(result["keypoints_3d_metric"], 68, f"{where}: keypoints_3d_metric", nulls=True)
+    if result.get("root") is not None:
+        _check_root(result["root"], f"{where}: root")
     return result
 
 
-def _check_numbers(values: Any, length: int, where: str) -> None:
+def _check_root(root: Any, where: str) -> None:
+    """Position and covariance are numbers, the latter can be inverted, and the source is known."""
+    if not isinstance(root, dict):
+        raise InputError(f"{where}: expected position, covariance and source, got {str(root)[:80]}")
+    for key, length in (("position", 3), ("covariance", 9)):
+        if root.get(key) is None:
+            raise InputError(f"{where}: {key}: missing")
+        _check_numbers(root[key], length, f"{where}: {key}")
+    if np.linalg.matrix_rank(np.reshape(root["covariance"], (3, 3))) < 3:
+        raise InputError(f"{where}: covariance: expected a matrix that has an inverse, got {root['covariance']}")
+    if root.get("source") not in ROOT_SOURCES:
+        raise InputError(f"{where}: source: expected {' or '.join(ROOT_SOURCES)}, got {root.get('source')!r}")
+
+
+def _check_numbers(values: Any, length: int, where: str, *, nulls: bool = False) -> None:
+    """With `nulls`, numbers may be null: unknown."""
     try:
         numbers = np.asarray(values, dtype=np.float64).ravel()
     except (TypeError, ValueError):
         raise InputError(f"{where}: expected numbers, got {str(values)[:80]}") from None
     if numbers.size != length:
         raise InputError(f"{where}: expected {length} numbers, got {numbers.size}")
-    if not np.isfinite(numbers).all():
+    if not nulls and not np.isfinite(numbers).all():
         raise InputError(f"{where}: holds a value that is not finite")

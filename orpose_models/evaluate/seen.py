@@ -20,15 +20,21 @@ def with_joints(annotations: AnnotationSet, joints: Joints) -> AnnotationSet:
     if joints == "all":
         return annotations
     persons = tuple(
-        replace(person, keypoints=_seen(person.keypoints), keypoints_3d=_seen(person.keypoints_3d))
+        replace(person, keypoints=_seen_2d(person.keypoints), keypoints_3d=_seen_3d(person.keypoints_3d))
         for person in annotations.persons
     )
     return replace(annotations, persons=persons)
 
 
-def _seen(labelled: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
-    """`(J, D)` whose last column is the flag, 0 where it is below 2."""
-    if labelled is None:
+def _seen_2d(keypoints: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    """`(J, 3)`, 0 throughout where the flag is below 2: the PCK knows missing joints by their place (0, 0)."""
+    if keypoints is None:
         return None
-    hidden = labelled[:, -1] < _SEEN
-    return np.where(hidden[:, None], 0.0, labelled)
+    return np.where(keypoints[:, 2:] < _SEEN, 0.0, keypoints)
+
+
+def _seen_3d(joints: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    """`(17, 4)` with the flag 0 where it is below 2; places stay, as poses are measured relative to hidden hips too."""
+    if joints is None:
+        return None
+    return np.column_stack([joints[:, :3], np.where(joints[:, 3] < _SEEN, 0.0, joints[:, 3])])

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from orpose_models.annotations import AnnotationSet, read_annotations
 from orpose_models.errors import ImageError, InputError
 from orpose_models.export.int8_config import CalibrationMethod
+from orpose_models.files import image_folder
 from orpose_models.runtime.downsample import privacy_downsample
 from orpose_models.runtime.frames import Frame, Unreadable
 from orpose_models.runtime.images import to_bgr8
@@ -123,10 +124,10 @@ def labelled_files(labels: Path, annotations: AnnotationSet) -> list[Path]:
     if not annotations.images:
         raise InputError(f"{labels}: lists no images")
     first = annotations.images[0].file_name
-    for folder in (labels.parent, labels.parent / "images"):
-        if (folder / first).is_file():
-            return [folder / image.file_name for image in annotations.images]
-    raise InputError(f"{labels}: image {first} is not in {labels.parent}; put the label file beside its images")
+    folder = image_folder(labels, first)
+    if folder is None:
+        raise InputError(f"{labels}: image {first} is not in {labels.parent}; put the label file beside its images")
+    return [folder / image.file_name for image in annotations.images]
 
 
 def find_ranges(

@@ -8,11 +8,10 @@ import numpy as np
 import onnx
 
 from orpose_models.errors import ModelError
+from orpose_models.runtime.models import OUTPUT_NAMES
 
 #: Operators with data-dependent shapes or control flow, and detection operators that TensorRT does not take.
 FORBIDDEN = frozenset({"If", "Loop", "NonMaxSuppression", "NonZero", "RoiAlign", "Scan", "SequenceConstruct", "Unique"})
-#: What a graph returns, in order (network/static_student.py, Poses).
-OUTPUTS = ("boxes", "scores", "valid", "keypoints", "keypoints_3d", "nms_converged")
 
 
 def check_graph(model: onnx.ModelProto) -> None:
@@ -30,8 +29,8 @@ def check_graph(model: onnx.ModelProto) -> None:
     if operators:
         raise ModelError(f"exported graph: operators {sorted(operators)} are not static")
     outputs = tuple(output.name for output in model.graph.output)
-    if outputs != OUTPUTS:
-        raise ModelError(f"exported graph: outputs are {outputs}, expected {OUTPUTS}")
+    if outputs != OUTPUT_NAMES:
+        raise ModelError(f"exported graph: outputs are {outputs}, expected {OUTPUT_NAMES}")
     for value in (*inferred.graph.input, *inferred.graph.output, *inferred.graph.value_info):
         if not _is_static(value):
             raise ModelError(f"exported graph: tensor {value.name!r} has no fixed shape")

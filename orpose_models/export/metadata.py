@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orpose_models.files import file_sha256
 from orpose_models.runtime.description import description_path
+from orpose_models.runtime.models import FORMAT
 
 #: Prefix of our keys; `orpose.format` marks a file as ours.
 PREFIX = "orpose."
-FORMAT = "1"
 #: What further is kept of the student that an .onnx file was made of (origin.py).
 ORIGIN_KEY = PREFIX + "student"
 

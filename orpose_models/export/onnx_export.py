@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import onnx
 
-from orpose_models.export.checks import OUTPUTS, check_graph, run_once
+from orpose_models.export.checks import check_graph, run_once
 from orpose_models.export.config import ExportConfig, WeightStorage
 from orpose_models.export.half_weights import store_weights_as_float16
 from orpose_models.export.metadata import ModelMetadata
@@ -19,7 +19,7 @@ from orpose_models.export.staging import staged
 from orpose_models.export.static_graph import build_static, describe
 from orpose_models.network.static_program import grey_image
 from orpose_models.network.student import Student
-from orpose_models.runtime.models import INPUT_NAME, REFERENCE_INPUT_SIZE
+from orpose_models.runtime.models import INPUT_NAME, OUTPUT_NAMES, REFERENCE_INPUT_SIZE
 from orpose_models.settings import build_settings
 
 
@@ -74,7 +74,7 @@ def write(
         return _write_int8(student, path, config, model_id)
     static = build_static(student, config)
     metadata = describe(static, config, model_id)
-    model = to_onnx(static, (grey_image(static),), (INPUT_NAME,), OUTPUTS)
+    model = to_onnx(static, (grey_image(static),), (INPUT_NAME,), OUTPUT_NAMES)
     properties = metadata.as_properties()
     if config.precision == "fp32" and keep_origin:
         properties |= origin_properties(student, static, (model,))

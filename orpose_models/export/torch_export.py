@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 
 from orpose_models.errors import ModelError
-from orpose_models.export.checks import OUTPUTS
 from orpose_models.export.config import ExportConfig
 from orpose_models.export.metadata import ModelMetadata, write_description
 from orpose_models.export.static_graph import build_static, describe
 from orpose_models.network.static_program import export_program, grey_image
 from orpose_models.network.static_student import StaticStudent
 from orpose_models.network.student import Student
+from orpose_models.runtime.models import OUTPUT_NAMES
 
 
 def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> ModelMetadata:
@@ -39,7 +39,7 @@ def _check(static: StaticStudent, path: Path) -> None:
     with torch.no_grad():
         expected = static(image)
         got = torch.export.load(str(path)).module()(image)
-    for name, ours, theirs in zip(OUTPUTS, got, expected, strict=True):
+    for name, ours, theirs in zip(OUTPUT_NAMES, got, expected, strict=True):
         if not torch.isfinite(ours).all():
             raise ModelError(f"{path}: output {name!r} is not finite; were the weights trained?")
         if not torch.allclose(ours, theirs, rtol=1e-3, atol=1e-3):

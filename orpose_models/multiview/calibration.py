@@ -119,11 +119,13 @@ def _mvor(info: Mapping[str, Any], source: str) -> dict[str, Camera]:
             room_from_camera = room_from_first @ np.array(extrinsics, float).reshape(4, 4)
             room_from_camera[:3, 3] /= MILLIMETRES_PER_METRE
             (fx, fy), (cx, cy) = entry["focallength"], entry["principalpoint"]
-            width, height = entry["imagesize"]
+            width, height = (int(side) for side in entry["imagesize"])
+            if min(width, height) < 1:
+                raise ValueError(f"imagesize {width}x{height}")
             cameras[f"cam{index}"] = Camera(
                 camera_id=f"cam{index}",
                 model="plumb_bob",
-                image_size=(int(width), int(height)),
+                image_size=(width, height),
                 fx=float(fx),
                 fy=float(fy),
                 cx=float(cx),

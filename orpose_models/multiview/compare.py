@@ -23,7 +23,10 @@ class Difference(NamedTuple):
 
 
 def differences(found: Mapping[str, Camera], true: Mapping[str, Camera]) -> dict[str, Difference]:
-    """Camera -> its pose seen from the first camera, in both: so the choice of the room's frame does not matter."""
+    """Camera -> its pose seen from the first camera, in both: so the choice of the room's frame does not matter.
+
+    One camera at least must be in both.
+    """
     first, *others = (name for name in found if name in true)
     result = {}
     for name in others:

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from rosbags.highlevel import AnyReader
-from rosbags.typesys import Stores, get_typestore
 
 from orpose_models.annotations import Camera, read_annotations
-from orpose_models.errors import CalibrationError, InputError
+from orpose_models.bags import stamp_ns_of
+from orpose_models.errors import AnnotationError, CalibrationError, InputError
+from orpose_models.files import image_folder
 from orpose_models.intrinsics import lens_from_camera_info
 from orpose_models.multiview.calibration import for_image_size
 from orpose_models.multiview.moments import Moments
-from orpose_models.runtime.bags import IMAGE_TYPES, BagImages
+from orpose_models.runtime.bag_depth import CAMERA_INFO, camera_base
+from orpose_models.runtime.bags import IMAGE_TYPES, OWN_TOPICS, BagImages, damage_as_input_error, open_bag
 from orpose_models.runtime.frames import Unreadable
 from orpose_models.runtime.sources import IMAGE_SUFFIXES
 from orpose_models.units import MILLIMETRES_PER_METRE
 
-_INFO_TYPE = "sensor_msgs/msg/CameraInfo"
+ItemT = TypeVar("ItemT")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,38 +69,49 @@ def open_recording(path: Path, most: int, tolerance_s: float) -> Recording:
         tolerance_s: Largest difference of stamps in a bag's moment, s.
 
     Raises:
-        InputError: Not such a recording, or fewer than two cameras in it.
+        InputError: Not such a recording, a damaged bag, or fewer than two cameras in it.
+        AnnotationError: An image of a label file has neither frame_index nor stamp_ns.
         CalibrationError: A bag's camera_info cannot be used.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
     if path.suffix in (".mcap", ".db3") or (path / "metadata.yaml").is_file():
-        recording = _bag(path, tolerance_s)
-    elif path.suffix == ".json":
+        return _bag(path, most, tolerance_s)
+    if path.suffix == ".json":
         recording = _labels(path)
     elif path.is_dir():
         recording = _folders(path)
     else:
         raise InputError(f"{path}: expected a bag, a label file (.json) or a folder with one folder for each camera")
-    together = [moment for moment in recording.moments if len(moment) > 1]
+    return replace(recording, moments=_chosen(recording.moments, most, path))
+
+
+def _chosen(moments: Iterable[dict[str, ItemT]], most: int, path: Path) -> list[dict[str, ItemT]]:
+    """At most so many of the moments that several cameras have seen, evenly."""
+    together = [moment for moment in moments if len(moment) > 1]
     if not together:
         raise InputError(
             f"{path}: no moment has images of two cameras; the cameras must have recorded at the same time"
         )
     chosen = np.unique(np.linspace(0, len(together) - 1, min(most, len(together))).round().astype(int))
-    return Recording([together[index] for index in chosen], recording.cameras)
+    return [together[index] for index in chosen]
 
 
 def _labels(path: Path) -> Recording:
     annotations = read_annotations(path)
+    folder = path.parent
+    if annotations.images:
+        folder = image_folder(path, annotations.images[0].file_name) or folder
     groups: dict[tuple[str, int], dict[str, Shot]] = {}
     for image in annotations.images:
         if image.camera_id is None or image.sequence is None:
             raise InputError(f"{path}: image {image.image_id}: camera_id or sequence is missing")
-        file = path.parent / image.file_name
-        depth = path.parent / image.depth_file_name if image.depth_file_name else None
-        shot = Shot(_reader(file), image.image_id, depth)
-        groups.setdefault((image.sequence, image.frame_index or 0), {})[image.camera_id] = shot
+        depth = folder / image.depth_file_name if image.depth_file_name else None
+        shot = Shot(_reader(folder / image.file_name), image.image_id, depth)
+        try:
+            groups.setdefault((image.sequence, image.moment), {})[image.camera_id] = shot
+        except AnnotationError as error:
+            raise AnnotationError(f"{path}: {error}") from None
     if len({sequence for sequence, _ in groups}) > 1:
         raise InputError(f"{path}: holds several sequences, whose cameras differ; give the labels of one (--sequence)")
     return Recording([dict(sorted(moment.items())) for _, moment in sorted(groups.items())], annotations.cameras)
@@ -124,35 +136,60 @@ def _reader(file: Path) -> Callable[[], NDArray[np.uint8]]:
     return read
 
 
-def _bag(path: Path, tolerance_s: float) -> Recording:
-    """Images stay encoded until they are looked at."""
-    with AnyReader([path], default_typestore=get_typestore(Stores.LATEST)) as reader:
-        topics = sorted({c.topic for c in reader.connections if c.msgtype in IMAGE_TYPES and "/depth/" not in c.topic})
-        infos: dict[str, Any] = {}
-        for connection, _, cdr in reader.messages([c for c in reader.connections if c.msgtype == _INFO_TYPE]):
-            infos.setdefault(connection.topic, reader.deserialize(cdr, connection.msgtype))
-    bases = {topic: topic.removesuffix("/compressed").removesuffix("/image_raw") for topic in topics}
-    names = {topic: base.strip("/") for topic, base in bases.items()}
-    moments: Moments[Shot] = Moments(names.values(), round(tolerance_s * 1e9), patience_s=1.0)
-    stamped: list[tuple[int, str, Shot]] = []
+class _Place(NamedTuple):
+    """Where an image is in a bag: the topic, and how many messages of it come before."""
+
+    topic: str
+    before: int
+
+
+def _bag(path: Path, most: int, tolerance_s: float) -> Recording:
+    """Two passes: stamps alone first, then the images of the chosen moments, which stay encoded until looked at."""
+    names, infos = _image_topics(path)
+    stamped: list[tuple[int, _Place]] = []
+    for topic in names:
+        for index, raw in enumerate(BagImages(path, topic).raw_messages()):
+            with damage_as_input_error(path):
+                stamped.append((stamp_ns_of(raw.cdr), _Place(topic, index)))
+    grouped: Moments[_Place] = Moments(names.values(), round(tolerance_s * 1e9), patience_s=1.0)
+    found: list[dict[str, _Place]] = []
+    for stamp_ns, place in sorted(stamped):
+        for moment in grouped.add(names[place.topic], stamp_ns, place, stamp_ns / 1e9):
+            found.append({name: entry.item for name, entry in moment.items()})
+    chosen = _chosen(found, most, path)
+    shots: dict[_Place, Shot] = {}
     cameras: dict[str, Camera] = {}
-    for topic in topics:
-        images = BagImages(path, topic)
-        for index, frame in enumerate(images):
-            if isinstance(frame, Unreadable) or frame.stamp_ns is None:
+    for topic, name in names.items():
+        wanted = {place.before for moment in chosen for place in moment.values() if place.topic == topic}
+        for _, frame in BagImages(path, topic).with_messages(wanted):
+            if isinstance(frame, Unreadable):
                 continue
             encoded = cv2.imencode(".png", frame.image, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
-            stamped.append((frame.stamp_ns, names[topic], Shot(_decoder(encoded))))
-            if index == 0 and (info := infos.get(f"{bases[topic]}/camera_info")) is not None:
+            shots[_Place(topic, frame.index)] = Shot(_decoder(encoded))
+            if name not in cameras and topic in infos:
                 size = (frame.image.shape[1], frame.image.shape[0])
-                lens = lens_from_camera_info(info, size)
-                cameras[names[topic]] = Camera(
-                    names[topic], lens.model, size, lens.fx, lens.fy, lens.cx, lens.cy, lens.distortion
-                )
-    found = []
-    for stamp_ns, name, shot in sorted(stamped, key=lambda each: each[0]):
-        found += moments.add(name, stamp_ns, shot, stamp_ns / 1e9)
-    return Recording([{name: entry.item for name, entry in moment.items()} for moment in found], cameras)
+                lens = lens_from_camera_info(infos[topic], size)
+                cameras[name] = Camera(name, lens.model, size, lens.fx, lens.fy, lens.cx, lens.cy, lens.distortion)
+    readable = [{name: shots[place] for name, place in moment.items() if place in shots} for moment in chosen]
+    return Recording(_chosen(readable, most, path), cameras)
+
+
+def _image_topics(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    """Image topic -> camera, one topic a camera; and image topic -> its first CameraInfo, where there is one."""
+    infos: dict[str, Any] = {}
+    with open_bag(path) as reader, damage_as_input_error(path):
+        topics: dict[str, str] = {}
+        for topic in sorted({c.topic for c in reader.connections if c.msgtype in IMAGE_TYPES and c.msgcount}):
+            if "/depth/" not in topic and not topic.startswith(OWN_TOPICS):
+                topics.setdefault(camera_base(topic), topic)  # raw before compressed, and before rectified
+        beside = {f"{base}/camera_info": topic for base, topic in topics.items()}
+        connections = [c for c in reader.connections if c.msgtype == CAMERA_INFO and c.topic in beside]
+        # rosbags would take an empty list for all connections
+        for connection, _, cdr in reader.messages(connections) if connections else ():
+            infos.setdefault(beside[connection.topic], reader.deserialize(cdr, connection.msgtype))
+            if len(infos) == len({c.topic for c in connections}):
+                break
+    return {topic: (base or topic).strip("/") for base, topic in topics.items()}, infos
 
 
 def _decoder(encoded: NDArray[np.uint8]) -> Callable[[], NDArray[np.uint8]]:

@@ -19,10 +19,11 @@ from orpose_models.files import cannot_be_written, write_atomically
 from orpose_models.network.conventions import Conventions
 from orpose_models.network.presets import get_preset
 from orpose_models.network.student import Student, build_student
+from orpose_models.runtime.models import FORMAT_KEY
 from orpose_models.settings import validation_message
 
-#: Key and value that mark a safetensors file as ours.
-FORMAT_KEY, FORMAT = "orpose.format", "1"
+#: With the key of exported graphs, this marks a safetensors file as ours; it has versions of its own.
+FORMAT = "1"
 PRESET_KEY = "orpose.preset"
 #: Conventions that differ from ours, as JSON; absent where none does.
 CONVENTIONS_KEY = "orpose.conventions"

@@ -70,7 +70,8 @@ class BagBeside:
         """
         while self._latest_ns <= stamp_ns + _TOLERANCE_NS and (message := next(self._coming, None)) is not None:
             self._latest_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
-            self._near[self._latest_ns] = message
+            if self._latest_ns >= stamp_ns - _TOLERANCE_NS:  # stamps on another clock must not fill the memory
+                self._near[self._latest_ns] = message
         self._near = {ns: message for ns, message in self._near.items() if ns >= stamp_ns - _TOLERANCE_NS}
         nearest_ns = nearest_stamp(self._near, stamp_ns, _TOLERANCE_NS)
         return None if nearest_ns is None else depth_from_message(self._near[nearest_ns])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,11 +71,13 @@ class BagImages:
     def __iter__(self) -> Iterator[Frame | Unreadable]:
         return (frame for _, frame in self.with_messages())
 
-    def with_messages(self) -> Iterator[tuple[RawMessage, Frame | Unreadable]]:
-        """Every message as it is stored, and its picture."""
+    def with_messages(self, wanted: Container[int] | None = None) -> Iterator[tuple[RawMessage, Frame | Unreadable]]:
+        """Every message as it is stored, and its picture; with `wanted` only those whose index is in it."""
         with self._reader() as reader:
             started = time.perf_counter()
             for index, raw in enumerate(self._raw_messages(reader)):
+                if wanted is not None and index not in wanted:
+                    continue
                 with damage_as_input_error(self.path):
                     message: Any = reader.deserialize(raw.cdr, raw.msgtype)
                 stamp_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec

@@ -289,3 +289,9 @@ def test_bad_options_are_one_line(words, expected, capsys):
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1
     assert expected in captured.err
+
+
+def test_a_plot_that_nothing_can_write_is_noticed_before_the_work(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    assert main(["bench", "--plot", str(tmp_path / "bench.foo")]) == 2
+    assert "bench.foo: --plot cannot be of this kind" in capsys.readouterr().err

@@ -148,10 +148,16 @@ def test_people_are_found_by_the_model_itself(people, tmp_path, fake_model, caps
         (["{boards}", "--method", "charuco", "--squares", "9x4"], "no image shows the board"),
         (["{boards}", "--results", "x.json"], "only with --method people and a label file"),
         (["{boards}/cam1"], "no moment has images of two cameras"),
+        (["{boards}", "--picture", "room"], "room: expected a file name that ends in .png or .jpg for --picture"),
+        (
+            ["{boards}", "--method", "charuco", "--truth", "{boards}/../other.json"],
+            "other.json: has the cameras top, cam2, the recording cam1, cam2; comparing",
+        ),
     ],
 )
-def test_user_errors(boards, tmp_path, words, message, capsys):
+def test_user_errors(boards, room, tmp_path, words, message, capsys):
     words = [word.format(boards=boards) for word in words]
+    write_cameras(boards.with_name("other.json"), {"top": room.cameras["cam1"], "cam2": room.cameras["cam2"]}, {})
     if "--method" in words:
         words += ["--intrinsics", str(boards.with_name("truth.json"))]
     assert main(["calibrate", *words, "--out", str(tmp_path / "c.json")]) == 2

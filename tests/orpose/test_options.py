@@ -83,3 +83,13 @@ def test_yaml_errors_name_the_file(tmp_path):
         load_settings(Example, path)
     with pytest.raises(ConfigError, match="cannot be read"):
         load_settings(Example, tmp_path / "missing.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("on: true", "bool True"), ("12: x", "int 12"), ("speed: {1: 2}", "speed")]
+)
+def test_keys_of_yaml_that_are_no_names(tmp_path, text, found):
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"x\.yaml: .*{found}"):
+        load_settings(Example, path)

@@ -326,6 +326,17 @@ def test_no_calibration_is_said_and_leaves_places_empty(fake_model, frames, tmp_
     assert "places in metres: no calibration" in capsys.readouterr().out
 
 
+def test_a_labelled_camera_of_another_aspect_places_nobody(fake_model, tmp_path, capsys):
+    (tmp_path / "frames").mkdir()
+    cv2.imwrite(str(tmp_path / "frames/0.png"), walking(0))  # 640x480
+    camera = {"model": "plumb_bob", "image_size": [1280, 720], "fx": 900, "fy": 900, "cx": 640, "cy": 360}
+    image = {"id": 0, "file_name": "0.png", "width": 640, "height": 480, "camera_id": "a"}
+    (tmp_path / "l.json").write_text(json.dumps({"images": [image], "annotations": [], "cameras": {"a": camera}}))
+    call(fake_model, tmp_path / "frames", "--out", tmp_path / "out", "--annotations", tmp_path / "l.json")
+    assert [e["root"] for e in people_of(tmp_path / "out")] == [None]
+    assert "camera 'a': calibrated at 1280x720, its images are 640x480, another aspect" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [

@@ -122,6 +122,7 @@ def test_a_room_whose_cameras_see_nothing_but_a_wall(tmp_path, capsys):
     arguments = ["--room", str(tmp_path / "room.yaml"), "--images", "1", "--size", "64x64", "--workers", "1"]
     assert main(["synth", "--out", str(tmp_path / "set"), *arguments]) == 2
     assert "no images: a wall or things filled every view" in capsys.readouterr().err
+    assert not (tmp_path / "set/annotations.json").exists()
 
 
 def test_an_existing_bag_is_noticed_before_the_work(tmp_path, capsys):

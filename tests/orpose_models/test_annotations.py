@@ -128,6 +128,10 @@ def _broken(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         (lambda r: r["categories"][0]["keypoints"].pop(), "category person: keypoints: expected 17 .* got 16"),
         (lambda r: r["categories"][0].update(keypoints=17), "category person: keypoints: expected a list, got int"),
         (lambda r: r.update(categories={"1": "person"}), "categories: expected a list of objects, got {'1': 'person'}"),
+        (
+            lambda r: r["cameras"]["cam1"].update(image_size=[0, 0]),
+            "camera cam1: image_size: expected width and height of 1 px or more, got 0x0",
+        ),
         (lambda r: r.update(cameras=[1]), "cameras: expected an object, got list"),
         (lambda r: r.update(cameras=[]), "cameras: expected an object, got list"),
         (lambda r: r["cameras"]["cam1"].update(cx=float("nan")), "camera cam1: cx: unexpected value nan"),

@@ -73,6 +73,14 @@ def test_a_circle_of_transforms_leads_nowhere(tmp_path):
     assert camera is not None and camera.room_from_camera is None
 
 
+def test_a_transform_that_is_no_rotation_leaves_the_place_unknown(tmp_path):
+    tree = static_transforms(
+        ("mast", "or1_optical", (0, 0, 0), (0, 0, 0, 1)), ("room", "mast", (1, 2, 3), (0, 0, 0, 0))
+    )
+    camera = camera_of_bag(bag(tmp_path / "bag", camera_info(400), tree), IMAGES)
+    assert camera is not None and camera.room_from_camera is None
+
+
 @pytest.mark.parametrize("messages", [[], [camera_info(0)]], ids=["none", "all zero"])
 def test_no_calibration(tmp_path, messages):
     assert camera_of_bag(bag(tmp_path / "bag", *messages), IMAGES) is None

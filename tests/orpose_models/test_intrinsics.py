@@ -135,3 +135,12 @@ def test_whatever_comes_is_a_lens_that_works_or_one_error(model, d, k, size):
     rays = lens.rays(np.array([[0.0, 0.0], [320.0, 240.0], [640.0, 480.0]]))
     lengths = np.linalg.norm(rays, axis=1)
     np.testing.assert_allclose(lengths[np.isfinite(lengths)], 1.0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("500,500,nan,nan", "finite"), ("inf,500,320,240", "finite"), ("0,500,320,240", "focal lengths above 0")],
+)
+def test_four_numbers_that_are_no_lens(text, message):
+    with pytest.raises(CalibrationError, match=f"{message}.*expected fx,fy,cx,cy in px"):
+        lens_from_text(text, FRAME)

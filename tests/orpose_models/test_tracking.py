@@ -116,6 +116,14 @@ def test_a_long_gap_or_a_clock_set_back_ends_all_tracks_and_ids_are_not_used_aga
     assert frames.ids(person(0)) == [2]
 
 
+def test_frames_farther_apart_than_the_memory_are_no_gap():
+    """At one frame in 0.5 s, whoever is seen keeps the identity; whoever is not seen once is forgotten."""
+    frames = Frames(track_memory_s=0.0, track_confirm=1)
+    assert [frames.ids(person(0), after_s=0.5) for _ in range(3)] == [[1]] * 3
+    frames.see(after_s=0.5)
+    assert frames.ids(person(0), after_s=0.5) == [2]
+
+
 def test_a_doubled_and_an_out_of_order_stamp_change_nobody():
     frames = Frames(track_confirm=1)
     steps = [0.1, 0.1, 0.0, -0.1, 0.2, 0.1]

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
+from orpose_models import files
 from orpose_models.annotations import Camera, LabelledImage, PersonLabel, read_annotations
 from orpose_models.errors import AnnotationError, ImageError, InputError
 from orpose_models.settings import Settings
@@ -99,12 +100,14 @@ def image_folder(source: SourceConfig, path: Path, images: tuple[LabelledImage, 
     """The folder that the label file `path`'s image names start from. Raises: InputError or AnnotationError."""
     if not images:
         raise AnnotationError(f"{path}: images: empty; training and validation need images")
-    folders = [path.parent, path.parent / "images"] if source.images is None else [source.images]
-    for folder in folders:
-        if (folder / images[0].file_name).is_file():
-            return folder
-    tried = " and ".join(str(folder) for folder in folders)
-    raise InputError(f"{path}: image {images[0].file_name} is not in {tried}; set `images` to the image folder")
+    first = images[0].file_name
+    if source.images is None:
+        folder, tried = files.image_folder(path, first), f"{path.parent} and {path.parent / 'images'}"
+    else:
+        folder, tried = source.images if (source.images / first).is_file() else None, str(source.images)
+    if folder is None:
+        raise InputError(f"{path}: image {first} is not in {tried}; set `images` to the image folder")
+    return folder
 
 
 def read_sample(item: Item, labels: LabelConfig) -> Sample:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from orpose_models import annotations as ann
+from orpose_models.errors import InputError
 from orpose_models.files import cannot_be_written, remove_if_possible, temporary_path
 from training.synthetic_or.config import SynthConfig
 from training.synthetic_or.mvor import MvorKeys
@@ -44,7 +45,7 @@ def merge(config: SynthConfig, out: Path, *, mvor: bool = False) -> Summary:
     """Writes `out/annotations.json` from the shards; with `mvor` MVOR's keys as well.
 
     Raises:
-        InputError: A scene is missing or damaged, or the file cannot be written.
+        InputError: A scene is missing or damaged, no scene has an image, or the file cannot be written.
         ConfigError: A camera does not fit MVOR's format.
     """
     target = out / "annotations.json"
@@ -53,6 +54,10 @@ def merge(config: SynthConfig, out: Path, *, mvor: bool = False) -> Summary:
         with contextlib.ExitStack() as stack:
             parts = _Parts(stack, out)
             summary = _collect(config, out, parts, MvorKeys() if mvor else None)
+            if not summary.images:
+                raise InputError(
+                    f"{out}: no images: a wall or things filled every view; turn the cameras, or give another --seed"
+                )
             with temporary.open("w", encoding="utf-8") as file:
                 _write(file, config, parts, summary)
         os.replace(temporary, target)

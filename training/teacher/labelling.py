@@ -166,7 +166,7 @@ def _write_shard(
     config: LabellingConfig,
     label: Callable[[Sequence[NDArray[np.uint8]], Sequence[int]], list[list[PersonLabel]]],
 ) -> None:
-    """Labels the frames and writes their shard by temporary name and rename."""
+    """Labels the frames and writes their shard by temporary name and rename; none where reading itself failed."""
     readable: list[FrameRef] = []
     pictures: list[NDArray[np.uint8]] = []
     unreadable: list[tuple[str, str]] = []
@@ -185,11 +185,21 @@ def _write_shard(
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
-    """An image file as `(H, W, 3)` BGR. Raises: ImageError."""
+    """An image file as `(H, W, 3)` BGR.
+
+    Raises:
+        ImageError: It is not there, or not an image.
+        InputError: It cannot be read, which may pass (a disk or a network that is gone): it is no fault of the image.
+    """
     try:
-        return to_bgr8(decode_image(np.fromfile(path, np.uint8)))
-    except OSError as error:
+        content = path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise ImageError(f"cannot be read ({error.strerror})") from None
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); mend that, or remove the image, and run the same command again"
+        ) from None
+    return to_bgr8(decode_image(np.frombuffer(content, np.uint8)))
 
 
 def _labelled_image(frame: FrameRef, picture: NDArray[np.uint8]) -> LabelledImage:
@@ -220,21 +230,25 @@ def merge(out: Path, batches: int, listing: Listing, header: AnnotationSet, asid
     """Joins the shards into `annotations.json` and, of the recordings `aside`, `validation.json`.
 
     `annotations.json` comes last: where it is, the run is whole.
+
+    Raises:
+        InputError: No image is readable, a shard is not, or a file cannot be written.
     """
     counts = _Counts()
+    readable, unreadable = 0, [*listing.unreadable]
+    for shard in _shards(out, batches):
+        readable += len(shard["images"])
+        unreadable += [(name, reason) for name, reason in shard["unreadable"]]
+    lines = "".join(f"{name}: {reason}\n" for name, reason in unreadable)
+    write_atomically(out / UNREADABLE, lines.encode())
+    if not readable:
+        raise InputError(f"{out}: none of {len(unreadable)} images is readable; {lines.splitlines()[0]}")
     if aside:
         _write_joined(out, VALIDATION, batches, header, lambda sequence: sequence in aside, counts)
     else:
         (out / VALIDATION).unlink(missing_ok=True)
-    unreadable = [*listing.unreadable]
-    for shard in _shards(out, batches):
-        unreadable += [(name, reason) for name, reason in shard["unreadable"]]
-    lines = "".join(f"{name}: {reason}\n" for name, reason in unreadable)
-    write_atomically(out / UNREADABLE, lines.encode())
     _write_joined(out, TRAINING, batches, header, lambda sequence: sequence not in aside, counts)
     images, people = counts.images, counts.people
-    if not sum(images.values()):
-        raise InputError(f"{out}: none of {len(unreadable)} images is readable; {lines.splitlines()[0]}")
     return Summary(batches, images[TRAINING], images[VALIDATION], people, counts.hard_joints, tuple(unreadable))
 
 

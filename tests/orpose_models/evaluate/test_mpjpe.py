@@ -11,6 +11,7 @@ from orpose_models.annotations import AnnotationSet, LabelledImage, PersonLabel
 from orpose_models.errors import AnnotationError
 from orpose_models.evaluate.mpjpe import mpjpe, oks, per_joint, person_errors
 from orpose_models.evaluate.results import Result
+from orpose_models.evaluate.seen import with_joints
 from orpose_models.other_labels import MVOR_PLUS_ALL, MVOR_PLUS_TRUE
 from orpose_models.skeleton import H36M17, MVOR10, mvor10_from_h36m17
 
@@ -159,3 +160,12 @@ def test_per_joint() -> None:
 def test_without_results_everybody_is_missed() -> None:
     got = metrics(person(), results=[])
     assert (got["mpjpe_mm"], got["missed"], got["published_mm"], got["published_people"]) == (-1, 1, -1, 0)
+
+
+def test_seen_joints_are_measured_from_hidden_hips() -> None:
+    """`--joints seen` with one seen joint, 80 mm off: the seven others count as zero error, as published."""
+    joints = np.column_stack([BODY_MM + PELVIS_MM, np.ones(17)])
+    joints[LEFT_WRIST, 3] = 2
+    labels = AnnotationSet((LabelledImage(1, "1.png", 640, 480),), (person(keypoints_3d=joints),))
+    got = mpjpe(with_joints(labels, "seen"), [result(error_mm=80)])
+    assert (got["published_mm"], got["without_root"]) == (pytest.approx(80 / 8), 1)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 
@@ -9,6 +13,7 @@ from orpose_models.annotations import AnnotationSet, Camera, LabelledImage, Pers
 from orpose_models.errors import AnnotationError
 from orpose_models.evaluate.multiview import multiview
 from orpose_models.evaluate.protocols import joints_of, metrics_of, statistic_of
+from orpose_models.evaluate.report import Wanted, measure, write_plots
 from orpose_models.runtime.results import entries_from_persons
 from orpose_models.runtime.types import Person
 from orpose_models.skeleton import h36m17_from_coco17
@@ -106,8 +111,40 @@ def test_it_is_a_protocol_of_evaluate():
         (AnnotationSet(LABELS.images, LABELS.persons), "no cameras"),
         (AnnotationSet(LABELS.images[:1], LABELS.persons[:1], cameras=CAMERAS), "no moment has two images"),
         (AnnotationSet(LABELS.images, LABELS.persons[:1], cameras=CAMERAS), "nobody"),
+        (replace(LABELS, cameras={"a": CAMERAS["a"]}), "image 1: camera_id: 'b' is none of the label file's cameras"),
+        (
+            replace(LABELS, images=(LABELS.images[0], replace(LABELS.images[1], frame_index=None))),
+            r"image 1 \(b.png\): frame_index: missing",
+        ),
     ],
 )
 def test_what_is_missing_is_named(labels, message):
     with pytest.raises(AnnotationError, match=message):
         multiview(labels, [])
+
+
+def test_moments_are_told_apart_by_stamps_where_there_is_no_frame_index():
+    images = [replace(image, frame_index=None, stamp_ns=10**9) for image in LABELS.images]
+    later = [replace(image, image_id=image.image_id + 2, stamp_ns=2 * 10**9) for image in images]
+    moved = [replace(person, annotation_id=2 + i, image_id=2 + i) for i, person in enumerate(LABELS.persons)]
+    metrics = multiview(replace(LABELS, images=(*images, *later), persons=(*LABELS.persons, *moved)), results())
+    assert (metrics["found_2"], metrics["missed_2"]) == (1, 1)
+
+
+def test_without_a_labelled_pelvis_there_is_no_error_relative_to_it():
+    known = np.where(np.arange(17) > 0, 2.0, 0.0)  # joint 0 is the pelvis
+    persons = tuple(
+        replace(person, keypoints_3d=np.column_stack([person.keypoints_3d[:, :3], known])) for person in LABELS.persons
+    )
+    labels = replace(LABELS, persons=persons)
+    metrics = multiview(labels, results())
+    assert metrics["relative_2_mm"] == -1
+    assert 0 < metrics["room_2_mm"] < 12
+
+
+def test_it_can_be_plotted(tmp_path: Path):
+    files = {"1x": results(), "12x": results(scale=1.1)}
+    runs = measure("multiview", LABELS, files, Wanted())
+    written = write_plots(tmp_path, "multiview", LABELS, files, runs, Wanted())
+    assert [path.name for path in written] == ["results.png", "joints.png", "bones.png"]
+    assert cv2.imread(str(written[1])).std() > 5  # something is drawn

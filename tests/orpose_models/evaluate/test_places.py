@@ -9,6 +9,7 @@ import pytest
 
 from orpose_models.annotations import AnnotationSet, LabelledImage, PersonLabel
 from orpose_models.evaluate.places import places
+from orpose_models.evaluate.seen import with_joints
 
 POSE = np.column_stack([np.arange(17.0) * 10, np.arange(17.0) * 50, np.full(17, 3000.0), [2.0] * 10 + [1.0] * 7])
 LABEL = PersonLabel(1, 0, np.array([0, 0, 100, 200.0]), keypoints_3d=POSE)
@@ -49,3 +50,15 @@ def test_unknown_joints_and_crowds_do_not_count():
     assert places(LABELS, [one])["seen_mm"] == pytest.approx(40)
     crowd = replace(LABELS, persons=(replace(LABEL, is_crowd=True),))
     assert places(crowd, [one])["persons"] == 0
+
+
+def test_hidden_joints_and_a_hidden_root_do_not_count_with_seen_joints():
+    """`--joints seen`: 7 joints of flag 1, then the root as well."""
+    found = [result((0, 0, 40), 20.0, "depth")]
+    metrics = places(with_joints(LABELS, "seen"), found)
+    assert metrics["joint_mm"] == metrics["seen_mm"] == pytest.approx(40)
+    assert (metrics["hidden_mm"], metrics["depth_root_people"]) == (-1, 1)
+    hidden_root = replace(LABEL, keypoints_3d=np.where(np.arange(17)[:, None] == 0, [0, 0, 3000, 1], POSE))
+    metrics = places(with_joints(replace(LABELS, persons=(hidden_root,)), "seen"), found)
+    assert metrics["joint_mm"] == pytest.approx(40)
+    assert (metrics["depth_root_mm"], metrics["depth_root_people"]) == (-1, 0)

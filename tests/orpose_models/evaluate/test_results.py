@@ -10,6 +10,8 @@ import pytest
 from orpose_models.errors import InputError
 from orpose_models.evaluate.results import read_results
 
+ROOT = {"position": [1, 2, 3], "covariance": [1, 0, 0, 0, 1, 0, 0, 0, 1], "source": "depth"}
+
 
 def test_reads_a_list(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
@@ -40,6 +42,11 @@ def test_no_results_are_results(tmp_path: Path) -> None:
         ("score", float("nan"), "score: expected a finite number, got nan"),
         ("score", "0.9", "score: expected a finite number, got '0.9'"),
         ("image_id", "a.png", "image_id: expected a whole number, got 'a.png'"),
+        ("keypoints_3d_metric", [None] * 51, "result 0: keypoints_3d_metric: expected 68 numbers, got 51"),
+        ("root", {}, "result 0: root: position: missing"),
+        ("root", {"position": [1, 2, 3], "source": "depth"}, "result 0: root: covariance: missing"),
+        ("root", {**ROOT, "covariance": [0.0] * 9}, "root: covariance: expected a matrix that has an inverse"),
+        ("root", {**ROOT, "source": "sonar"}, "root: source: expected depth or size, got 'sonar'"),
     ],
 )
 def test_values_that_do_not_fit(tmp_path: Path, key: str, value: object, message: str) -> None:

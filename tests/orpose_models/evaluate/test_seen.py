@@ -9,7 +9,9 @@ import pytest
 
 from orpose_models.annotations import AnnotationSet, LabelledImage, PersonLabel
 from orpose_models.evaluate.coco import box_metrics, keypoint_metrics
+from orpose_models.evaluate.protocols import joints_of
 from orpose_models.evaluate.seen import with_joints
+from orpose_models.skeleton import MVOR10
 
 JOINTS = np.column_stack([np.linspace(20, 80, 17), np.linspace(30, 130, 17), np.repeat([2.0, 1.0, 0.0], [9, 6, 2])])
 SPACE = np.column_stack([np.full((17, 3), 1000.0), np.repeat([2.0, 1.0], [9, 8])])
@@ -33,6 +35,14 @@ def test_hidden_joints_are_not_measured() -> None:
     np.testing.assert_array_equal(person.keypoints[:9], JOINTS[:9])
     assert person.num_keypoints == 9 and not person.keypoints[9:].any()
     assert int((person.keypoints_3d[:, 3] > 0).sum()) == 9
+    np.testing.assert_array_equal(person.keypoints_3d[:, :3], SPACE[:, :3])
+
+
+def test_pck_leaves_hidden_joints_of_mvors_ten_out() -> None:
+    joints = np.column_stack([np.linspace(20, 80, 10), np.linspace(30, 130, 10), np.repeat([2.0, 1.0], [4, 6])])
+    labels = AnnotationSet(ROOM.images, (replace(PERSON, keypoints=joints),), skeleton=MVOR10)
+    table = joints_of("mvor-pck", with_joints(labels, "seen"), [])
+    assert [row["labelled"] for row in table.values()] == [1.0] * 4 + [0.0] * 6
 
 
 def test_whoever_has_no_seen_joint_left_is_ignored() -> None:

@@ -14,14 +14,13 @@ import pytest
 import torch
 
 from orpose_models.errors import BackendError, ConfigError, InputError
-from orpose_models.export.checks import OUTPUTS
 from orpose_models.export.config import ExportConfig
 from orpose_models.export.formats import FORMATS, export_model
 from orpose_models.network import Student
 from orpose_models.network.static_student import StaticStudent
 from orpose_models.runtime.backends import load_backend
 from orpose_models.runtime.config import RuntimeConfig
-from orpose_models.runtime.models import ModelInfo
+from orpose_models.runtime.models import OUTPUT_NAMES, ModelInfo
 
 SIZE = (256, 192)
 ID = "lite@12345678"
@@ -71,14 +70,14 @@ def assert_close(got: Outputs, expected: Outputs, boxes: float, joints: float, s
 
 def run_onnxruntime(path: Path, image: np.ndarray) -> Outputs:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return dict(zip(OUTPUTS, session.run(None, {"image": image}), strict=True))
+    return dict(zip(OUTPUT_NAMES, session.run(None, {"image": image}), strict=True))
 
 
 def run_openvino(path: Path, image: np.ndarray) -> Outputs:
     openvino = pytest.importorskip("openvino")
     model = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     values = model([image])
-    return {name: np.asarray(values[name]) for name in OUTPUTS}
+    return {name: np.asarray(values[name]) for name in OUTPUT_NAMES}
 
 
 def run_runtime(path: Path, backend: str, image: np.ndarray) -> Outputs:
@@ -157,7 +156,7 @@ def test_torch_export_is_loaded_without_this_package(
     metadata = export_model(lively_lite, path, config, ID)
     with torch.no_grad():
         answer = torch.export.load(str(path)).module()(torch.from_numpy(image))
-    got = {name: value.numpy() for name, value in zip(OUTPUTS, answer, strict=True)}
+    got = {name: value.numpy() for name, value in zip(OUTPUT_NAMES, answer, strict=True)}
     loose = precision == "fp16"
     assert_close(got, expected, boxes=1.0 if loose else 1e-3, joints=0.5 if loose else 1e-3, scores=5e-3)
     description = json.loads((tmp_path / "lite.pt2.json").read_text())

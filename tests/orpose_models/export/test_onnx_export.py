@@ -14,7 +14,7 @@ import torch
 from onnx import TensorProto, helper
 
 from orpose_models.errors import ConfigError, ModelError
-from orpose_models.export.checks import FORBIDDEN, OUTPUTS, check_graph, run_once
+from orpose_models.export.checks import FORBIDDEN, check_graph, run_once
 from orpose_models.export.half_weights import store_weights_as_float16
 from orpose_models.export.metadata import ORIGIN_KEY
 from orpose_models.export.onnx_export import export_onnx
@@ -22,6 +22,7 @@ from orpose_models.export.onnx_graph import OPSET
 from orpose_models.network import Student
 from orpose_models.network.lifter import Lifter, LifterStatistics
 from orpose_models.network.static_student import StaticStudent
+from orpose_models.runtime.models import OUTPUT_NAMES
 
 SIZE = (256, 192)
 Outputs = dict[str, np.ndarray]
@@ -50,7 +51,7 @@ def expected(lively_lite: Student, image: np.ndarray) -> Outputs:
 
 def run_onnxruntime(path: Path, image: np.ndarray) -> Outputs:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return dict(zip(OUTPUTS, session.run(None, {"image": image}), strict=True))
+    return dict(zip(OUTPUT_NAMES, session.run(None, {"image": image}), strict=True))
 
 
 def assert_same(got: Outputs, expected: Outputs, pixels: float, millimetres: float) -> None:
@@ -72,7 +73,7 @@ def test_openvino_equals_torch(exported: Path, image: np.ndarray, expected: Outp
     openvino = pytest.importorskip("openvino")
     model = openvino.Core().compile_model(str(exported), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     values = model([image])
-    got = {name: values[name] for name in OUTPUTS}
+    got = {name: values[name] for name in OUTPUT_NAMES}
     assert_same(got, expected, pixels=0.02, millimetres=0.2)
 
 

@@ -16,7 +16,6 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from orpose_models.errors import ModelError
-from orpose_models.export.checks import OUTPUTS
 from orpose_models.export.config import ExportConfig, WeightStorage
 from orpose_models.export.half_weights import store_weights_as_float16
 from orpose_models.export.metadata import ORIGIN_KEY, ModelMetadata
@@ -27,6 +26,7 @@ from orpose_models.network import Student, build_student
 from orpose_models.network.conventions import Conventions
 from orpose_models.network.presets import Preset, get_preset
 from orpose_models.network.static_student import StaticStudent
+from orpose_models.runtime.models import OUTPUT_NAMES
 
 SIZE = (256, 192)
 #: Lifters of two inputs, one and two branches, with and without BatchNorm in the heads, four and five levels.
@@ -173,7 +173,7 @@ def test_an_exported_file_and_its_student_answer_alike(
     with torch.no_grad():
         got = StaticStudent(read_student(exported)[0], SIZE)(image)._asdict()
     assert expected["valid"].sum() >= 2
-    for name, atol in zip(OUTPUTS, (0.02, 1e-3, 0, 0.02, 0.2, 0), strict=True):
+    for name, atol in zip(OUTPUT_NAMES, (0.02, 1e-3, 0, 0.02, 0.2, 0), strict=True):
         np.testing.assert_allclose(got[name].numpy(), expected[name], atol=atol)
 
 
@@ -192,7 +192,7 @@ def test_another_export_has_the_same_weights(exported: Path) -> None:
 
 def answer(path: Path, image: Tensor) -> dict[str, np.ndarray]:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return dict(zip(OUTPUTS, session.run(None, {"image": image.numpy()}), strict=True))
+    return dict(zip(OUTPUT_NAMES, session.run(None, {"image": image.numpy()}), strict=True))
 
 
 def test_what_is_kept_is_small(exported: Path) -> None:

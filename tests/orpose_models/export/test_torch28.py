@@ -15,9 +15,9 @@ import onnxruntime
 import pytest
 import torch
 
-from orpose_models.export.checks import OUTPUTS
 from orpose_models.network import Student, save_weights
 from orpose_models.network.static_student import StaticStudent
+from orpose_models.runtime.models import OUTPUT_NAMES
 
 ROOT = Path(__file__).resolve().parents[3]
 PYTHON = os.environ.get("ORPOSE_TORCH28_PYTHON", "")
@@ -71,7 +71,7 @@ def test_the_onnx_graph_is_the_same(
     with torch.no_grad():
         expected = StaticStudent(student, SIZE).float()(image)
     session = onnxruntime.InferenceSession(str(tmp_path / "graph.onnx"), providers=["CPUExecutionProvider"])
-    got = dict(zip(OUTPUTS, session.run(None, {"image": image.numpy()}), strict=True))
+    got = dict(zip(OUTPUT_NAMES, session.run(None, {"image": image.numpy()}), strict=True))
     assert expected.valid.sum() >= 2
     np.testing.assert_array_equal(got["valid"], expected.valid.numpy())
     tolerance_px = TOLERANCE_PX[student.preset.name]

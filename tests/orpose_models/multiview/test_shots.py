@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -9,8 +11,9 @@ from rosbags.typesys import Stores, get_typestore
 
 from orpose_models.annotations import AnnotationSet, LabelledImage, write_annotations
 from orpose_models.bags import compressed_message, write_raw_bag
-from orpose_models.errors import CalibrationError, InputError
+from orpose_models.errors import AnnotationError, CalibrationError, InputError
 from orpose_models.multiview.shots import open_recording, with_lenses
+from orpose_models.runtime import bags
 from orpose_models.runtime.bags import RawMessage
 
 MS = 1_000_000
@@ -60,6 +63,30 @@ def test_moments_are_chosen_evenly(bag):
     assert values == [0, 30, 50]
 
 
+def test_only_chosen_images_of_a_bag_are_decoded(bag, monkeypatch):
+    decoded: list[int] = []
+    decode = bags.bgr8_from_message
+    monkeypatch.setattr(bags, "bgr8_from_message", lambda message: decoded.append(1) or decode(message))
+    assert len(open_recording(bag, 2, 0.02).moments) == 2
+    assert len(decoded) == 4
+
+
+def test_a_bag_without_camera_info_and_with_two_topics_of_one_camera(tmp_path):
+    """Rectified images beside the raw ones are no second camera."""
+    topics = ("/left/image_raw/compressed", "/left/image_rect/compressed", "/right/image_color/compressed")
+    write_raw_bag(tmp_path / "bag", [compressed_message(grey(0), topic, 10**9, "png") for topic in topics])
+    recording = open_recording(tmp_path / "bag", 100, 0.02)
+    assert [list(moment) for moment in recording.moments] == [["left", "right"]]
+    assert recording.cameras == {}
+
+
+def test_a_truncated_bag_is_an_input_error(bag):
+    (file,) = bag.glob("*.mcap")
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(InputError, match="truncated or damaged"):
+        open_recording(bag, 100, 0.02)
+
+
 def test_folders_of_the_same_file_names(tmp_path):
     for name, numbers in (("left", (1, 2, 3)), ("right", (2, 3))):
         (tmp_path / name).mkdir()
@@ -83,6 +110,22 @@ def test_label_files_with_depth(tmp_path, room):
     np.testing.assert_array_equal(moment["cam1"].depth_m(), [[np.nan, 1.5]])
     with pytest.raises(InputError, match=r"1.png: not an image"):
         moment["cam1"].read()
+
+
+def test_pictures_in_a_folder_beside_the_label_file_and_moments_by_stamp(tmp_path, room):
+    (tmp_path / "images").mkdir()
+    images = []
+    for number in range(4):
+        cv2.imwrite(str(tmp_path / f"images/{number}.png"), grey(number))
+        images.append(LabelledImage(number, f"{number}.png", 64, 48, f"cam{number % 2}", "s", stamp_ns=number // 2))
+    write_annotations(tmp_path / "a.json", AnnotationSet(tuple(images), (), room.cameras))
+    moments = open_recording(tmp_path / "a.json", 100, 0.02).moments
+    assert [[int(shot.read()[0, 0, 0]) for shot in moment.values()] for moment in moments] == [[0, 1], [2, 3]]
+    write_annotations(
+        tmp_path / "a.json", AnnotationSet(tuple(replace(i, stamp_ns=None) for i in images), (), room.cameras)
+    )
+    with pytest.raises(AnnotationError, match=r"a.json: image 0 \(0.png\): frame_index: missing"):
+        open_recording(tmp_path / "a.json", 100, 0.02)
 
 
 def test_several_sequences_have_several_calibrations(tmp_path, room):

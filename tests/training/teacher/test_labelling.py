@@ -193,6 +193,25 @@ def test_no_image_can_be_read(teacher, tmp_path):
     (tmp_path / "a.png").write_bytes(b"nothing")
     with pytest.raises(InputError, match=r"none of 1 images is readable; .*a.png: not an image"):
         label_images([tmp_path / "a.png"], teacher, BATCH, tmp_path / "out")
+    assert not (tmp_path / "out/annotations.json").exists()
+
+
+def test_a_read_error_ends_the_run_and_the_next_one_labels_the_image(pictures, teacher, tmp_path, monkeypatch):
+    out, read = tmp_path / "out", Path.read_bytes
+
+    def fail(path: Path) -> bytes:
+        if path.name == "1.png":
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(
+        InputError, match=r"b/1.png: cannot be read \(Stale file handle\); .*run the same command again"
+    ):
+        label_images([pictures / "b"], teacher, BATCH, out)
+    assert not shards(out)
+    monkeypatch.undo()
+    assert label_images([pictures / "b"], teacher, BATCH, out).unreadable == ()
 
 
 def test_a_damaged_shard_is_named(pictures, teacher, run, tmp_path):
@@ -215,7 +234,7 @@ def test_the_label_file_comes_last(run, monkeypatch):
     (out / labelling.UNREADABLE).unlink()
     monkeypatch.setattr(labelling, "_write_joined", note)
     labelling.merge(out, 4, read_listing(out), AnnotationSet((), ()), {"or/b"})
-    assert order == [("validation.json", False), ("annotations.json", True)]
+    assert order == [("validation.json", True), ("annotations.json", True)]
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing_half(run, monkeypatch):
