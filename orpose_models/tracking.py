@@ -57,7 +57,7 @@ class TrackingConfig(Settings):
         default=2.0,
         ge=0.0,
         le=60.0,
-        description="time, s, that somebody unseen is remembered; longer gaps end all tracks",
+        description="time, s, that somebody unseen is remembered; longer gaps (1 s at least) end all tracks",
     )
     report_lost: bool = Field(
         default=False, description="report remembered people where they are expected, as lost (track_state 3)"
