@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from fnmatch import fnmatch
+from pathlib import Path
+
 import pytest
 from rcl_interfaces.msg import ParameterDescriptor
 
@@ -24,6 +28,14 @@ def test_every_runtime_option_is_a_parameter():
 def test_parameters_are_described_and_read_only_unless_dynamic(name):
     assert descriptor(name).description
     assert descriptor(name).read_only == (name not in DYNAMIC_PARAMETERS)
+
+
+def test_the_readme_says_which_parameters_may_change():
+    text = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    (sentence,) = re.findall(r"May change while the node runs: ([^;]*);", text)
+    patterns = re.findall(r"`([^`]+)`", sentence)
+    named = {name for name in NodeConfig.model_fields if any(fnmatch(name, pattern) for pattern in patterns)}
+    assert named == DYNAMIC_PARAMETERS
 
 
 def test_ranges_and_choices():
