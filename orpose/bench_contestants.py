@@ -169,7 +169,8 @@ def _installed(left_out: list[str]) -> list[str]:
     found = []
     for name in BACKEND_NAMES:
         library = name.replace("-", "_")
-        if importlib.util.find_spec(library):
+        bindings = name == "tensorrt" and importlib.util.find_spec("tensorrt_bindings")  # pip's, without `tensorrt`
+        if importlib.util.find_spec(library) or bindings:
             found.append(name)
         else:
             left_out.append(f"backend {name}: {library} is not installed; `orpose doctor` says how")

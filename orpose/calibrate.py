@@ -74,7 +74,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, help="calibration file (JSON) to write")
     parser.add_argument("--picture", type=Path, help="also draw what was seen, where it should be, and the room")
-    parser.add_argument("--intrinsics", type=Path, help="file with the cameras' lenses, where INPUT has no camera_info")
+    parser.add_argument(
+        "--intrinsics", metavar="FILE", type=Path, action="append", default=[],
+        help="lenses, where INPUT has no camera_info: a JSON file with 'cameras', or camera_calibration's YAML of the "
+        "camera that it names; may be given several times",
+    )  # fmt: skip
     parser.add_argument("--results", type=Path, help="people of a results.json instead of finding them (label files)")
     parser.add_argument("--truth", type=Path, help="file with the cameras' true poses to compare with")
     add_options(parser, CalibrateConfig)
@@ -84,14 +88,14 @@ def run(args: argparse.Namespace) -> int:
     config = settings_from_args(CalibrateConfig, args)
     _require_scipy()
     from orpose_models.files import check_picture_name
-    from orpose_models.multiview.calibration import read_cameras, write_cameras
+    from orpose_models.multiview.calibration import read_cameras, read_lenses, write_cameras
     from orpose_models.multiview.shots import open_recording, with_lenses
 
     if args.results and (config.method != "people" or args.input.suffix != ".json"):
         raise ConfigError("command line: results: only with --method people and a label file, whose image ids it has")
     if args.picture:
         check_picture_name(args.picture, "--picture")  # before the work, not after it
-    given = read_cameras(args.intrinsics, need_poses=False) if args.intrinsics else {}
+    given = {name: camera for path in args.intrinsics for name, camera in read_lenses(path).items()}
     truth = read_cameras(args.truth) if args.truth else {}
     recording = open_recording(args.input, config.moments, config.sync_tolerance_ms / 1e3)
     cameras = with_lenses(recording, given, _sizes(recording, config))

@@ -52,20 +52,37 @@ def lens_from_text(text: str, frame_size: tuple[int, int]) -> Lens:
             return Lens("plumb_bob", fx, fy, cx, cy)
         except ValueError as error:
             raise CalibrationError(f"intrinsics '{text}': {error}; expected fx,fy,cx,cy in px") from None
+    k, d, size, model, _ = _read_file(text)
+    return _lens(text, model, k, d, size, frame_size, (0, 0))
+
+
+def lens_from_file(path: str | Path) -> tuple[str, tuple[int, int], Lens]:
+    """The camera's name, its image size in px and its lens, of a YAML file as camera_calibration writes it.
+
+    Raises:
+        CalibrationError: As for `lens_from_text`.
+    """
+    k, d, size, model, name = _read_file(str(path))
+    if not name:
+        raise CalibrationError(f"{path}: camera_name: missing; write in the name of the camera that the lens is of")
+    return name, size, _lens(str(path), model, k, d, size, size, (0, 0))
+
+
+def _read_file(path: str) -> tuple[np.ndarray, tuple[float, ...], tuple[int, int], str, str]:
+    """K, D, size, distortion model and camera name."""
     try:
-        root = read_yaml_mapping(text)
+        root = read_yaml_mapping(path)
     except ConfigError as error:
         raise CalibrationError(f"{error}; expected a camera_info YAML file, or fx,fy,cx,cy in px") from None
     try:
         k = np.asarray(root["camera_matrix"]["data"], np.float64).reshape(-1)
         d = tuple(float(value) for value in root["distortion_coefficients"]["data"])
         size = (int(root["image_width"]), int(root["image_height"]))
-        model = str(root["distortion_model"])
+        return k, d, size, str(root["distortion_model"]), str(root.get("camera_name", ""))
     except (KeyError, TypeError, ValueError) as error:
         raise CalibrationError(
-            f"{text}: no camera_info of camera_calibration ({error!r} is missing or wrong)"
+            f"{path}: no camera_info of camera_calibration ({error!r} is missing or wrong)"
         ) from None
-    return _lens(text, model, k, d, size, frame_size, (0, 0))
 
 
 def _lens(

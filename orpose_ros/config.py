@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, create_model, model_validator
 
 from orpose_models.depth import SYNC_MS
 from orpose_models.people import PeopleConfig
 from orpose_models.runtime.config import RuntimeConfig
-from orpose_models.settings import build_settings
+from orpose_models.settings import Settings, build_settings
 
 QosName = Literal["auto", "sensor_data", "reliable"]
 
@@ -23,10 +23,19 @@ DYNAMIC_PARAMETERS = frozenset(
 _RELATIVE_NAME = re.compile(r"[A-Za-z]\w*(/[A-Za-z]\w*)*")
 
 
+def _camera_names(cameras: tuple[str, ...]) -> tuple[str, ...]:
+    for camera in cameras:
+        if not _RELATIVE_NAME.fullmatch(camera):
+            raise ValueError(f"'{camera}' is no relative ROS name, expected letters, digits, _ and / such as cam1")
+    if len(set(cameras)) < len(cameras):
+        raise ValueError("a camera is named twice")
+    return cameras
+
+
 class NodeConfig(RuntimeConfig, PeopleConfig):
     """Every field is a ROS parameter of the same name."""
 
-    cameras: tuple[str, ...] = Field(
+    cameras: Annotated[tuple[str, ...], AfterValidator(_camera_names)] = Field(
         default=("camera",),
         min_length=1,
         description="camera names: images come from {camera}/image_raw, answers go to orpose/{camera}/persons",
@@ -64,7 +73,7 @@ class NodeConfig(RuntimeConfig, PeopleConfig):
     tf: bool = Field(
         default=False,
         description="publish a TF frame {frame}/person_{track}/{joint} for each joint whose place in metres is known; "
-        "needs tf2_msgs",
+        "needs tf2_msgs, and tracking or fuse",
     )
     joint_threshold: float = Field(
         default=0.3, ge=0.0, le=1.0, description="joint score from which on a joint gets a TF frame"
@@ -90,15 +99,19 @@ class NodeConfig(RuntimeConfig, PeopleConfig):
     )
     autostart: bool = Field(default=True, description="configure and activate at start-up, without a lifecycle manager")
 
-    @field_validator("cameras")
-    @classmethod
-    def _are_topic_names(cls, cameras: tuple[str, ...]) -> tuple[str, ...]:
-        for camera in cameras:
-            if not _RELATIVE_NAME.fullmatch(camera):
-                raise ValueError(f"'{camera}' is no relative ROS name, expected letters, digits, _ and / such as cam1")
-        if len(set(cameras)) < len(cameras):
-            raise ValueError("a camera is named twice")
-        return cameras
+    @model_validator(mode="after")
+    def _settings_fit_together(self) -> NodeConfig:
+        """One without an effect would go unnoticed, and so would people under the name of others."""
+        if self.tf and not (self.tracking or self.fuse):
+            raise ValueError("tf needs tracking (or fuse): frames are named after tracks")
+        if self.fuse and "room" in self.cameras:
+            raise ValueError("cameras: 'room' is taken with fuse: its topics are those of the fused people; rename it")
+        if self.tracking and self.track_low_score < self.min_score:
+            raise ValueError(
+                f"track_low_score {self.track_low_score:g} is below min_score {self.min_score:g}, and weaker boxes "
+                "are not kept: lower min_score, or raise track_low_score to it"
+            )
+        return self
 
 
 def ros_value(value: Any) -> Any:
@@ -114,11 +127,16 @@ def ros_value(value: Any) -> Any:
 def parameter_from_text(name: str, text: str) -> Any:
     """A launch argument as the value of the parameter of that name: `12` for a number, `[cam1, cam2]` for names.
 
+    Whether it goes with the other parameters is seen by the node, which knows those of the parameter file too.
+
     Raises:
         ConfigError: A text that does not fit the parameter.
     """
-    is_list = isinstance(NodeConfig.model_fields[name].default, tuple)
-    value = yaml.safe_load(text) if is_list or NodeConfig.model_fields[name].annotation is bool else text
+    field = NodeConfig.model_fields[name]
+    is_list = isinstance(field.default, tuple)
+    value = yaml.safe_load(text) if is_list or field.annotation is bool else text
     if is_list and not isinstance(value, list):
         value = [value]
-    return ros_value(getattr(build_settings(NodeConfig, {name: value}, "launch argument"), name))
+    fields: dict[str, Any] = {name: (field.annotation, field)}
+    alone = create_model("Argument", __base__=Settings, **fields)
+    return ros_value(getattr(build_settings(alone, {name: value}, "launch argument"), name))

@@ -7,6 +7,7 @@ A camera that is silent or sends bad images is no reason to start the node again
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 
@@ -26,18 +27,22 @@ class Listener:
         node: The node's name, with its namespace where several have the same, such as `or1/orpose`.
 
     Attributes:
-        seen: `(received, finished)` of all cameras together, one for each message.
+        seen: Full name -> `(received, finished)` of all cameras together, one for each message.
     """
 
     def __init__(self, node: str) -> None:
         self._end = "/" + node.strip("/")
-        self.seen: list[tuple[int, int]] = []
+        self.seen: dict[str, list[tuple[int, int]]] = {}
 
     def receive(self, message: DiagnosticArray) -> None:
-        statuses = [status for status in message.status if status.name.partition(": ")[0].endswith(self._end)]
-        if statuses:
-            counts = [frames({item.key: item.value for item in status.values}) for status in statuses]
-            self.seen.append((sum(received for received, _ in counts), sum(finished for _, finished in counts)))
+        counts: dict[str, list[tuple[int, int]]] = {}
+        for status in message.status:
+            name = status.name.partition(": ")[0]
+            if name.endswith(self._end):
+                counts.setdefault(name, []).append(frames({item.key: item.value for item in status.values}))
+        for name, found in counts.items():
+            total = (sum(received for received, _ in found), sum(finished for _, finished in found))
+            self.seen.setdefault(name, []).append(total)
 
 
 def frames(values: dict[str, str]) -> tuple[int, int]:
@@ -49,7 +54,7 @@ def frames(values: dict[str, str]) -> tuple[int, int]:
 
 
 def find_problem(seen: list[tuple[int, int]]) -> str:
-    """Why the node is not well, "" if it is."""
+    """Why a node is not well, "" if it is."""
     if len(seen) < 2:
         return "no diagnostics: it is not running, not configured yet, or hangs"
     (received_before, finished_before), (received, finished) = seen[0], seen[-1]
@@ -58,7 +63,7 @@ def find_problem(seen: list[tuple[int, int]]) -> str:
     return ""
 
 
-def listen(node: str, window_s: float) -> list[tuple[int, int]]:
+def listen(node: str, window_s: float) -> dict[str, list[tuple[int, int]]]:
     """Listens for a while; returns what `Listener.seen` holds then."""
     listener = Listener(node)
     context = Context()
@@ -82,12 +87,18 @@ def listen(node: str, window_s: float) -> list[tuple[int, int]]:
 def main(arguments: list[str] | None = None) -> int:
     """Returns 0 or 1, what Docker understands."""
     parser = argparse.ArgumentParser(prog="python3 -m orpose_ros.health", description=__doc__)
-    parser.add_argument("--node", default="orpose", help="the node, with namespace where several have the same name")
+    parser.add_argument(
+        "--node",
+        default=os.environ.get("ORPOSE_NODE", "orpose"),
+        help="the node, with its namespace where several have the same name (default: $ORPOSE_NODE, or orpose)",
+    )
     parser.add_argument("--window", type=float, default=5.0, help="time to listen, s (default: 5)")
     args = parser.parse_args(arguments)
-    problem = find_problem(listen(args.node, args.window))
-    print(f"{args.node}: {problem or 'alive'}")
-    return 1 if problem else 0
+    seen_by_node = listen(args.node, args.window) or {args.node: []}
+    problems = {node: find_problem(seen) for node, seen in seen_by_node.items()}
+    for node, problem in problems.items():
+        print(f"{node}: {problem or 'alive'}")
+    return 1 if any(problems.values()) else 0
 
 
 if __name__ == "__main__":

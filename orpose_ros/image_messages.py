@@ -1,15 +1,15 @@
-"""ROS image messages to BGR arrays: through cv_bridge where ROS brings it, else through rosbags-image."""
+"""ROS image messages to BGR arrays: through cv_bridge where ROS brings it and it can, else through rosbags-image."""
 
 from __future__ import annotations
 
 import functools
 import importlib
 import importlib.util
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rosbags.image import image_to_cvimage
 
 from orpose_models.runtime.messages import Converter, bgr8_from_message
 
@@ -32,9 +32,13 @@ def cv_bridge_converter() -> Converter | None:
     """
     if int(np.__version__.split(".")[0]) >= 2 or importlib.util.find_spec("cv_bridge") is None:
         return None
-    bridge = importlib.import_module("cv_bridge").CvBridge()
+    library = importlib.import_module("cv_bridge")
+    bridge = library.CvBridge()
 
-    def convert(image: SimpleNamespace, encoding: str | None) -> NDArray:
-        return np.asarray(bridge.imgmsg_to_cv2(image, encoding or "passthrough"))
+    def convert(image: Any, encoding: str | None) -> NDArray:
+        try:
+            return np.asarray(bridge.imgmsg_to_cv2(image, encoding or "passthrough"))
+        except library.CvBridgeError:  # Humble's knows neither uyvy, yuyv, nv12 nor nv21
+            return np.asarray(image_to_cvimage(image, encoding))
 
     return convert

@@ -88,10 +88,12 @@ class FileCalibration:
 
     def camera(self, name: str, header: Header, image_size: tuple[int, int]) -> Camera | None:
         try:
-            return for_image_size(self._cameras[name], image_size)
+            camera = for_image_size(self._cameras[name], image_size)
         except CalibrationError as error:
             self._problems[name] = str(error)
             return None
+        self._problems.pop(name, None)
+        return camera
 
     def problems(self) -> list[str]:
         return list(self._problems.values())
@@ -155,7 +157,8 @@ class TfCalibration:
     def camera(self, name: str, header: Header, image_size: tuple[int, int]) -> Camera | None:
         try:
             if (info := self._infos.get(name)) is None:
-                raise UnknownTransformError(f"no camera_info yet on {self._node.resolve_topic_name(name)}/camera_info")
+                topic = self._node.resolve_topic_name(f"{name}/camera_info")
+                raise UnknownTransformError(f"no camera_info yet on {topic}")
             lens = lens_from_camera_info(info, image_size)
             with self._lock:
                 pose = self._tree.lookup(self._config.room_frame, header.frame_id.lstrip("/"), stamp_ns(header))

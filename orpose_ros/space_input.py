@@ -114,8 +114,13 @@ class SpaceInput:
 
     def _current_lens(self, frame_size: tuple[int, int]) -> Lens | None:
         with self._lock:
-            info = self._info
+            info, has_depth = self._info, bool(self._waiting)
         if info is None:
+            if has_depth:
+                self.problems["calibration"] = (
+                    f"nobody is placed in metres: depth comes on {self.depth_topic}, and no camera_info on "
+                    f"{self.info_topic}"
+                )
             return None
         roi = info.roi
         key = (

@@ -10,6 +10,7 @@ from orpose_models.errors import BackendError, ConfigError
 from orpose_models.export.config import ExportConfig
 from orpose_models.export.metadata import ModelMetadata
 from orpose_models.export.staging import staged
+from orpose_models.runtime.backends import import_library
 
 if TYPE_CHECKING:
     from orpose_models.network import Student
@@ -59,7 +60,7 @@ def export_model(student: Student, out: Path, config: ExportConfig, model_id: st
     if out.suffix != wanted.suffix:
         raise ConfigError(f"--out {out}: expected a name that ends in {wanted.suffix} for --format {config.format}")
     try:
-        importlib.import_module(wanted.library)
+        import_library(wanted.library)
     except (ImportError, OSError, RuntimeError, AssertionError) as error:  # the latter where there is no GPU
         reason = " ".join(str(error).split())[:200]
         raise BackendError(

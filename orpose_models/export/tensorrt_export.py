@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import tensorrt as trt
-
 from orpose_models.errors import ModelError
 from orpose_models.export.config import ExportConfig
 from orpose_models.export.metadata import ModelMetadata, write_description
 from orpose_models.export.onnx_export import temporary_graph
 from orpose_models.network.student import Student
+from orpose_models.runtime.backends import import_library
 from orpose_models.runtime.cuda_runtime import CudaRuntime
 from orpose_models.runtime.tensorrt_build import build_engine, make_log
 
@@ -23,6 +22,7 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
         ConfigError: More slots than the preset has proposals, or weights beyond float16's range.
         ModelError: The graph fails a check, or TensorRT cannot take it or load what it built.
     """
+    trt = import_library("tensorrt")
     with temporary_graph(student, path.parent, config, model_id) as (graph, metadata):
         engine = build_engine(trt, graph)
     path.write_bytes(engine.content)

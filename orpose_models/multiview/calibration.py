@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from orpose_models.annotations import AnnotationSet, Camera, annotations_from_dict, annotations_to_dict
 from orpose_models.errors import AnnotationError, CalibrationError
 from orpose_models.files import write_atomically
+from orpose_models.intrinsics import lens_from_file
 from orpose_models.units import MILLIMETRES_PER_METRE
 
 #: How far a matrix may be from a rotation.
@@ -58,6 +59,18 @@ def read_cameras(path: str | Path, *, need_poses: bool = True) -> dict[str, Came
                 f"{path}: camera '{name}': room_from_camera: missing; make the poses with `orpose calibrate`"
             )
     return cameras
+
+
+def read_lenses(path: Path) -> dict[str, Camera]:
+    """Camera name -> camera, whose pose need not be known: as `read_cameras`, or of camera_calibration's YAML file.
+
+    Raises:
+        CalibrationError: The file cannot be read, or a camera in it cannot be.
+    """
+    if path.suffix not in (".yaml", ".yml"):
+        return read_cameras(path, need_poses=False)
+    name, size, lens = lens_from_file(path)
+    return {name: Camera(name, lens.model, size, lens.fx, lens.fy, lens.cx, lens.cy, lens.distortion)}
 
 
 def write_cameras(path: Path, cameras: Mapping[str, Camera], info: Mapping[str, Any]) -> None:

@@ -210,7 +210,7 @@ def with_lenses(
         if camera is None:
             raise CalibrationError(
                 f"camera '{name}': its lens is not known (no camera_info in the recording); give --intrinsics, a file "
-                "with 'cameras'"
+                "with 'cameras' or camera_calibration's YAML"
             )
         cameras[name] = for_image_size(camera, size)
     return cameras

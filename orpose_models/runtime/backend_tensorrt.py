@@ -6,7 +6,6 @@ Needs no torch.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import math
 import weakref
 from collections.abc import Callable, Mapping
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from orpose_models.errors import BackendError, ModelError
 from orpose_models.files import file_sha256
-from orpose_models.runtime.backends import Outputs
+from orpose_models.runtime.backends import Outputs, import_library
 from orpose_models.runtime.config import RuntimeConfig
 from orpose_models.runtime.cuda_runtime import CudaRuntime
 from orpose_models.runtime.description import BUILT_BY_KEY, GPU_KEY, read_description
@@ -108,7 +107,7 @@ def load(config: RuntimeConfig) -> TensorRtBackend:
     info = ModelInfo.from_metadata(metadata, path)
     if PARTS_KEY in metadata:
         raise ModelError(f"{path}: a model of two graphs is for onnxruntime and openvino; export without --buckets")
-    trt, cuda = importlib.import_module("tensorrt"), CudaRuntime()
+    trt, cuda = import_library("tensorrt"), CudaRuntime()
     if is_engine:
         check_built_here(metadata, f"tensorrt {trt.__version__}", cuda.device(), path)
     runtime = trt.Runtime(log := make_log(trt))
@@ -159,7 +158,7 @@ def probe() -> str:
     Raises:
         BackendError: No GPU.
     """
-    cuda, trt = CudaRuntime(), importlib.import_module("tensorrt")
+    cuda, trt = CudaRuntime(), import_library("tensorrt")
     return f"TensorRT {trt.__version__}, {cuda.device_name()} (compute capability {cuda.compute_capability() / 10:.1f})"
 
 
@@ -167,7 +166,7 @@ def engine_key(trt: ModuleType, path: Path, info: ModelInfo, device: str) -> Eng
     """What an engine of this file is built for.
 
     Args:
-        trt: `tensorrt` or `tensorrt_rtx_bindings`.
+        trt: `tensorrt`, `tensorrt_bindings` or `tensorrt_rtx_bindings`.
         path: The .onnx file.
         info: Its metadata.
         device: Compute capability and name of the GPU.

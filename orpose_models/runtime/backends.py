@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+from types import ModuleType
 from typing import NamedTuple, Protocol, get_args
 
 import numpy as np
@@ -92,10 +94,26 @@ def probe_backend(name: BackendName, *arguments: str) -> str:
     return text
 
 
+def import_library(name: str) -> ModuleType:
+    """Imports what a backend needs. TensorRT is also found where only its bindings are installed: pip's package
+    tensorrt-cu12-bindings has the module `tensorrt_bindings`, and `tensorrt`, which only imports that, is a package of
+    its own.
+
+    Raises:
+        ImportError: It is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        if name != "tensorrt" or importlib.util.find_spec("tensorrt_bindings") is None:
+            raise
+    return importlib.import_module("tensorrt_bindings")
+
+
 def _module(name: str):  # type: ignore[no-untyped-def]
     source = _BACKENDS[name]
     try:
-        importlib.import_module(source.library)
+        import_library(source.library)
     except Exception as error:  # also OSError and RuntimeError: a library or driver below it is missing
         reason = " ".join(str(error).split())
         raise BackendError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from orpose_models.settings import Settings
 
@@ -38,6 +38,12 @@ Size = Annotated[tuple[int, int], BeforeValidator(parse_size)]
 OptionalSize = Annotated[tuple[int, int] | None, BeforeValidator(parse_size)]
 
 
+def _large_enough(size: tuple[int, int] | None) -> tuple[int, int] | None:
+    if size and min(size) < MIN_SIDE:
+        raise ValueError(f"expected sides of {MIN_SIDE} px or more")
+    return size
+
+
 class RuntimeConfig(Settings):
     """What `PoseEstimator` needs to know."""
 
@@ -66,7 +72,7 @@ class RuntimeConfig(Settings):
     torch_batch: int = Field(
         default=1, ge=1, le=256, description="images per call of backend torch; the others have it in the model file"
     )
-    torch_size: OptionalSize = Field(
+    torch_size: Annotated[OptionalSize, AfterValidator(_large_enough)] = Field(
         default=None,
         description=f"input of the network of a .safetensors file, px, sides of {MIN_SIDE} or more; empty = the "
         "file's, 640x480 where it names none",
@@ -96,13 +102,6 @@ class RuntimeConfig(Settings):
         default=0.05, ge=0.0, le=1.0, description="box score below which a candidate is not even kept for evaluation"
     )
 
-    @field_validator("torch_size")
-    @classmethod
-    def _large_enough(cls, size: Size | None) -> Size | None:
-        if size and min(size) < MIN_SIDE:
-            raise ValueError(f"expected sides of {MIN_SIDE} px or more")
-        return size
-
     @model_validator(mode="after")
     def _options_fit_the_backend(self) -> RuntimeConfig:
         """An option for another backend would do nothing, unnoticed."""
@@ -118,4 +117,13 @@ class RuntimeConfig(Settings):
                 raise ValueError(f"torch_mode {self.torch_mode} needs torch_device cuda")
             if self.torch_precision != "fp32":
                 raise ValueError(f"torch_precision {self.torch_precision} needs torch_device cuda")
+        return self
+
+    @model_validator(mode="after")
+    def _candidates_are_kept(self) -> RuntimeConfig:
+        if self.score_threshold < self.min_score:
+            raise ValueError(
+                f"score_threshold {self.score_threshold:g} is below min_score {self.min_score:g}, and weaker ones are "
+                "not kept: lower min_score too"
+            )
         return self

@@ -27,7 +27,7 @@ def build_engine(trt: ModuleType, path: Path, sm: int | None = None) -> Engine:
     the file (`orpose export --precision`), and boxes stay in fp32 in a file of precision fp16.
 
     Args:
-        trt: `tensorrt` or `tensorrt_rtx_bindings`.
+        trt: `tensorrt`, `tensorrt_bindings` or `tensorrt_rtx_bindings`.
         path: The .onnx file.
         sm: Compute capability to build for, 86 for 8.6: TensorRT-RTX only, needs no GPU. Otherwise for the GPU at hand.
 

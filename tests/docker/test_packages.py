@@ -8,10 +8,13 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+from orpose_models.runtime.backends import import_library
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "docker").glob("requirements-*.txt"))
@@ -114,6 +117,27 @@ def test_the_other_pip_packages_are_there(index, all_dockerfiles, tmp_path):
     for name in SOURCES_ONLY:
         versions = pip("index", "versions", name).stdout
         assert re.search(rf"\b{re.escape(wanted[name])}(,|$)", versions, re.M), f"{name}=={wanted[name]}"
+
+
+def test_the_tensorrt_that_is_installed_has_a_module_that_the_backend_imports(index, tmp_path, monkeypatch):
+    """`--no-deps` leaves out the package whose module is called `tensorrt`."""
+    name = "tensorrt-cu12-bindings"
+    ended = pip(
+        *("download", "--quiet", "--no-deps", "--dest", str(tmp_path), "--only-binary", ":all:"),
+        *("--python-version", "3.12", "--platform", "manylinux_2_28_x86_64"),
+        f"{name}=={pins(FILES_BY_NAME['tensorrt'])[name]}",
+    )
+    assert ended.returncode == 0, ended.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    modules = {path.split("/")[0] for path in zipfile.ZipFile(wheel).namelist() if path.endswith("/__init__.py")}
+    for module in modules:  # in their place: they cannot be imported without a GPU's libraries
+        (tmp_path / module).mkdir()
+        (tmp_path / module / "__init__.py").touch()
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = import_library("tensorrt").__name__
+    del sys.modules[found]
+    assert found in modules
 
 
 def test_the_training_image_has_what_the_extras_ask_for():

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from fnmatch import fnmatch
+from pathlib import Path
+
 import pytest
 from rcl_interfaces.msg import ParameterDescriptor
 
 from orpose_models.errors import ConfigError
 from orpose_models.runtime.config import RuntimeConfig
+from orpose_models.settings import build_settings
 from orpose_ros.config import DYNAMIC_PARAMETERS, NodeConfig, parameter_from_text, ros_value
 from orpose_ros.parameters import descriptor_of
 
@@ -23,6 +28,14 @@ def test_every_runtime_option_is_a_parameter():
 def test_parameters_are_described_and_read_only_unless_dynamic(name):
     assert descriptor(name).description
     assert descriptor(name).read_only == (name not in DYNAMIC_PARAMETERS)
+
+
+def test_the_readme_says_which_parameters_may_change():
+    text = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    (sentence,) = re.findall(r"May change while the node runs: ([^;]*);", text)
+    patterns = re.findall(r"`([^`]+)`", sentence)
+    named = {name for name in NodeConfig.model_fields if any(fnmatch(name, pattern) for pattern in patterns)}
+    assert named == DYNAMIC_PARAMETERS
 
 
 def test_ranges_and_choices():
@@ -77,3 +90,23 @@ def test_bad_launch_arguments_are_one_line(name, text, expected):
         parameter_from_text(name, text)
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"tf": True, "tracking": False}, "tf needs tracking"),
+        ({"tf": True, "tracking": False, "fuse": True}, ""),
+        ({"score_threshold": 0.02}, "score_threshold 0.02 is below min_score 0.05"),
+        ({"min_score": 0.3}, "track_low_score 0.2 is below min_score 0.3"),
+        ({"min_score": 0.3, "tracking": False}, ""),
+        ({"cameras": ["cam1", "room"], "fuse": True}, "'room'"),
+        ({"cameras": ["cam1", "room"]}, ""),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_refused(values, expected):
+    if not expected:
+        build_settings(NodeConfig, values, "here")
+        return
+    with pytest.raises(ConfigError, match=expected):
+        build_settings(NodeConfig, values, "here")

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy import create_node
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -39,6 +40,26 @@ def test_a_displaced_frame_is_not_dealt_with():
 def test_what_is_a_problem(seen, problem):
     found = health.find_problem(seen)
     assert (problem in found) if problem else (found == "")
+
+
+def test_nodes_of_one_name_in_two_namespaces_are_kept_apart():
+    listener = health.Listener("orpose")
+    for received, or1, or2 in ((5, 5, 5), (9, 5, 9)):
+        for node, finished in (("/or1/orpose", or1), ("/or2/orpose", or2), ("/or2/other", 0)):
+            values = [KeyValue(key="received", value=str(received)), KeyValue(key="answered", value=str(finished))]
+            status = DiagnosticStatus(name=f"{node}: camera", values=values)
+            listener.receive(DiagnosticArray(status=[status]))
+    assert {name: bool(health.find_problem(seen)) for name, seen in listener.seen.items()} == {
+        "/or1/orpose": True,
+        "/or2/orpose": False,
+    }
+
+
+def test_the_node_that_the_environment_names(monkeypatch, capsys):
+    monkeypatch.setenv("ORPOSE_NODE", "or1/orpose")
+    monkeypatch.setattr(health, "listen", lambda node, window_s: {f"/{node}": [(0, 0), (1, 1)]})
+    assert health.main([]) == 0
+    assert capsys.readouterr().out == "/or1/orpose: alive\n"
 
 
 @pytest.fixture

@@ -108,14 +108,19 @@ def use_fake_cv_bridge(monkeypatch, numpy_version: str) -> list[str]:
     """A cv_bridge that notes what it is asked for, in the place of a real one."""
     asked: list[str] = []
 
+    class CvBridgeError(TypeError):
+        pass
+
     class CvBridge:
         def imgmsg_to_cv2(self, image, encoding):
             asked.append(encoding)
+            if image.encoding in ("uyvy", "yuyv", "nv12", "nv21"):  # as Humble's
+                raise CvBridgeError(f"Unrecognized image encoding [{image.encoding}]")
             rows = np.frombuffer(image.data, np.uint16).reshape(image.height, image.step // 2)
             return np.repeat(rows[..., None], 3, axis=-1)
 
     module = types.ModuleType("cv_bridge")
-    module.CvBridge = CvBridge  # type: ignore[attr-defined]
+    module.CvBridge, module.CvBridgeError = CvBridge, CvBridgeError  # type: ignore[attr-defined]
     module.__spec__ = types.SimpleNamespace()  # type: ignore[assignment]
     monkeypatch.setitem(sys.modules, "cv_bridge", module)
     monkeypatch.setattr(image_messages.np, "__version__", numpy_version)
@@ -127,6 +132,19 @@ def test_cv_bridge_is_used_where_it_is_installed(monkeypatch):
     pixels = bgr8_from_ros(message("mono16", [0xFF, 0xFF, 1, 1], padding=4))
     np.testing.assert_array_equal(pixels[0, :, 0], [255, 1])
     assert asked == ["bgr16"], "16 bit become 8 in one place only"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "data"),
+    [("uyvy", [128, 16, 128, 235]), ("yuyv", [16, 128, 235, 128]), ("nv12", [16, 235, 16, 235, 128, 128])],
+)
+def test_what_cv_bridge_refuses_is_converted_without_it(monkeypatch, encoding, data):
+    asked = use_fake_cv_bridge(monkeypatch, "1.26.4")
+    image = message(encoding, data)
+    if encoding == "nv12":
+        image.height, image.step = 2, 2
+    np.testing.assert_array_equal(bgr8_from_ros(image)[0], [[0, 0, 0], [255, 255, 255]])
+    assert asked == ["bgr8"]
 
 
 def test_cv_bridge_that_would_crash_is_not_touched(monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import sys
 import types
 from dataclasses import dataclass, field
@@ -40,6 +41,18 @@ class LaunchConfiguration(Recorded):
         return context[self.args[0]]
 
 
+class LaunchContext(dict):
+    """The arguments' values by name; all of them were typed, unless `argv` says otherwise."""
+
+    def __init__(self, values: dict[str, str], argv: list[str] | None = None) -> None:
+        super().__init__(values)
+        self.argv = [f"{name}:={value}" for name, value in values.items()] if argv is None else argv
+
+    @property
+    def launch_configurations(self) -> dict[str, str]:
+        return self
+
+
 def _recorder(base: type = Recorded):
     class Action(base):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -51,8 +64,9 @@ def _recorder(base: type = Recorded):
 @pytest.fixture(params=sorted((ROOT / "launch").glob("*.launch.py")), ids=lambda path: path.name)
 def launch_file(request, monkeypatch):
     contents = {
-        "launch": {"LaunchContext": dict, "LaunchDescription": _recorder()},
+        "launch": {"LaunchContext": LaunchContext, "LaunchDescription": _recorder()},
         "launch.actions": {name: _recorder() for name in ("DeclareLaunchArgument", "OpaqueFunction", "Shutdown")},
+        "launch.logging": {"get_logger": logging.getLogger},
         "launch.substitutions": {"LaunchConfiguration": _recorder(LaunchConfiguration)},
         "launch_ros": {},
         "launch_ros.actions": {"Node": _recorder()},
@@ -75,7 +89,7 @@ def declared(launch_file) -> dict[str, Recorded]:
 
 def start(launch_file, **given: str) -> dict[str, Any]:
     defaults = {name: argument.kwargs["default_value"] for name, argument in declared(launch_file).items()}
-    (node,) = launch_file.start_node(defaults | given)
+    (node,) = launch_file.start_node(LaunchContext(defaults | given))
     return node.kwargs
 
 
@@ -84,10 +98,40 @@ def test_declares_the_common_arguments_with_descriptions(launch_file):
     assert all(argument.kwargs["description"] for argument in declared(launch_file).values())
 
 
-def test_parameters_exist_in_the_configuration(launch_file):
-    assert set(launch_file.PARAMETERS) <= set(NodeConfig.model_fields)
-    for name in launch_file.PARAMETERS:
-        assert declared(launch_file)[name].kwargs["description"] == NodeConfig.model_fields[name].description
+def test_every_parameter_is_an_argument(launch_file):
+    arguments = declared(launch_file)
+    for name, parameter in NodeConfig.model_fields.items():
+        assert arguments[name].kwargs["description"] == parameter.description
+
+
+@pytest.mark.parametrize("name", ["downsampl", "down_sample", "downsampling", "frame-size", "camera", "param_file"])
+def test_a_misspelt_argument_is_refused(launch_file, name):
+    with pytest.raises(ConfigError, match=rf"'{name}' is not declared; did you mean"):
+        start(launch_file, **{name: "12"})
+
+
+def test_a_nearly_right_argument_of_a_launch_file_that_includes_ours_is_a_warning(launch_file, caplog):
+    defaults = {name: argument.kwargs["default_value"] for name, argument in declared(launch_file).items()}
+    (node,) = launch_file.start_node(LaunchContext({**defaults, "camera": "cam1"}, argv=[]))
+    assert node.kwargs["parameters"] == [{}]
+    assert "'camera' is not declared; did you mean 'cameras'?" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["ros_namespace", "camera_name", "enable_depth", "publish_tf", "rviz", "node_name"])
+def test_arguments_of_a_launch_file_that_includes_ours_are_let_be(launch_file, name):
+    assert start(launch_file, **{name: "x"})["parameters"] == [{}]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"overlay": "true", "tf": "True"}, {"overlay": True, "tf": True}),
+        ({"torch_device": "cuda", "min_score": "0.6"}, {"torch_device": "cuda", "min_score": 0.6}),
+    ],
+    ids=["switches", "what goes with others in the parameter file"],
+)
+def test_values_of_the_rarer_arguments(launch_file, given, expected):
+    assert start(launch_file, **given)["parameters"] == [expected]
 
 
 def test_nothing_given_leaves_the_nodes_defaults(launch_file):
@@ -116,11 +160,44 @@ def test_a_drivers_topics_become_remappings(launch_file):
     assert ("right/depth/image_raw", "/right/right/aligned_depth_to_color/image_raw") in node["remappings"]
 
 
+PARAMETERS = "{ros__parameters: {cameras: %s}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/**: " + PARAMETERS % "[left, right]", ["left", "right"]),
+        ("orpose: " + PARAMETERS % "[left]", ["left"]),
+        ("/or1/orpose: " + PARAMETERS % "[left]", ["left"]),
+        ("or1: {orpose: " + PARAMETERS % "[left]" + "}", ["left"]),
+        ("other: " + PARAMETERS % "[left]", ["camera"]),
+        ("/**: {ros__parameters: {downsample: 4.0}}", ["camera"]),
+    ],
+)
+def test_a_drivers_topics_are_for_the_cameras_of_the_parameter_file(launch_file, tmp_path, text, expected):
+    (tmp_path / "p.yaml").write_text(text)
+    node = start(launch_file, camera_topics="rtsp", params_file=str(tmp_path / "p.yaml"))
+    assert [ours for ours, _ in node["remappings"] if "image" in ours] == [f"{name}/image_raw" for name in expected]
+
+
+def test_a_parameter_file_of_several_nodes_needs_the_argument(launch_file, tmp_path):
+    (tmp_path / "p.yaml").write_text(f"/a/orpose: {PARAMETERS % '[x]'}\n/b/orpose: {PARAMETERS % '[y]'}\n")
+    given = {"camera_topics": "rtsp", "params_file": str(tmp_path / "p.yaml")}
+    with pytest.raises(ConfigError, match="cameras of several nodes"):
+        start(launch_file, **given)
+    assert start(launch_file, cameras="x", **given)["remappings"]
+
+
+def test_two_cameras_on_one_topic_are_refused(launch_file):
+    with pytest.raises(ConfigError, match=r"usb_cam.yaml: cam1, cam2 would read one topic, /image_raw"):
+        start(launch_file, camera_topics="usb_cam", cameras="[cam1, cam2]")
+
+
 @pytest.mark.parametrize("launch_file", [ROOT / "launch/replay.launch.py"], indirect=True, ids=lambda path: path.name)
 def test_a_recording_is_played_as_the_nodes_first_camera(launch_file, tmp_path):
     image = np.zeros((4, 4, 3), np.uint8)
     write_image_bag(tmp_path / "bag", [image], "/or1/image_raw/compressed", [10**18])
-    given = {name: "" for name in declared(launch_file)}
+    given = LaunchContext({name: "" for name in declared(launch_file)})
     given |= {"bag": str(tmp_path / "bag"), "cameras": "[left, right]", "rate": "max", "namespace": "ward"}
     (node,) = launch_file.start_node(given)
     assert node.kwargs["parameters"] == [{"cameras": ["left", "right"], "compressed": True}]
@@ -167,7 +244,7 @@ def test_the_launch_argument_names_every_camera_file(launch_file):
         ("realsense", "/cam1/cam1/color/image_raw"),
         ("rtsp", "/cam1/camera/image_raw"),
         ("usb_cam", "/image_raw"),
-        ("zed", "/cam1/cam1/rgb/color/rect/image"),
+        ("zed", "/cam1/zed_node/rgb/color/rect/image"),
     ],
 )
 def test_each_drivers_image_topic(launch_file, driver, image):

@@ -185,8 +185,15 @@ def test_composed_with_a_drivers_topics(ros, launch, namespace, fake_model, tmp_
     assert answers[0].downsample == 2.0
 
 
-def test_a_value_that_does_not_fit_ends_the_launch_with_its_name(launch, namespace):
-    process = launch(COMPOSED, str(ROOT / "launch/pose.launch.py"), namespace, "downsample:=13")
+@pytest.mark.parametrize(
+    ("word", "problem"),
+    [
+        ("downsample:=13", "launch argument: downsample: got '13'"),
+        ("downsampl:=12", "launch argument: 'downsampl' is not declared; did you mean 'downsample'?"),
+    ],
+)
+def test_an_argument_that_does_not_fit_ends_the_launch_with_its_name(launch, namespace, word, problem):
+    process = launch(COMPOSED, str(ROOT / "launch/pose.launch.py"), namespace, word)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "launch argument: downsample: got '13'" in output
+    assert problem in output

@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from std_msgs.msg import Header
 
+from orpose_models.multiview.calibration import read_cameras
 from orpose_ros.node import PoseNode
+from orpose_ros.room_calibration import FileCalibration
 
 ROOT = Path(__file__).resolve().parents[2]
 #: An arm that never moves hangs in the room, a camera on it moves 1 m along x in a second.
@@ -30,7 +33,7 @@ from orpose_models.settings import build_settings
 from orpose_ros.config import NodeConfig
 from orpose_ros.room_calibration import calibration_source
 
-rclpy.init()
+rclpy.init(args=["--ros-args", "-r", "cam1/camera_info:=/driver/camera_info"])
 node = rclpy.create_node("listener")
 config = build_settings(NodeConfig, {"cameras": ("cam1", "cam2"), "fuse": True}, "test")
 source = calibration_source(node, config)
@@ -80,8 +83,18 @@ def test_lens_and_pose_at_the_images_stamp(foreign_messages):
     assert told["place"] == pytest.approx([0.5, 0, 2.5])
     assert told["lens"] == pytest.approx([500, 320])  # half the size; ROS counts pixels from their middle
     assert told["known"] == [False, False]
-    assert "no camera_info yet" in told["before"][0]
+    assert "no camera_info yet on /driver/camera_info" in told["before"][0]
     assert "its nearest stamp is 49.0 s off" in told["after"][0]
+
+
+def test_a_files_camera_is_well_again_when_its_images_fit():
+    path = ROOT / "config/rooms/hybrid_or_calibration.json"
+    source = FileCalibration(str(path), (name := next(iter(cameras := read_cameras(path))),))
+    source.open()
+    assert source.camera(name, Header(), (100, 900)) is None
+    assert "100x900" in source.problems()[0]
+    assert source.camera(name, Header(), cameras[name].image_size) is not None
+    assert source.problems() == []
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tf2_msgs") is not None, reason="tf2_msgs is installed")

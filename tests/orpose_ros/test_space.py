@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -188,9 +189,24 @@ def test_a_calibration_that_cannot_be_is_no_calibration_and_told(ros, rig, activ
     assert "calibrat" not in rig.status().message
 
 
-def test_no_calibration_is_no_alarm(ros, rig, active, answer):
+def test_depth_without_a_calibration_is_told(ros, rig, active, answer):
     active()
     assert answer().root_source == 0
+    rig.diagnostics.clear()
+    ros.until(lambda: rig.diagnostics)
+    assert rig.status().level == b"\1"
+    assert re.search(r"no camera_info on /\S+/camera/camera_info$", rig.status().message)
+    rig.send_info()
+    ros.spin_for(0.2)
+    answer(1)
+    rig.diagnostics.clear()
+    ros.until(lambda: rig.diagnostics)
+    assert "camera_info" not in rig.status().message
+
+
+def test_no_calibration_is_no_alarm(ros, rig, active, answer):
+    active()
+    assert answer(0, None).root_source == 0
     rig.diagnostics.clear()
     ros.until(lambda: rig.diagnostics)
     assert rig.status().level == b"\0"

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from orpose_models.errors import CalibrationError
-from orpose_models.multiview.calibration import for_image_size, read_cameras, write_cameras
+from orpose_models.multiview.calibration import for_image_size, read_cameras, read_lenses, write_cameras
 
 MVOR = Path(__file__).parents[4] / "shared/data/mvor/camma_mvor_2018.json"
 ENTRY = {"model": "plumb_bob", "image_size": [640, 480], "fx": 500, "fy": 500, "cx": 320, "cy": 240, "distortion": []}
@@ -121,3 +121,28 @@ def test_the_example_is_the_calibration_of_its_room():
     for entry in room_file["cameras"]:
         np.testing.assert_array_equal(cameras[entry["name"]].room_from_camera, entry["room_from_camera"])
         assert cameras[entry["name"]].fx == entry["fx"]
+
+
+LENS_FILE = """
+image_width: 640
+image_height: 480
+distortion_model: plumb_bob
+camera_matrix: {rows: 3, cols: 3, data: [500, 0, 319.5, 0, 510, 239.5, 0, 0, 1]}
+distortion_coefficients: {rows: 1, cols: 5, data: [-0.2, 0.05, 0, 0, 0]}
+"""
+
+
+def test_the_lens_of_camera_calibrations_file(tmp_path):
+    path = tmp_path / "ost.yaml"
+    path.write_text("camera_name: cam2" + LENS_FILE)
+    (camera,) = read_lenses(path).values()
+    assert (camera.camera_id, camera.image_size, camera.room_from_camera) == ("cam2", (640, 480), None)
+    assert (camera.fx, camera.cx, camera.distortion) == (500, 320, (-0.2, 0.05, 0, 0, 0))
+    path.write_text(LENS_FILE)
+    with pytest.raises(CalibrationError, match="camera_name: missing"):
+        read_lenses(path)
+
+
+def test_lenses_of_our_own_file_need_no_pose(tmp_path):
+    path = write(tmp_path, {"cameras": {"or2": ENTRY}})
+    assert list(read_lenses(path)) == ["or2"]

@@ -137,6 +137,14 @@ def test_results_are_those_of_onnx_runtime(trt, config, fake_model, image, fake_
     assert fake_cudart.fake_live() == 0
 
 
+def test_pips_bindings_alone_are_enough(trt, config, image, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorrt", None)  # as where it is not installed
+    monkeypatch.setitem(sys.modules, "tensorrt_bindings", trt)
+    trt.__spec__ = SimpleNamespace()
+    assert len(PoseEstimator(config).estimate(image).persons) == 1
+    assert backend_tensorrt.probe().startswith("TensorRT 10.3.0")
+
+
 def test_order_of_calls(trt, config, image):
     PoseEstimator(config).estimate(image)
     names = ["image", "boxes", "scores", "valid", "keypoints", "keypoints_3d", "nms_converged"]
