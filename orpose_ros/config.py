@@ -20,7 +20,7 @@ DYNAMIC_PARAMETERS = frozenset(
     {"score_threshold", "watchdog_s", "overlay", "joint_threshold", "depth_sync_ms", *PeopleConfig.model_fields}
 )
 
-_RELATIVE_NAME = re.compile(r"[A-Za-z]\w*(/[A-Za-z]\w*)*")
+_RELATIVE_NAME = re.compile(r"[A-Za-z]\w*(/[A-Za-z]\w*)*", re.ASCII)
 
 
 class NodeConfig(RuntimeConfig, PeopleConfig):

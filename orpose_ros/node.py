@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 
 import numpy as np
@@ -67,6 +68,7 @@ class PoseNode(LifecycleNode):
         self.room: Room | None = None
         self._worker: Worker | None = None
         self._frames: JointFrames | None = None
+        self._owned = ExitStack()  # what configure made so far: it may fail half way
         declare_parameters(self)
         self.add_on_set_parameters_callback(self._change_parameters)
 
@@ -114,24 +116,30 @@ class PoseNode(LifecycleNode):
     def _configure(self) -> None:
         self._config = read_config(self)
         calibration = calibration_source(self, self._config)
-        self._frames = JointFrames(self, lambda: self._config.joint_threshold) if self._config.tf else None
+        own = self._owned.callback
+        if self._config.tf:
+            self._frames = JointFrames(self, lambda: self._config.joint_threshold)
+            own(self._frames.destroy)
         self.estimator = PoseEstimator(self._config)
         width, height = self._config.frame_size or self.estimator.info.input_size
         self.estimator.estimate(np.zeros((height, width, 3), np.uint8))  # the first inference is slow
         if calibration is not None:
             self.room = Room(self, self._config, self.estimator.info.model_id, calibration, self._frames)
-        self.cameras = {name: Camera(self, name, self._frames) for name in self._config.cameras}
-        self._skeletons = self.create_publisher(SkeletonDefinition, "orpose/skeletons", LATCHED_QOS)
+            own(self.room.destroy)
+        for name in self._config.cameras:
+            self.cameras[name] = Camera(self, name, self._frames)
+            own(self.cameras[name].destroy)
+        skeletons = self.create_publisher(SkeletonDefinition, "orpose/skeletons", LATCHED_QOS)
+        own(self.destroy_publisher, skeletons)
         for skeleton in (COCO17, H36M17):
-            self._skeletons.publish(skeleton_definition(skeleton))
+            skeletons.publish(skeleton_definition(skeleton))
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._service = self.create_service(SetBool, "orpose/set_enabled", self._set_enabled)
+        own(self.destroy_publisher, self._diagnostics)
+        own(self.destroy_service, self.create_service(SetBool, "orpose/set_enabled", self._set_enabled))
         # Steady clock: with use_sim_time and no /clock, diagnostics must still come.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._own_timers = [
-            self.create_timer(_DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, clock=steady),
-            self.create_timer(_GRAPH_PERIOD_S, self._follow_publishers, clock=steady),
-        ]
+        own(self.destroy_timer, self.create_timer(_DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, clock=steady))
+        own(self.destroy_timer, self.create_timer(_GRAPH_PERIOD_S, self._follow_publishers, clock=steady))
 
     def _start(self) -> None:
         assert self.estimator is not None
@@ -162,23 +170,9 @@ class PoseNode(LifecycleNode):
 
     def _release(self) -> None:
         self._stop()
-        if self._frames is not None:
-            self._frames.destroy()
-            self._frames = None
-        if self.room is not None:
-            self.room.destroy()
-            self.room = None
-        if self.estimator is None:
-            return
-        for camera in self.cameras.values():
-            camera.destroy()
-        for timer in self._own_timers:
-            self.destroy_timer(timer)
-        self.destroy_service(self._service)
-        self.destroy_publisher(self._skeletons)
-        self.destroy_publisher(self._diagnostics)
+        self._owned.close()
         self.cameras = {}
-        self.estimator = None
+        self.room = self._frames = self.estimator = None
 
     # --- callbacks ------------------------------------------------------------------------------------------------
 

@@ -143,6 +143,18 @@ def test_a_foreign_model_fails_and_leaves_nothing_behind(make_node, make_fake_mo
     assert len(list(node.publishers)) == publishers
 
 
+@pytest.mark.parametrize("failing", ["create_service", "create_timer"])
+def test_a_configure_that_fails_late_gives_its_reason_and_can_be_tried_again(make_node, monkeypatch, failing):
+    node = make_node()
+    publishers, timers = len(list(node.publishers)), len(list(node.timers))
+    with monkeypatch.context() as patch:
+        patch.setattr(node, failing, lambda *_, **__: 1 / 0)
+        assert node.trigger_configure() == FAILURE
+    assert "division by zero" in node.failure
+    assert (len(list(node.publishers)), len(list(node.timers)), node.estimator) == (publishers, timers, None)
+    assert node.trigger_configure() == SUCCESS, node.failure
+
+
 # --- answers -------------------------------------------------------------------------------------------------------
 
 
