@@ -72,6 +72,11 @@ class PoseNode(LifecycleNode):
         declare_parameters(self)
         self.add_on_set_parameters_callback(self._change_parameters)
 
+    @property
+    def is_finalized(self) -> bool:
+        """Whether it was shut down or could not recover from an error: no transition leads out of this state."""
+        return self._state_machine.current_state[1] == "finalized"
+
     # --- transitions ----------------------------------------------------------------------------------------------
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -226,7 +231,7 @@ class PoseNode(LifecycleNode):
 
 
 def main(args: list[str] | None = None) -> int:
-    """Runs the node until SIGINT or SIGTERM. Returns 0, or 2 when it cannot start.
+    """Runs the node until SIGINT, SIGTERM or the transition `shutdown`. Returns 0, or 2 when it cannot start.
 
     Args:
         args: Command line without the program; None: the process' own.
@@ -269,9 +274,10 @@ def _run() -> int:
     try:
         if node.get_parameter("autostart").value and not _autostart(node):
             return 2  # the transition has logged why
-        while not stopped.is_set():
+        while not stopped.is_set() and not node.is_finalized:
             executor.spin_once(timeout_sec=_SPIN_S)
-        node.trigger_shutdown()
+        if not node.is_finalized:
+            node.trigger_shutdown()
         return 0
     finally:
         executor.shutdown()
