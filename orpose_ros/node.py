@@ -227,7 +227,9 @@ class PoseNode(LifecycleNode):
             **({} if camera.space is None else camera.space.facts()),
         }
         problems = () if camera.space is None else tuple(camera.space.problems.values())
-        return camera.health.status(name, camera.source, self._config.watchdog_s, facts, problems)
+        return camera.health.status(
+            name, camera.source, self._config.watchdog_s, facts, problems, is_enabled=self._enabled
+        )
 
 
 def main(args: list[str] | None = None) -> int:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
@@ -125,11 +126,17 @@ class Worker:
         result = frame.camera.follow(frame.image.header, result, config)
         result.timings_ms["post"] += (time.perf_counter() - started) * 1e3
         result.timings_ms["decode"] = frame.decode_ms
-        frame.camera.answer(frame.image.header, result, self._estimator.info.model_id)
-        if config.overlay:
-            frame.camera.show(frame.image.header, frame.prepared, result)
+        answer = frame.camera.answer(frame.image.header, result, self._estimator.info.model_id)
+        steps = [partial(frame.camera.accompany, answer, result, frame.prepared if config.overlay else None)]
         if self._room is not None:
-            self._room.add(frame.camera.name, frame.image.header, result)
+            steps.append(partial(self._room.add, frame.camera.name, frame.image.header, result))
+        for step in steps:
+            try:
+                step()
+            except Exception as error:  # the frame is answered, and not dropped as well
+                text = error_text(error, config.downsample)
+                frame.camera.counts.count_incomplete(text)
+                self._logger.error(f"{frame.camera.name}: answer incomplete: {text}", throttle_duration_sec=5.0)
 
     def _drop(self, camera: Camera, image: AnyImage, error: Exception) -> None:
         """One frame must not end the node: what went wrong is counted, and diagnostics show that it happened."""

@@ -129,6 +129,8 @@ class _Camera:
     def answer(self, header: Header, result: Any, model_id: str) -> None:
         self.answered += 1
 
+    def accompany(self, answer: Any, result: Any, prepared: Any) -> None: ...
+
     def drop(self, header: Header, reason: str, problem: str = "") -> None:
         self.dropped += 1
 
