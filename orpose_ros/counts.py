@@ -12,6 +12,7 @@ from orpose_models.units import NANOSECONDS_PER_SECOND
 #: Why a frame that arrived got no answer.
 NEWER_FRAME = "a newer frame came first"
 DISABLED = "disabled"
+RATE = "beyond max_fps"
 DEACTIVATED = "deactivated"
 BAD_IMAGE = "bad image"
 FAILED = "processing failed"

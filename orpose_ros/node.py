@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -31,11 +32,12 @@ from orpose_ros.arguments import not_for_ros, require_ros_arguments, usage
 from orpose_ros.camera import Camera
 from orpose_ros.camera_input import AnyImage
 from orpose_ros.config import NodeConfig
-from orpose_ros.counts import DISABLED
-from orpose_ros.messages import skeleton_definition
+from orpose_ros.counts import DISABLED, RATE
+from orpose_ros.messages import skeleton_definition, stamp_ns
 from orpose_ros.namesakes import namesake_warnings
 from orpose_ros.parameters import check_change, declare_parameters, read_config
 from orpose_ros.qos import LATCHED_QOS
+from orpose_ros.rate_limit import RateLimit
 from orpose_ros.room import Room
 from orpose_ros.room_calibration import calibration_source
 from orpose_ros.tf_frames import JointFrames
@@ -67,6 +69,7 @@ class PoseNode(LifecycleNode):
         self.cameras: dict[str, Camera] = {}
         self.room: Room | None = None
         self._worker: Worker | None = None
+        self._limits: dict[str, RateLimit] = {}
         self._frames: JointFrames | None = None
         self._owned = ExitStack()  # what configure made so far: it may fail half way
         declare_parameters(self)
@@ -150,6 +153,11 @@ class PoseNode(LifecycleNode):
         assert self.estimator is not None
         self._worker = Worker(self.cameras, self.estimator, lambda: self._config, self.get_logger(), self.room)
         self._worker.start()
+        names = self._config.cameras
+        if self.room is None:
+            self._limits = {name: RateLimit() for name in names}
+        else:
+            self._limits = dict.fromkeys(names, RateLimit(round(self._config.sync_tolerance_ms * 1e6)))
         if self.room is not None:
             self.room.open()
         for camera in self.cameras.values():
@@ -187,8 +195,14 @@ class PoseNode(LifecycleNode):
             self.room.receive(camera.name, image.header)
         if self._worker is None or not self._enabled:
             camera.drop(image.header, DISABLED)
+        elif not self._is_within_rate(camera, image):
+            camera.drop(image.header, RATE)
         else:
             self._worker.hand_in(camera, image)
+
+    def _is_within_rate(self, camera: Camera, image: AnyImage) -> bool:
+        limit = self._limits[camera.name]
+        return limit.accepts(camera.name, stamp_ns(image.header), time.monotonic(), self._config.max_fps)
 
     def _set_enabled(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._enabled = request.data

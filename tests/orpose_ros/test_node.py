@@ -297,6 +297,18 @@ def test_set_enabled_drops_and_counts(ros, active, camera, namespace):
     assert (camera.stats[-1].received, camera.stats[-1].dropped) == (2, 1)
 
 
+def test_images_beyond_max_fps_are_dropped_and_counted(ros, active, camera):
+    node = active(max_fps=0.1)
+    sent = [camera.send() for _ in range(3)]
+    ros.until(lambda: len(camera.stats) == 3)
+    ros.until(lambda: camera.persons)
+    assert [message.header for message in camera.persons] == sent[:1]
+    assert node.cameras["camera"].counts.totals().dropped_by_reason == {"beyond max_fps": 2}
+    assert node.set_parameters([Parameter("max_fps", value=0.0)])[0].successful
+    camera.send()
+    ros.until(lambda: len(camera.persons) == 2)
+
+
 def test_a_bad_parameter_is_refused_with_its_reason(make_node):
     node = make_node()
     assert node.trigger_configure() == SUCCESS
