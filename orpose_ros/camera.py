@@ -80,23 +80,30 @@ class Camera:
         place = None if space is None else space.placer(header, result.image_size, config)
         return people.update(result, stamp_ns(header), config.score_threshold, place)
 
-    def answer(self, header: Header, result: FrameResult, model_id: str) -> None:
-        """Publishes what was found in one image; markers and overlay only for those who listen."""
+    def answer(self, header: Header, result: FrameResult, model_id: str) -> PersonArray:
+        """Publishes what was found in one image. From here on it is answered, whatever becomes of the rest."""
         message = person_array(result, header, model_id)
-        age_ms = self._age_ms(header)
         self._persons.publish(message)
         self.counts.count_answered()
+        return message
+
+    def accompany(self, answer: PersonArray, result: FrameResult, prepared: PreparedImage | None) -> None:
+        """Publishes what goes with an answer: statistics, and markers, TF and overlay for those who listen.
+
+        Args:
+            answer: Of the image.
+            result: The same, as it was found.
+            prepared: The image for the overlay; None: no overlay.
+        """
+        header, age_ms = answer.header, self._age_ms(answer.header)
         if self.health is not None:
             self.health.ages_ms.append(age_ms)
         self._publish_stats(header, result.timings_ms, age_ms)
         if self._markers.get_subscription_count():
             self._markers.publish(marker_array(result.persons, result.image_size, header))
         if self._frames is not None:
-            self._frames.publish(message)
-
-    def show(self, header: Header, prepared: PreparedImage, result: FrameResult) -> None:
-        """Publishes the drawing, if anybody listens."""
-        if self._overlay.get_subscription_count():
+            self._frames.publish(answer)
+        if prepared is not None and self._overlay.get_subscription_count():
             self._overlay.publish(image_message(draw_persons(prepared.image, result), header))
 
     def drop(self, header: Header, reason: str, problem: str = "") -> None:

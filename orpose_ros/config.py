@@ -17,10 +17,18 @@ QosName = Literal["auto", "sensor_data", "reliable"]
 
 #: Parameters that may change while the node runs; all others are read-only.
 DYNAMIC_PARAMETERS = frozenset(
-    {"score_threshold", "watchdog_s", "overlay", "joint_threshold", "depth_sync_ms", *PeopleConfig.model_fields}
+    {
+        "score_threshold",
+        "max_fps",
+        "watchdog_s",
+        "overlay",
+        "joint_threshold",
+        "depth_sync_ms",
+        *PeopleConfig.model_fields,
+    }
 )
 
-_RELATIVE_NAME = re.compile(r"[A-Za-z]\w*(/[A-Za-z]\w*)*")
+_RELATIVE_NAME = re.compile(r"[A-Za-z]\w*(/[A-Za-z]\w*)*", re.ASCII)
 
 
 def _camera_names(cameras: tuple[str, ...]) -> tuple[str, ...]:
@@ -49,6 +57,13 @@ class NodeConfig(RuntimeConfig, PeopleConfig):
         default="auto",
         description="reliability of the image subscription; auto: reliable where every publisher offers it, else best "
         "effort",
+    )
+    max_fps: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=1000.0,
+        description="images a second, of each camera, that are answered at most; others are dropped before any work; "
+        "0: no limit",
     )
     watchdog_s: float = Field(
         default=5.0, ge=0.1, le=3600.0, description="time without an image, s, after which diagnostics warn"

@@ -17,7 +17,7 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
-from orpose_ros.counts import NEWER_FRAME
+from orpose_ros.counts import NEWER_FRAME, RATE
 
 
 class Listener:
@@ -46,11 +46,15 @@ class Listener:
 
 
 def frames(values: dict[str, str]) -> tuple[int, int]:
-    """Frames received, and of those the ones that were answered or refused; what a newer frame displaced is neither."""
-    received, answered, dropped, displaced = (
-        int(values.get(key, 0)) for key in ("received", "answered", "dropped", f"dropped: {NEWER_FRAME}")
+    """Frames that there was work for, and of those the ones that were answered or refused.
+
+    What a newer frame displaced was neither; what came beyond `max_fps` was no work.
+    """
+    received, answered, dropped, displaced, beyond = (
+        int(values.get(key, 0))
+        for key in ("received", "answered", "dropped", f"dropped: {NEWER_FRAME}", f"dropped: {RATE}")
     )
-    return received, answered + dropped - displaced
+    return received - beyond, answered + dropped - displaced - beyond
 
 
 def find_problem(seen: list[tuple[int, int]]) -> str:

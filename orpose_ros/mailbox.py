@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 ItemT = TypeVar("ItemT")
@@ -32,37 +32,36 @@ class Mailbox(Generic[ItemT]):
 
     def take(self) -> tuple[str, ItemT] | None:
         """Waits for an item and takes it out, with its slot. None: the mailbox was closed."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._order or self._closed)
-            if self._closed:
-                return None
-            slot = self._order.pop(0)
-            item, self._slots[slot] = self._slots[slot], None
-            assert item is not None
-            return slot, item
+        return next(iter(self.take_some(1, wait_s=0)), None)
 
-    def take_some(self, most: int, wait_s: float) -> list[tuple[str, ItemT]]:
-        """Takes up to `most` items of different slots: waits for the first, then a little for the others.
+    def take_some(
+        self, most: int, wait_s: float, is_enough: Callable[[Sequence[ItemT]], bool] | None = None
+    ) -> list[tuple[str, ItemT]]:
+        """Takes up to `most` items of different slots: waits for the first, then a little for others or newer ones.
 
         Args:
             most: As many as can be dealt with at once.
-            wait_s: Time to wait for the others after the first, s.
+            wait_s: Time to wait after the first, s; what is there then is taken.
+            is_enough: Whether the items that wait are worth taking before. None: when they are `most`.
 
         Returns:
             The longest waiting first; empty: the mailbox was closed.
         """
-        if (first := self.take()) is None:
-            return []
-        taken = [first]
         with self._changed:
-            if most > 1:
-                self._changed.wait_for(lambda: len(self._order) >= most - 1 or self._closed, wait_s)
-            for slot in self._order[: most - 1]:
+            self._changed.wait_for(lambda: self._order or self._closed)
+
+            def is_over() -> bool:
+                waiting = [item for slot in self._order if (item := self._slots[slot]) is not None]
+                return self._closed or (len(waiting) >= most if is_enough is None else is_enough(waiting))
+
+            self._changed.wait_for(is_over, wait_s)
+            taken = []
+            for slot in self._order[:most]:
                 item, self._slots[slot] = self._slots[slot], None
                 assert item is not None
                 taken.append((slot, item))
-            del self._order[: most - 1]
-        return taken
+            del self._order[:most]
+            return taken
 
     def close(self) -> list[tuple[str, ItemT]]:
         """Wakes the taker for good and returns what was never taken."""

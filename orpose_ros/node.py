@@ -6,7 +6,9 @@ import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 
 import numpy as np
@@ -30,11 +32,12 @@ from orpose_ros.arguments import not_for_ros, require_ros_arguments, usage
 from orpose_ros.camera import Camera
 from orpose_ros.camera_input import AnyImage
 from orpose_ros.config import NodeConfig
-from orpose_ros.counts import DISABLED
-from orpose_ros.messages import skeleton_definition
+from orpose_ros.counts import DISABLED, RATE
+from orpose_ros.messages import skeleton_definition, stamp_ns
 from orpose_ros.namesakes import namesake_warnings
 from orpose_ros.parameters import check_change, declare_parameters, read_config
 from orpose_ros.qos import LATCHED_QOS
+from orpose_ros.rate_limit import RateLimit
 from orpose_ros.room import Room
 from orpose_ros.room_calibration import calibration_source
 from orpose_ros.tf_frames import JointFrames
@@ -66,9 +69,16 @@ class PoseNode(LifecycleNode):
         self.cameras: dict[str, Camera] = {}
         self.room: Room | None = None
         self._worker: Worker | None = None
+        self._limits: dict[str, RateLimit] = {}
         self._frames: JointFrames | None = None
+        self._owned = ExitStack()  # what configure made so far: it may fail half way
         declare_parameters(self)
         self.add_on_set_parameters_callback(self._change_parameters)
+
+    @property
+    def is_finalized(self) -> bool:
+        """Whether it was shut down or could not recover from an error: no transition leads out of this state."""
+        return self._state_machine.current_state[1] == "finalized"
 
     # --- transitions ----------------------------------------------------------------------------------------------
 
@@ -114,29 +124,40 @@ class PoseNode(LifecycleNode):
     def _configure(self) -> None:
         self._config = read_config(self)
         calibration = calibration_source(self, self._config)
-        self._frames = JointFrames(self, lambda: self._config.joint_threshold) if self._config.tf else None
+        own = self._owned.callback
+        if self._config.tf:
+            self._frames = JointFrames(self, lambda: self._config.joint_threshold)
+            own(self._frames.destroy)
         self.estimator = PoseEstimator(self._config)
         width, height = self._config.frame_size or self.estimator.info.input_size
         self.estimator.estimate(np.zeros((height, width, 3), np.uint8))  # the first inference is slow
         if calibration is not None:
             self.room = Room(self, self._config, self.estimator.info.model_id, calibration, self._frames)
-        self.cameras = {name: Camera(self, name, self._frames) for name in self._config.cameras}
-        self._skeletons = self.create_publisher(SkeletonDefinition, "orpose/skeletons", LATCHED_QOS)
+            own(self.room.destroy)
+        for name in self._config.cameras:
+            self.cameras[name] = Camera(self, name, self._frames)
+            own(self.cameras[name].destroy)
+        skeletons = self.create_publisher(SkeletonDefinition, "orpose/skeletons", LATCHED_QOS)
+        own(self.destroy_publisher, skeletons)
         for skeleton in (COCO17, H36M17):
-            self._skeletons.publish(skeleton_definition(skeleton))
+            skeletons.publish(skeleton_definition(skeleton))
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._service = self.create_service(SetBool, "orpose/set_enabled", self._set_enabled)
+        own(self.destroy_publisher, self._diagnostics)
+        own(self.destroy_service, self.create_service(SetBool, "orpose/set_enabled", self._set_enabled))
         # Steady clock: with use_sim_time and no /clock, diagnostics must still come.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._own_timers = [
-            self.create_timer(_DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, clock=steady),
-            self.create_timer(_GRAPH_PERIOD_S, self._follow_publishers, clock=steady),
-        ]
+        own(self.destroy_timer, self.create_timer(_DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, clock=steady))
+        own(self.destroy_timer, self.create_timer(_GRAPH_PERIOD_S, self._follow_publishers, clock=steady))
 
     def _start(self) -> None:
         assert self.estimator is not None
         self._worker = Worker(self.cameras, self.estimator, lambda: self._config, self.get_logger(), self.room)
         self._worker.start()
+        names = self._config.cameras
+        if self.room is None:
+            self._limits = {name: RateLimit() for name in names}
+        else:
+            self._limits = dict.fromkeys(names, RateLimit(round(self._config.sync_tolerance_ms * 1e6)))
         if self.room is not None:
             self.room.open()
         for camera in self.cameras.values():
@@ -162,23 +183,9 @@ class PoseNode(LifecycleNode):
 
     def _release(self) -> None:
         self._stop()
-        if self._frames is not None:
-            self._frames.destroy()
-            self._frames = None
-        if self.room is not None:
-            self.room.destroy()
-            self.room = None
-        if self.estimator is None:
-            return
-        for camera in self.cameras.values():
-            camera.destroy()
-        for timer in self._own_timers:
-            self.destroy_timer(timer)
-        self.destroy_service(self._service)
-        self.destroy_publisher(self._skeletons)
-        self.destroy_publisher(self._diagnostics)
+        self._owned.close()
         self.cameras = {}
-        self.estimator = None
+        self.room = self._frames = self.estimator = None
 
     # --- callbacks ------------------------------------------------------------------------------------------------
 
@@ -188,8 +195,14 @@ class PoseNode(LifecycleNode):
             self.room.receive(camera.name, image.header)
         if self._worker is None or not self._enabled:
             camera.drop(image.header, DISABLED)
+        elif not self._is_within_rate(camera, image):
+            camera.drop(image.header, RATE)
         else:
             self._worker.hand_in(camera, image)
+
+    def _is_within_rate(self, camera: Camera, image: AnyImage) -> bool:
+        limit = self._limits[camera.name]
+        return limit.accepts(camera.name, stamp_ns(image.header), time.monotonic(), self._config.max_fps)
 
     def _set_enabled(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._enabled = request.data
@@ -228,11 +241,13 @@ class PoseNode(LifecycleNode):
             **({} if camera.space is None else camera.space.facts()),
         }
         problems = () if camera.space is None else tuple(camera.space.problems.values())
-        return camera.health.status(name, camera.source, self._config.watchdog_s, facts, problems)
+        return camera.health.status(
+            name, camera.source, self._config.watchdog_s, facts, problems, is_enabled=self._enabled
+        )
 
 
 def main(args: list[str] | None = None) -> int:
-    """Runs the node until SIGINT or SIGTERM. Returns 0, or 2 when it cannot start.
+    """Runs the node until SIGINT, SIGTERM or the transition `shutdown`. Returns 0, or 2 when it cannot start.
 
     Args:
         args: Command line without the program; None: the process' own.
@@ -275,9 +290,10 @@ def _run() -> int:
     try:
         if node.get_parameter("autostart").value and not _autostart(node):
             return 2  # the transition has logged why
-        while not stopped.is_set():
+        while not stopped.is_set() and not node.is_finalized:
             executor.spin_once(timeout_sec=_SPIN_S)
-        node.trigger_shutdown()
+        if not node.is_finalized:
+            node.trigger_shutdown()
         return 0
     finally:
         executor.shutdown()

@@ -19,9 +19,11 @@ from typing import Any
 import rclpy
 from geometry_msgs.msg import PointStamped
 from orpose_msgs.msg import Person, PersonArray
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.signals import SignalHandlerOptions
+from std_msgs.msg import Header
 
 from orpose_models.errors import BackendError
 from orpose_models.skeleton import COCO17, H36M17
@@ -31,6 +33,8 @@ from orpose_ros.qos import OUTPUT_QOS
 #: hri_msgs' joints are COCO's in another order (its constants have COCO's names in capitals), and this one.
 _NECK = "NECK"
 _SHOULDERS = (COCO17.index("left_shoulder"), COCO17.index("right_shoulder"))
+#: Bodies of a camera that has not answered for so long are no longer tracked, s; looked at once a second.
+_SILENT_S, _PERIOD_S = 1.5, 1.0
 #: A body that was not seen for so long loses its topics; a track does not come back later.
 _FORGET_S = 30.0
 #: How soon a signal ends the bridge, at the latest.
@@ -112,11 +116,14 @@ class Bridge(Node):
         self._messages = messages
         self._bodies: dict[str, Body] = {}
         self._seen: dict[str, list[str]] = {camera: [] for camera in cameras}  # camera -> bodies in its last image
+        self._answered_s: dict[str, float] = dict.fromkeys(cameras, -math.inf)
         self._tracked = self.create_publisher(messages.IdsList, "/humans/bodies/tracked", OUTPUT_QOS)
         for camera in cameras:
             self.create_subscription(
                 PersonArray, f"orpose/{camera}/persons", partial(self._receive, camera), OUTPUT_QOS
             )
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # also with use_sim_time and no /clock
+        self.create_timer(_PERIOD_S, self._clear_silent, clock=steady)
 
     def _receive(self, camera: str, answer: PersonArray) -> None:
         seen = []
@@ -132,10 +139,22 @@ class Bridge(Node):
                     self._bodies[body_id] = Body(self, self._messages, body_id)
                 self._bodies[body_id].publish(person, answer)
                 seen.append(body_id)
-        self._seen[camera] = seen
-        ids = [body_id for bodies in self._seen.values() for body_id in bodies]
-        self._tracked.publish(self._messages.IdsList(header=answer.header, ids=ids))
+        self._seen[camera], self._answered_s[camera] = seen, time.monotonic()
+        self._publish_tracked(answer.header)
         self._forget()
+
+    def _clear_silent(self) -> None:
+        """Who was in the last image of a camera that died is not there for ever."""
+        now_s = time.monotonic()
+        silent = [name for name, bodies in self._seen.items() if bodies and now_s - self._answered_s[name] > _SILENT_S]
+        self._seen.update({name: [] for name in silent})
+        if silent:
+            self._publish_tracked(Header(stamp=self.get_clock().now().to_msg()))
+        self._forget()
+
+    def _publish_tracked(self, header: Header) -> None:
+        ids = [body_id for bodies in self._seen.values() for body_id in bodies]
+        self._tracked.publish(self._messages.IdsList(header=header, ids=ids))
 
     def _forget(self) -> None:
         now_s = time.monotonic()

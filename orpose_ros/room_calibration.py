@@ -20,6 +20,7 @@ from orpose_models.multiview.calibration import for_image_size, read_cameras
 from orpose_models.multiview.transforms import TransformTree, UnknownTransformError, pose_matrix
 from orpose_ros.config import NodeConfig
 from orpose_ros.messages import stamp_ns
+from orpose_ros.tf_frames import is_joint_frame
 
 #: What TF's own listener has.
 _TF_QOS = QoSProfile(depth=100)
@@ -146,12 +147,14 @@ class TfCalibration:
     def _receive(self, message: Any, *, is_static: bool) -> None:
         with self._lock:
             for each in message.transforms:
+                parent, child = (name.lstrip("/") for name in (each.header.frame_id, each.child_frame_id))
+                if is_joint_frame(parent, child):
+                    continue  # this node's own, with `tf`: no camera hangs on a person
                 place, turn = each.transform.translation, each.transform.rotation
                 try:
                     pose = pose_matrix((place.x, place.y, place.z), (turn.x, turn.y, turn.z, turn.w))
                 except ValueError:
                     continue  # not usable; that the frame is unknown shows in diagnostics
-                parent, child = (name.lstrip("/") for name in (each.header.frame_id, each.child_frame_id))
                 self._tree.add(parent, child, pose, None if is_static else stamp_ns(each.header))
 
     def camera(self, name: str, header: Header, image_size: tuple[int, int]) -> Camera | None:

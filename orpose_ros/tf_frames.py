@@ -16,6 +16,7 @@ from orpose_models.skeleton import H36M17
 
 #: What TF's own broadcaster has.
 _TF_QOS = QoSProfile(depth=100)
+_PERSON = "person_"
 
 
 class JointFrames:
@@ -44,6 +45,11 @@ class JointFrames:
         self._node.destroy_publisher(self._publisher)
 
 
+def is_joint_frame(parent: str, child: str) -> bool:
+    """Whether a transform is one of `joint_transforms`, of whatever node."""
+    return child.startswith(f"{parent}/{_PERSON}")
+
+
 def joint_transforms(persons: PersonArray, joint_threshold: float) -> Iterator[TransformStamped]:
     """From the answer's frame to `{frame}/person_{track}/{joint}`, at the image's stamp.
 
@@ -57,7 +63,7 @@ def joint_transforms(persons: PersonArray, joint_threshold: float) -> Iterator[T
     for person in persons.persons:
         if person.track_id < 0 or person.track_state == Person.TRACK_LOST:
             continue
-        prefix = f"{persons.header.frame_id}/person_{person.track_id}"
+        prefix = f"{persons.header.frame_id}/{_PERSON}{person.track_id}"
         for name, joint in zip(H36M17.joint_names, person.keypoints_3d_metric, strict=False):  # empty without depth
             if joint.score < joint_threshold or math.isnan(joint.position.x):
                 continue

@@ -2,18 +2,20 @@
 
 A moment has something of every camera that is delivering, within a tolerance. What finds no partners is dropped and
 counted: half a moment would show people twice, or somewhere else than the whole one. A camera that has delivered
-nothing for a while is not waited for.
+nothing for a while, and less than the others, is not waited for.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from typing import Generic, NamedTuple, TypeVar
 
 ItemT = TypeVar("ItemT")
 #: Items that may wait in one camera; more means that clocks disagree, and the oldest are dropped.
 _LONGEST_QUEUE = 8
+#: Another camera delivers up to so many items between two of one that is alive, however slow their reader is.
+_ITEMS_BETWEEN = 2
 
 
 class Stamped(NamedTuple, Generic[ItemT]):
@@ -29,7 +31,8 @@ class Moments(Generic[ItemT]):
     Args:
         cameras: Their names.
         tolerance_ns: Largest difference of stamps in a moment.
-        patience_s: A camera that has delivered nothing for so long is not waited for.
+        patience_s: A camera that has delivered nothing for so long is not waited for, once another one has delivered
+            three items meanwhile: a slow network delivers seldom, but in turn.
 
     Attributes:
         complete: Moments so far.
@@ -40,6 +43,8 @@ class Moments(Generic[ItemT]):
         self._queues: dict[str, deque[Stamped[ItemT]]] = {name: deque() for name in cameras}
         self._newest_ns: dict[str, int] = {}
         self._arrived_s: dict[str, float] = {}
+        #: Camera -> what each other one has delivered since its own last item.
+        self._since: dict[str, Counter[str]] = {name: Counter() for name in self._queues}
         self._tolerance_ns, self._patience_s = tolerance_ns, patience_s
         self.complete = 0
         self.dropped = dict.fromkeys(self._queues, 0)
@@ -63,12 +68,15 @@ class Moments(Generic[ItemT]):
         if not self._arrived_s:
             self._arrived_s = dict.fromkeys(self._queues, now_s)  # at the beginning, all may be about to deliver
         self._newest_ns[camera], self._arrived_s[camera] = stamp_ns, now_s
+        self._since[camera].clear()
+        for name in self._queues.keys() - {camera}:
+            self._since[name][camera] += 1
         self._queues[camera].append(Stamped(stamp_ns, item))
         if len(self._queues[camera]) > _LONGEST_QUEUE:
             self._drop_oldest(camera)
         closed = []
         while any(self._queues.values()):
-            live = [name for name, at_s in self._arrived_s.items() if now_s - at_s <= self._patience_s]
+            live = [name for name in self._arrived_s if self._is_live(name, now_s)]
             first = min((name for name, queue in self._queues.items() if queue), key=self._head_ns)
             last_ns = self._head_ns(first) + self._tolerance_ns
             lacking = [name for name in live if not self._queues[name] or self._head_ns(name) > last_ns]
@@ -79,6 +87,10 @@ class Moments(Generic[ItemT]):
             else:
                 closed.append(self._take(last_ns))
         return closed
+
+    def _is_live(self, camera: str, now_s: float) -> bool:
+        others = max(self._since[camera].values(), default=0)
+        return now_s - self._arrived_s[camera] <= self._patience_s or others <= _ITEMS_BETWEEN
 
     def _take(self, last_ns: int) -> dict[str, Stamped[ItemT]]:
         """Of each camera what is nearest to the last one's first, and nothing older stays."""
@@ -105,5 +117,6 @@ class Moments(Generic[ItemT]):
         for name, queue in self._queues.items():
             self.dropped[name] += len(queue)
             queue.clear()
+            self._since[name].clear()
         self._newest_ns.clear()
         self._arrived_s.clear()

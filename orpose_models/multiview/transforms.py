@@ -5,6 +5,7 @@ A matrix `parent_from_child` turns points of the child's frame into the parent's
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 
 #: Transforms that move are kept this long, and hold this long before the first and after the last one, ns.
 _MEMORY_NS, _HOLDS_NS = 10 * 10**9, 2 * 10**8
+#: A frame that moves and of which nothing has come for so long is forgotten, s.
+_MEMORY_S = _MEMORY_NS / 1e9
 
 
 class UnknownTransformError(Exception):
@@ -23,9 +26,10 @@ class UnknownTransformError(Exception):
 
 @dataclass
 class _Edge:
-    """A frame's place in its parent; `stamps` grow, and are empty for one that never moves."""
+    """A frame's place in its parent; `stamps` grow, and are empty for one that never moves. `told_s`: when it came."""
 
     parent: str
+    told_s: float
     poses: deque[NDArray[np.float64]] = field(default_factory=deque)
     stamps: deque[int] = field(default_factory=deque)
 
@@ -35,12 +39,16 @@ class TransformTree:
 
     def __init__(self) -> None:
         self._edges: dict[str, _Edge] = {}
+        self._tidied_s = time.monotonic()
 
     def add(self, parent: str, child: str, parent_from_child: NDArray[np.float64], stamp_ns: int | None) -> None:
         """Takes a transform; without a stamp it holds for ever. A stamp that goes back forgets what came after it."""
+        now_s = time.monotonic()
+        self._forget_silent(now_s)
         edge = self._edges.get(child)
         if edge is None or edge.parent != parent or stamp_ns is None or not edge.stamps or stamp_ns < edge.stamps[-1]:
-            edge = self._edges[child] = _Edge(parent)
+            edge = self._edges[child] = _Edge(parent, now_s)
+        edge.told_s = now_s
         edge.poses.append(parent_from_child)
         if stamp_ns is None:
             return
@@ -48,6 +56,15 @@ class TransformTree:
         while edge.stamps[0] < stamp_ns - _MEMORY_NS:
             edge.stamps.popleft()
             edge.poses.popleft()
+
+    def _forget_silent(self, now_s: float) -> None:
+        """Frames of joints and the like come and go under ever new names. Time of arrival: stamps jump and differ."""
+        if now_s - self._tidied_s < _MEMORY_S:
+            return
+        self._tidied_s = now_s
+        self._edges = {
+            child: edge for child, edge in self._edges.items() if not edge.stamps or now_s - edge.told_s <= _MEMORY_S
+        }
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> NDArray[np.float64]:
         """`target_from_source` `(4, 4)` at a stamp; between two known places a blend of them.

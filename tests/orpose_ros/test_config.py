@@ -80,6 +80,7 @@ def test_launch_arguments(name, text, expected):
         ("qos", "besteffort", "qos: got 'besteffort'"),
         ("cameras", "[]", "cameras"),
         ("cameras", "[/abs]", "'/abs' is no relative ROS name"),
+        ("cameras", "[kamera_süd]", "'kamera_süd' is no relative ROS name"),
         ("cameras", "[a, a]", "named twice"),
         ("compressed", "perhaps", "compressed: got 'perhaps'"),
         ("frame_size", "640", "WIDTHxHEIGHT"),

@@ -43,7 +43,18 @@ STEADY = [100.0 * i for i in range(20)]
         ([0.0, 100.0, 900.0], 0),  # too little is known of its rhythm
         ([5.0] * 30, 0),  # a camera without a clock
         ([], 0),
+        (STEADY + [stamp + 12_000 for stamp in STEADY], 0),  # a driver started again
+        (STEADY + [2000 + 200.0 * i for i in range(1, 60)], 0),  # half the rate, as in the dark
+        (STEADY + [2000 + 200.0 * i for i in range(1, 6)] + [3100.0], 6),  # so only for a while
+        ([100.0 * i for i in range(60) if i < 12 or i % 4 in (0, 1)], 22),  # two of four are lost
     ],
 )
 def test_missing_stamps(stamps_ms, expected):
     assert missing_in(stamps_ms) == expected
+
+
+def test_a_long_gap_is_a_pause_and_at_a_low_rate_still_a_loss():
+    cadence = StampCadence()
+    for second in [*range(20), 22, 23, 40, 41]:
+        cadence.observe(second * 1000 * MS)
+    assert (cadence.missing, cadence.pauses, cadence.last_pause_s) == (2, 1, 17.0)

@@ -277,3 +277,15 @@ def test_an_error_in_the_network_costs_one_frame(rig, monkeypatch):
     values = rig.values()
     assert values["dropped: processing failed"] == "1"
     assert "device lost" in values["last problem"]
+
+
+def test_markers_that_fail_cost_no_answer(rig, monkeypatch):
+    """received = answered + dropped: the frame is not dropped as well."""
+    node = rig.active()
+    monkeypatch.setattr(node.cameras["camera"]._markers, "get_subscription_count", lambda: 1 / 0)
+    sent = [rig.send(), rig.send()]
+    assert rig.answered_ns() == sent
+    values = rig.values()
+    counts = [values[name] for name in ("received", "answered", "dropped", "answered: incomplete")]
+    assert counts == ["2", "2", "0", "2"]
+    assert "division by zero" in values["last problem"]

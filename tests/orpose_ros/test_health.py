@@ -13,7 +13,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
 from orpose_ros import health
-from orpose_ros.counts import BAD_IMAGE, NEWER_FRAME
+from orpose_ros.counts import BAD_IMAGE, NEWER_FRAME, RATE
 from orpose_ros.node import PoseNode
 
 STUCK = {"received": "9", "answered": "1", "dropped": "7", f"dropped: {NEWER_FRAME}": "7"}
@@ -22,6 +22,7 @@ STUCK = {"received": "9", "answered": "1", "dropped": "7", f"dropped: {NEWER_FRA
 def test_a_displaced_frame_is_not_dealt_with():
     assert health.frames(STUCK) == (9, 1)
     assert health.frames({"received": "9", "answered": "1", "dropped": "7", f"dropped: {BAD_IMAGE}": "7"}) == (9, 8)
+    assert health.frames({"received": "9", "answered": "1", "dropped": "7", f"dropped: {RATE}": "7"}) == (2, 1)
     assert health.frames({}) == (0, 0)  # an inactive node's status has no values
 
 

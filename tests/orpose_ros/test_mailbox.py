@@ -79,6 +79,25 @@ def test_the_first_waits_for_the_others():
     assert taken == [("a", 1), ("b", 2)]
 
 
+def test_while_it_waits_newer_items_displace_older_ones():
+    mailbox: Mailbox[int] = Mailbox("ab")
+    mailbox.put("a", 1)
+    mailbox.put("b", 2)
+    taken: list = []
+    alike = lambda items: len(set(items)) == 1  # noqa: E731
+    taker = threading.Thread(target=lambda: taken.extend(mailbox.take_some(2, 60, alike)))
+    taker.start()
+    mailbox.put("a", 2)
+    taker.join(5)
+    assert taken == [("a", 2), ("b", 2)]
+
+
+def test_what_waits_is_taken_in_the_end():
+    mailbox: Mailbox[int] = Mailbox("ab")
+    mailbox.put("a", 1)
+    assert mailbox.take_some(2, 0.01, lambda _: False) == [("a", 1)]
+
+
 def test_nothing_is_taken_from_a_closed_mailbox():
     mailbox: Mailbox[int] = Mailbox("ab")
     mailbox.close()

@@ -143,6 +143,18 @@ def test_a_foreign_model_fails_and_leaves_nothing_behind(make_node, make_fake_mo
     assert len(list(node.publishers)) == publishers
 
 
+@pytest.mark.parametrize("failing", ["create_service", "create_timer"])
+def test_a_configure_that_fails_late_gives_its_reason_and_can_be_tried_again(make_node, monkeypatch, failing):
+    node = make_node()
+    publishers, timers = len(list(node.publishers)), len(list(node.timers))
+    with monkeypatch.context() as patch:
+        patch.setattr(node, failing, lambda *_, **__: 1 / 0)
+        assert node.trigger_configure() == FAILURE
+    assert "division by zero" in node.failure
+    assert (len(list(node.publishers)), len(list(node.timers)), node.estimator) == (publishers, timers, None)
+    assert node.trigger_configure() == SUCCESS, node.failure
+
+
 # --- answers -------------------------------------------------------------------------------------------------------
 
 
@@ -283,6 +295,18 @@ def test_set_enabled_drops_and_counts(ros, active, camera, namespace):
         ros.until(lambda: len(camera.stats) == 1 + enabled)  # noqa: B023
     assert len(camera.persons) == 1
     assert (camera.stats[-1].received, camera.stats[-1].dropped) == (2, 1)
+
+
+def test_images_beyond_max_fps_are_dropped_and_counted(ros, active, camera):
+    node = active(max_fps=0.1)
+    sent = [camera.send() for _ in range(3)]
+    ros.until(lambda: len(camera.stats) == 3)
+    ros.until(lambda: camera.persons)
+    assert [message.header for message in camera.persons] == sent[:1]
+    assert node.cameras["camera"].counts.totals().dropped_by_reason == {"beyond max_fps": 2}
+    assert node.set_parameters([Parameter("max_fps", value=0.0)])[0].successful
+    camera.send()
+    ros.until(lambda: len(camera.persons) == 2)
 
 
 def test_a_bad_parameter_is_refused_with_its_reason(make_node):

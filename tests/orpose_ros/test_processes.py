@@ -6,6 +6,8 @@ import signal
 from collections.abc import Callable
 
 import pytest
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from orpose_msgs.msg import InferenceStats, PersonArray
 from rclpy import create_node
 
@@ -91,6 +93,21 @@ def test_signals_end_the_node_cleanly(ros, listener, start_node, start_player, m
     start_player(make_bag(frames=400, frames_per_second=20, compressed=True))
     ros.until(lambda: len(listener.persons) >= 3, timeout_s=40)
     node.send_signal(number)
+    _, errors = node.communicate(timeout=20)
+    assert node.returncode == 0
+    assert "Traceback" not in errors
+
+
+def test_a_node_that_is_shut_down_ends(ros, listener, start_node):
+    """Nothing leads out of its state, and whoever asked for it is answered."""
+    node = start_node()
+    client = listener.node.create_client(ChangeState, "orpose/change_state")
+    ros.until(client.service_is_ready)
+    ros.until(lambda: listener.node.count_publishers("orpose/camera/stats") == 1)
+    shut_down = Transition(id=Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    future = client.call_async(ChangeState.Request(transition=shut_down))
+    ros.until(future.done)
+    assert future.result().success
     _, errors = node.communicate(timeout=20)
     assert node.returncode == 0
     assert "Traceback" not in errors

@@ -10,20 +10,24 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from orpose_msgs.msg import Keypoint2D, Keypoint3D, Person, PersonArray
+from rclpy.parameter import Parameter
 from rclpy.serialization import serialize_message
 from std_msgs.msg import Header
 
 from orpose_models.skeleton import COCO17
-from orpose_ros.rep155 import normalised_box, normalised_joints
+from orpose_ros import rep155
+from orpose_ros.rep155 import Bridge, normalised_box, normalised_joints
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Sends two answers on a camera's topic, and prints what the bridge makes of them.
 SEND_AND_LISTEN = """
 import json, sys, time
 import rclpy
+from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message
 from geometry_msgs.msg import PointStamped
 from hri_msgs.msg import IdsList, NormalizedRegionOfInterest2D, Skeleton2D
@@ -45,10 +49,16 @@ first = tracked[0]
 while tracked[-1].ids and time.monotonic() < deadline_s:
     publisher.publish(answers[1])
     rclpy.spin_once(node, timeout_sec=0.2)
+later = list(tracked[-1].ids)
+while not tracked[-1].ids and time.monotonic() < deadline_s:
+    publisher.publish(answers[0])
+    rclpy.spin_once(node, timeout_sec=0.2)
+while tracked[-1].ids and time.monotonic() < deadline_s:  # the camera is silent
+    rclpy.spin_once(node, timeout_sec=0.2)
 joint = {name: got["skeleton2d"].skeleton[getattr(Skeleton2D, name)] for name in ("LEFT_EYE", "RIGHT_WRIST", "NECK")}
 roi = got["roi"]
 print(json.dumps({
-    "frame": first.header.frame_id, "ids": list(first.ids), "later": list(tracked[-1].ids),
+    "frame": first.header.frame_id, "ids": list(first.ids), "later": later, "silent": list(tracked[-1].ids),
     "joints": {name: [point.x, point.y, point.c] for name, point in joint.items()},
     "roi": [roi.xmin, roi.ymin, roi.xmax, roi.ymax, roi.c], "z": got["position"].point.z,
     "topics": sorted(name for name, _ in node.get_topic_names_and_types() if name.startswith("/humans")),
@@ -71,6 +81,35 @@ def person(track_id: int, state: int = Person.TRACK_CONFIRMED) -> Person:
 
 def answer(*persons: Person) -> PersonArray:
     return PersonArray(header=Header(frame_id="cam1_optical"), image_width=200, image_height=400, persons=list(persons))
+
+
+class Spoken(SimpleNamespace):
+    """Stands in for a message or a publisher: takes what it is given."""
+
+    def publish(self, message) -> None:
+        self.published.append(message)
+
+
+def test_bodies_of_a_silent_camera_are_no_longer_tracked(ros, namespace, monkeypatch):
+    """Without hri_msgs, so that it runs everywhere: what the bridge would publish."""
+    now_s = 0.0
+    tracked = Spoken(published=[])
+    monkeypatch.setattr(rep155, "_hri_msgs", lambda: SimpleNamespace(IdsList=Spoken))
+    monkeypatch.setattr(rep155, "Body", lambda *_: SimpleNamespace(last_seen_s=now_s, publish=lambda *_: None))
+    monkeypatch.setattr(rep155.time, "monotonic", lambda: now_s)
+    monkeypatch.setattr(Bridge, "create_publisher", lambda *_, **__: tracked)
+    bridge = ros.add(
+        Bridge(namespace=namespace, parameter_overrides=[Parameter("cameras", value=["cam1", "cam2"])],
+               enable_rosout=False, start_parameter_services=False)
+    )  # fmt: skip
+    bridge._receive("cam1", answer(person(1)))
+    now_s = 1.0
+    bridge._receive("cam2", answer(person(2)))
+    bridge._clear_silent()
+    assert tracked.published[-1].ids == ["cam1_1", "cam2_2"]
+    now_s = 2.0
+    bridge._clear_silent()
+    assert tracked.published[-1].ids == ["cam2_2"]
 
 
 def test_joints_by_name_in_parts_of_the_image():
@@ -105,6 +144,7 @@ def test_over_dds(start, foreign_messages, namespace):
     assert ended.returncode == 0, ended.stderr
     got = json.loads(ended.stdout)
     assert (got["frame"], got["ids"], got["later"]) == ("cam1_optical", ["cam1_4"], [])
+    assert got["silent"] == []
     assert got["joints"]["LEFT_EYE"] == pytest.approx([10 / 200, 20 / 400, 1 / 20])
     assert got["joints"]["RIGHT_WRIST"] == pytest.approx([100 / 200, 200 / 400, 10 / 20])
     assert got["roi"] == pytest.approx([0.0, 0.15, 0.5, 0.45, 0.75])

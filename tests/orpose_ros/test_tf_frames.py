@@ -19,7 +19,7 @@ from std_msgs.msg import Header
 
 from orpose_models.skeleton import H36M17
 from orpose_ros.node import PoseNode
-from orpose_ros.tf_frames import joint_transforms
+from orpose_ros.tf_frames import is_joint_frame, joint_transforms
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Publishes one answer through the node's own broadcaster, and prints what a listener on /tf gets.
@@ -78,6 +78,13 @@ def test_names_stamps_and_places():
     translation, rotation = transforms[1].transform.translation, transforms[1].transform.rotation
     assert (translation.x, translation.y, translation.z) == (2.0, 4.0, 6.0)
     assert (rotation.x, rotation.y, rotation.z, rotation.w) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_frames_of_joints_are_told_from_others():
+    (first, *_) = joint_transforms(answer(person()), 0.0)
+    assert is_joint_frame(first.header.frame_id, first.child_frame_id)
+    assert not is_joint_frame("room", "cam1_optical")
+    assert not is_joint_frame("room", "person_camera")
 
 
 @pytest.mark.parametrize(

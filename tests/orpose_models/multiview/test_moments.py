@@ -81,3 +81,12 @@ def test_stamps_that_come_twice_or_late_are_dropped():
     found, moments = moments_of([(n, t, i) for i, t in enumerate((0, 0, 100, 50, 100, 200)) for n in "ab"])
     assert found == [{"a": t, "b": t} for t in (0, 100, 200)]
     assert moments.dropped == {"a": 3, "b": 3}
+
+
+def test_cameras_that_deliver_seldom_but_in_turn_are_waited_for():
+    """A network that takes 600 ms an image: between two answers of a camera lies more than the patience."""
+    arrivals = [
+        (name, 1800 * turn, 1800 * turn + 600 * (index + 1)) for turn in range(5) for index, name in enumerate("abc")
+    ]
+    found, _ = moments_of(arrivals, cameras="abc")
+    assert found == [dict.fromkeys("abc", 1800 * turn) for turn in range(5)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from orpose_models.multiview import transforms
 from orpose_models.multiview.transforms import TransformTree, UnknownTransformError, pose_matrix
 
 S = 10**9
@@ -64,6 +65,20 @@ def test_a_recording_that_starts_again_forgets_the_future():
     tree.add("room", "camera", at(9, 0, 0), 9 * S)
     tree.add("room", "camera", at(1, 0, 0), 1 * S)
     assert tree.lookup("room", "camera", 1 * S)[0, 3] == 1
+
+
+def test_frames_that_moved_and_are_silent_are_forgotten_others_stay(monkeypatch):
+    """A person's frames have a new name with each track, all day long."""
+    now_s = 0.0
+    monkeypatch.setattr(transforms.time, "monotonic", lambda: now_s)
+    tree = TransformTree()
+    tree.add("room", "arm", at(0, 0, 2), None)
+    for track in range(600):
+        now_s = float(track)
+        tree.add("arm", "camera", at(1, 0, 0), track * S)
+        tree.add("room", f"person_{track}/neck", at(0, 0, 0), track * S)
+    assert len(tree._edges) < 30
+    np.testing.assert_allclose(tree.lookup("room", "camera", 599 * S)[:3, 3], (1, 0, 2))
 
 
 def test_a_circle_of_frames_does_not_hang():
