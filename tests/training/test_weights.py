@@ -29,7 +29,7 @@ def test_every_command_is_one_that_orpose_takes_and_finds_what_it_needs(name: st
         if step.arguments[0] == "train":
             training = read_config(ROOT / step.arguments[1])
             needed = [source.annotations for source in (*training.sources, *training.validation.sources)]
-            needed += [training.initial_weights] if training.initial_weights else []
+            needed += [path for path in (training.initial_weights, training.average_with) if path]
             assert made >= set(needed), step.arguments
         if step.arguments[0] == "export":
             assert Path(step.arguments[step.arguments.index("--model") + 1]) in made

@@ -96,6 +96,9 @@ class TrainConfig(Settings):
     max_minutes: float | None = Field(None, gt=0, description="budget in wall-clock minutes, validation included")
     optimizer: OptimizerConfig = OptimizerConfig()
     ema_decay: float = Field(0.998, ge=0, lt=1, description="moving average of the weights that is kept; 0: none")
+    average_with: Path | None = Field(
+        None, description="safetensors file whose mean with the run's weights is kept, with its lifters; none: no mean"
+    )
     keypoint_rois_per_image: int = Field(16, ge=1, description="boxes of people per image in the keypoint loss")
     hard_3d_target: Literal["s3d", "h3d"] = Field("s3d", description="3D label of the hard branch (paper.md)")
     trained_labels: TrainedLabels = Field(

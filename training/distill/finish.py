@@ -1,4 +1,4 @@
-"""The end of a run: fit the lifters, calibrate the averaged weights, measure them, write them with their card."""
+"""The end of a run: average with other weights, fit the lifters, calibrate, measure, write weights and their card."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from training.distill import processes
 from training.distill.calibrate import calibrate
 from training.distill.lifters import fit_lifters
 from training.distill.schedule import batch_shape
+from training.distill.soup import average
 from training.distill.trainer import Trainer
 
 _UNCALIBRATED = "not fitted, as before the run: too few validation joints"
@@ -28,6 +29,8 @@ def finish(trainer: Trainer) -> dict[str, Any]:
     """
     config = trainer.config
     student = copy.deepcopy(trainer.average.model)
+    if trainer.partner is not None:
+        average(student, trainer.partner)
     size = batch_shape(config.stages, 1.0).size
     people = _fit_lifters(trainer, student) if processes.is_main() else 0
     processes.share_from_main(student)

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from orpose_models.annotations import read_annotations, write_annotations
-from orpose_models.errors import OrposeError
+from orpose_models.errors import ConfigError, OrposeError
 from orpose_models.network.weights import load_student, read_input_size
 from training.data.augment_config import NO_AUGMENTATION
 from training.data.dataset import SourceConfig
@@ -179,6 +179,21 @@ def test_a_run_that_ended_gives_the_same_weights_when_it_is_resumed(config: Trai
     assert again.train()
     finish(again)
     assert same(dict(load_student(tmp_path / "weights.safetensors").state_dict()), written)
+
+
+def test_the_mean_with_other_weights_has_their_lifters(config: TrainConfig, tmp_path: Path) -> None:
+    finish(Trainer(config, tmp_path / "first"))
+    first = load_student(tmp_path / "first/weights.safetensors")
+    changes = {"seed": 9, "average_with": tmp_path / "first/weights.safetensors"}
+    second = Trainer(config.model_copy(update=changes), tmp_path / "second")
+    own = second.average.model
+    finish(second)
+    mean = load_student(tmp_path / "second/weights.safetensors")
+    expected = (first.heads.box.fc6[0].weight + own.heads.box.fc6[0].weight) / 2
+    assert torch.allclose(mean.heads.box.fc6[0].weight, expected)
+    assert torch.equal(mean.heads.lifter_hard.w2.weight, first.heads.lifter_hard.w2.weight)
+    with pytest.raises(ConfigError, match="average_with: .* of preset 'lite' .* the run's are 'lite_small'"):
+        Trainer(config.model_copy(update={**changes, "preset": "lite_small"}), tmp_path / "third")
 
 
 def test_plain_coco_labels_give_weights_without_lifters(config: TrainConfig, tmp_path: Path, make_dataset) -> None:
