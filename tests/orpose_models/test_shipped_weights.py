@@ -38,6 +38,11 @@ def test_the_card_is_complete(card):
     assert all(card[key] not in (None, "", {}, []) for key in CARD_KEYS)
 
 
+def test_the_card_has_the_files_hash(model, card):
+    content = model.read_bytes()
+    assert card["onnx"] == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
 def test_the_card_says_what_the_model_is_not_for(model):
     text = " ".join(model.with_suffix(".yaml").read_text(encoding="utf-8").split())
     assert "Not a medical device and not for safety-rated separation of people and robots" in text
