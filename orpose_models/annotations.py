@@ -27,7 +27,7 @@ from orpose_models.json_values import (
     scalars_of,
     value_of,
 )
-from orpose_models.label_ranges import check_ranges
+from orpose_models.label_ranges import check_ranges, check_size
 from orpose_models.lens import COEFFICIENTS, Lens
 from orpose_models.other_labels import as_coco17, people_of
 from orpose_models.skeleton import COCO17, MVOR10, Skeleton
@@ -92,8 +92,7 @@ class LabelledImage:
         moment = self.stamp_ns if self.frame_index is None else self.frame_index
         if moment is None:
             raise AnnotationError(
-                f"image {self.image_id} ({self.file_name}): frame_index: missing, and stamp_ns as well; one of them has"
-                " to say which images of a sequence were taken at the same time"
+                f"image {self.image_id} ({self.file_name}): frame_index and stamp_ns: missing; one must name its moment"
             )
         return moment
 
@@ -264,18 +263,13 @@ _PERSON_ARRAYS: dict[str, tuple[tuple[int, ...], int]] = {
 
 def _image(entry: Any, index: int, source: str) -> LabelledImage:
     where = f"{source}: image {entry.get('id', f'at position {index}') if isinstance(entry, dict) else index}"
-    required = {
-        "image_id": value_of(entry, "id", int, where),
-        "file_name": value_of(entry, "file_name", str, where),
-        "width": value_of(entry, "width", int, where),
-        "height": value_of(entry, "height", int, where),
-    }
-    for key in ("width", "height"):
-        if required[key] <= 0:
-            raise AnnotationError(f"{where}: {key}: expected a number above 0, got {required[key]}")
+    sides = {name: value_of(entry, name, int, where) for name in ("width", "height")}
+    check_size(where, **sides)
     known = {"id", "file_name", "width", "height", *_IMAGE_SCALARS}
     return LabelledImage(
-        **required,
+        image_id=value_of(entry, "id", int, where),
+        file_name=value_of(entry, "file_name", str, where),
+        **sides,
         **scalars_of(entry, _IMAGE_SCALARS, where),
         extra={key: value for key, value in entry.items() if key not in known},
     )
@@ -289,8 +283,6 @@ def _person(entry: Any, index: int, source: str, skeleton: Skeleton) -> PersonLa
     for key, (shape, _) in _PERSON_ARRAYS.items():
         if entry.get(key) is not None:
             arrays[key] = array_of(entry, key, shape, where)
-    if (arrays["bbox"][2:] < 0).any():
-        raise AnnotationError(f"{where}: bbox: width and height must not be negative, got {entry['bbox']}")
     scalars = scalars_of(entry, _PERSON_SCALARS, where)
     check_ranges({**arrays, **scalars}, where)
     known = {"id", "image_id", "category_id", "bbox", "keypoints", "num_keypoints", *_PERSON_SCALARS, *_PERSON_ARRAYS}
@@ -309,8 +301,7 @@ def _camera(name: str, entry: Any, source: str) -> Camera:
     if model not in CAMERA_MODELS:
         raise AnnotationError(f"{where}: model: expected one of {', '.join(CAMERA_MODELS)}, got {model!r}")
     width, height = array_of(entry, "image_size", (2,), where).astype(int).tolist()
-    if min(width, height) < 1:
-        raise AnnotationError(f"{where}: image_size: expected width and height of 1 px or more, got {width}x{height}")
+    check_size(f"{where}: image_size", width=width, height=height)
     pose = entry.get("room_from_camera")
     known = {"model", "image_size", "fx", "fy", "cx", "cy", "distortion", "room_from_camera"}
     camera = Camera(

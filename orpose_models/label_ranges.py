@@ -1,4 +1,4 @@
-"""What numbers a person's labels may hold."""
+"""What numbers labels may hold."""
 
 from __future__ import annotations
 
@@ -10,8 +10,17 @@ import numpy as np
 from orpose_models.errors import AnnotationError
 
 
+def check_size(where: str, **sides_px: int) -> None:
+    """Raises AnnotationError for a side below 1 px."""
+    for name, side in sides_px.items():
+        if side < 1:
+            raise AnnotationError(f"{where}: {name}: expected a number above 0, got {side}")
+
+
 def check_ranges(values: Mapping[str, Any], where: str) -> None:
-    """Raises AnnotationError for a visibility that COCO does not have, or a share outside [0, 1]."""
+    """Raises AnnotationError for a box of negative size, a visibility unknown to COCO, or a share outside [0, 1]."""
+    if (values["bbox"][2:] < 0).any():
+        raise AnnotationError(f"{where}: bbox: width and height must not be negative, got {values['bbox'].tolist()}")
     if "keypoints" in values:
         flags = values["keypoints"][:, 2]
         if (wrong := flags[~np.isin(flags, (0, 1, 2))]).size:

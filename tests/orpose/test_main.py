@@ -245,3 +245,10 @@ def test_a_torchvision_for_another_torch_is_a_user_error(fake_command, capsys):
     fake_command(fail)
     with pytest.raises(RuntimeError, match="something else"):
         command.main(["doctor"])
+
+
+def test_replay_notices_a_folder_in_the_place_of_its_bag_before_playing(tmp_path, capsys):
+    (tmp_path / "out/bag").mkdir(parents=True)
+    (tmp_path / "out/bag/notes.txt").touch()
+    assert command.main(["replay", "camera.mcap", "--out", str(tmp_path / "out")]) == 2
+    assert "out/bag: holds something else than a bag (no metadata.yaml)" in capsys.readouterr().err

@@ -395,10 +395,3 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half(bag, fake_model, tmp_pa
         assert [path.name for path in disk.iterdir()] == ["logs"]
     finally:
         subprocess.run(["umount", disk], check=True)
-
-
-def test_a_folder_in_the_place_of_the_bag_is_noticed_before_playing(tmp_path, capsys):
-    (tmp_path / "out/bag").mkdir(parents=True)
-    (tmp_path / "out/bag/notes.txt").touch()
-    assert main(["replay", "camera.mcap", "--out", str(tmp_path / "out")]) == 2
-    assert "out/bag: holds something else than a bag (no metadata.yaml)" in capsys.readouterr().err

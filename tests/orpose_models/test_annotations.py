@@ -130,7 +130,7 @@ def _broken(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         (lambda r: r.update(categories={"1": "person"}), "categories: expected a list of objects, got {'1': 'person'}"),
         (
             lambda r: r["cameras"]["cam1"].update(image_size=[0, 0]),
-            "camera cam1: image_size: expected width and height of 1 px or more, got 0x0",
+            "camera cam1: image_size: width: expected a number above 0, got 0",
         ),
         (lambda r: r.update(cameras=[1]), "cameras: expected an object, got list"),
         (lambda r: r.update(cameras=[]), "cameras: expected an object, got list"),

@@ -27,9 +27,7 @@ def load_partner(config: TrainConfig, student: Student) -> Student | None:
     if config.average_with is None:
         return None
     partner = load_student(config.average_with)
-    own, other = (
-        {key: tensor.shape for key, tensor in network.state_dict().items()} for network in (student, partner)
-    )
+    own, other = ({key: tensor.shape for key, tensor in network.state_dict().items()} for network in (student, partner))
     if own != other:
         raise ConfigError(
             f"average_with: {config.average_with} is of preset {partner.preset.name!r} with lifter input"

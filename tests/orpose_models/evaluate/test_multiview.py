@@ -114,7 +114,7 @@ def test_it_is_a_protocol_of_evaluate():
         (replace(LABELS, cameras={"a": CAMERAS["a"]}), "image 1: camera_id: 'b' is none of the label file's cameras"),
         (
             replace(LABELS, images=(LABELS.images[0], replace(LABELS.images[1], frame_index=None))),
-            r"image 1 \(b.png\): frame_index: missing",
+            r"image 1 \(b.png\): frame_index and stamp_ns: missing",
         ),
     ],
 )

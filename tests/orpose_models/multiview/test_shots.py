@@ -124,7 +124,7 @@ def test_pictures_in_a_folder_beside_the_label_file_and_moments_by_stamp(tmp_pat
     write_annotations(
         tmp_path / "a.json", AnnotationSet(tuple(replace(i, stamp_ns=None) for i in images), (), room.cameras)
     )
-    with pytest.raises(AnnotationError, match=r"a.json: image 0 \(0.png\): frame_index: missing"):
+    with pytest.raises(AnnotationError, match=r"a.json: image 0 \(0.png\): frame_index and stamp_ns: missing"):
         open_recording(tmp_path / "a.json", 100, 0.02)
 
 

@@ -192,7 +192,7 @@ def test_the_mean_with_other_weights_has_their_lifters(config: TrainConfig, tmp_
     expected = (first.heads.box.fc6[0].weight + own.heads.box.fc6[0].weight) / 2
     assert torch.allclose(mean.heads.box.fc6[0].weight, expected)
     assert torch.equal(mean.heads.lifter_hard.w2.weight, first.heads.lifter_hard.w2.weight)
-    with pytest.raises(ConfigError, match="average_with: .* of preset 'lite' .* the run's are 'lite_small'"):
+    with pytest.raises(ConfigError, match=r"average_with: .* of preset 'lite' .* the run's are 'lite_small'"):
         Trainer(config.model_copy(update={**changes, "preset": "lite_small"}), tmp_path / "third")
 
 
