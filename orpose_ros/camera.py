@@ -80,22 +80,30 @@ class Camera:
         place = None if space is None else space.placer(header, result.image_size, config)
         return people.update(result, stamp_ns(header), config.score_threshold, place)
 
-    def answer(self, header: Header, result: FrameResult, model_id: str) -> PersonArray:
-        """Publishes what was found in one image. From here on it is answered, whatever becomes of the rest."""
+    def answer(self, header: Header, result: FrameResult, model_id: str) -> tuple[PersonArray, float]:
+        """Publishes what was found in one image. From here on it is answered, whatever becomes of the rest.
+
+        Returns:
+            The answer, and how old its image was when it went out, ms.
+        """
         message = person_array(result, header, model_id)
+        age_ms = self._age_ms(header)
         self._persons.publish(message)
         self.counts.count_answered()
-        return message
+        return message, age_ms
 
-    def accompany(self, answer: PersonArray, result: FrameResult, prepared: PreparedImage | None) -> None:
+    def accompany(
+        self, answer: PersonArray, age_ms: float, result: FrameResult, prepared: PreparedImage | None
+    ) -> None:
         """Publishes what goes with an answer: statistics, and markers, TF and overlay for those who listen.
 
         Args:
             answer: Of the image.
+            age_ms: Of the image, when the answer went out.
             result: The same, as it was found.
             prepared: The image for the overlay; None: no overlay.
         """
-        header, age_ms = answer.header, self._age_ms(answer.header)
+        header = answer.header
         if self.health is not None:
             self.health.ages_ms.append(age_ms)
         self._publish_stats(header, result.timings_ms, age_ms)

@@ -126,8 +126,8 @@ class Worker:
         result = frame.camera.follow(frame.image.header, result, config)
         result.timings_ms["post"] += (time.perf_counter() - started) * 1e3
         result.timings_ms["decode"] = frame.decode_ms
-        answer = frame.camera.answer(frame.image.header, result, self._estimator.info.model_id)
-        steps = [partial(frame.camera.accompany, answer, result, frame.prepared if config.overlay else None)]
+        answer, age_ms = frame.camera.answer(frame.image.header, result, self._estimator.info.model_id)
+        steps = [partial(frame.camera.accompany, answer, age_ms, result, frame.prepared if config.overlay else None)]
         if self._room is not None:
             steps.append(partial(self._room.add, frame.camera.name, frame.image.header, result))
         for step in steps:

@@ -44,9 +44,7 @@ def test_two_cameras(source, make_fake_model, tmp_path, options):
         assert counts["received"] == counts["answered"] + counts["dropped"]
         assert counts["unaccounted"] == 0, counts["contradictions"]
     assert level["frames"]["answered"] > 0
-    # Medians of a dozen frames; on a busy machine they may cross.
-    assert 0 < level["node_ms"]["median"] < level["latency_ms"]["p99"]
-    assert 0 < level["latency_ms"]["median"] <= level["latency_ms"]["p99"]
+    assert 0 < level["node_ms"]["median"] < level["latency_ms"]["median"] <= level["latency_ms"]["p99"]
     assert 0 < level["way_ms"]["median"] < level["latency_ms"]["median"]
     assert level["processes"]["node"]["memory_last_mib"] > 50
     assert ended.stdout.strip() == (out / "load.md").read_text().strip()

@@ -126,10 +126,11 @@ class _Camera:
     def follow(self, header: Header, result: Any, config: NodeConfig) -> Any:
         return result
 
-    def answer(self, header: Header, result: Any, model_id: str) -> None:
+    def answer(self, header: Header, result: Any, model_id: str) -> tuple[None, float]:
         self.answered += 1
+        return None, 0.0
 
-    def accompany(self, answer: Any, result: Any, prepared: Any) -> None: ...
+    def accompany(self, answer: Any, age_ms: float, result: Any, prepared: Any) -> None: ...
 
     def drop(self, header: Header, reason: str, problem: str = "") -> None:
         self.dropped += 1

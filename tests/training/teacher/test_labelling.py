@@ -95,7 +95,8 @@ def test_the_label_file(run, weights):
 def test_training_reads_it(run):
     items = read_items([SourceConfig(annotations=run)])
     sample = TrainingSet(items, NO_AUGMENTATION, LabelConfig(), seed=0)
-    image, targets, _ = sample[Draw(0, 0, (128, 96))]
+    item = sample[Draw(0, 0, (128, 96))]
+    image, targets = item.image, item.targets
     person = items[0].persons[0]
     assert tuple(image.shape) == (3, 96, 128) and len(targets["boxes"]) == len(items[0].persons)
     np.testing.assert_allclose(targets["keypoints_soft"][0], person.keypoints_soft, rtol=1e-5)
