@@ -96,15 +96,7 @@ def _values(field: FieldInfo) -> str:
     extra = field.json_schema_extra
     if isinstance(extra, dict) and "metavar" in extra:
         return str(extra["metavar"])
-    words = {
-        Path: "path",
-        bool: "`true`, `false`",
-        str: "text",
-        int: "integer",
-        float: "number",
-        tuple[str, ...]: "list of text",
-    }
-    return words.get(annotation, "")
+    return _WORDS.get(annotation, "")
 
 
 _WORDS: dict[Any, str] = {
