@@ -22,7 +22,7 @@ def load_partner(config: TrainConfig, student: Student) -> Student | None:
 
     Raises:
         ModelError: the weight file is missing, truncated or not ours.
-        ConfigError: it is of another network.
+        ConfigError: it is of another network, or works with other conventions, such as without trained lifters.
     """
     if config.average_with is None:
         return None
@@ -33,6 +33,11 @@ def load_partner(config: TrainConfig, student: Student) -> Student | None:
             f"average_with: {config.average_with} is of preset {partner.preset.name!r} with lifter input"
             f" {partner.preset.lifter_input!r}, the run's are {student.preset.name!r} and"
             f" {student.preset.lifter_input!r}; their layers must be the same"
+        )
+    if partner.preset.conventions != student.preset.conventions:
+        raise ConfigError(
+            f"average_with: {config.average_with} works with {partner.preset.conventions}, the run's weights with"
+            f" {student.preset.conventions}; give weights of the same origin"
         )
     return partner
 

@@ -17,7 +17,7 @@ import torch
 
 from orpose_models.annotations import read_annotations, write_annotations
 from orpose_models.errors import ConfigError, OrposeError
-from orpose_models.network.weights import load_student, read_input_size
+from orpose_models.network.weights import load_student, read_input_size, save_weights
 from training.data.augment_config import NO_AUGMENTATION
 from training.data.dataset import SourceConfig
 from training.distill.config import TrainConfig, ValidationConfig
@@ -194,6 +194,16 @@ def test_the_mean_with_other_weights_has_their_lifters(config: TrainConfig, tmp_
     assert torch.equal(mean.heads.lifter_hard.w2.weight, first.heads.lifter_hard.w2.weight)
     with pytest.raises(ConfigError, match=r"average_with: .* of preset 'lite' .* the run's are 'lite_small'"):
         Trainer(config.model_copy(update={**changes, "preset": "lite_small"}), tmp_path / "third")
+
+
+def test_weights_without_lifters_are_no_partner(config: TrainConfig, tmp_path: Path) -> None:
+    student = Trainer(config, tmp_path / "first").student
+    without = student.preset.conventions.model_copy(update={"has_lifters": False})
+    student.preset = student.preset.with_conventions(without)
+    weights = tmp_path / "without.safetensors"
+    save_weights(student, weights)
+    with pytest.raises(ConfigError, match=r"average_with: .* has_lifters=False, the run's"):
+        Trainer(config.model_copy(update={"average_with": weights}), tmp_path / "second")
 
 
 def test_plain_coco_labels_give_weights_without_lifters(config: TrainConfig, tmp_path: Path, make_dataset) -> None:
