@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from orpose_models.evaluate.resample import ResampleSettings
+from orpose_models.evaluate.seen import Joints
 from orpose_models.settings import Settings
 
 #: Folder of each split of SynthOR, as the training configs name them; the last four are always needed.
@@ -33,6 +34,9 @@ class ReproduceConfig(Settings):
     input_size: str = Field("320x240", pattern=r"^\d+x\d+$", description="the students' input, WIDTHxHEIGHT px")
     images: dict[str, int] = Field(description="how many of the first images of each split of SynthOR")
     validation_share: float = Field(0.04, gt=0, lt=1, description="pseudo labels kept aside, as whole recordings")
+    joints: Joints = Field(
+        "seen", description="joints that keypoint AP counts: renders label hidden ones as well, people hardly ever"
+    )
     scales: tuple[float, ...] = Field((1, 8, 10, 12), min_length=1, description="privacy downsampling factors tested")
     started_by: tuple[str, ...] = Field(
         (), description="training configs that the undistilled student builds on, in order"

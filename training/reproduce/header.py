@@ -31,6 +31,7 @@ def header(config: ReproduceConfig, command: Sequence[str]) -> str:
         f"- intervals: {RESAMPLING.confidence:.0%}, {RESAMPLING.bootstrap} bootstrap samples of whole test"
         " scenes, differences on the same samples. They tell how far the test images decide, not what another seed of"
         " training would give.",
+        f"- keypoint AP: over {config.joints} joints (`--joints {config.joints}`).",
         "- MPJPE: over labelled joints of the people found, in claims too; beside it in tables that of the published"
         " protocol, which the paper's figures are by: a joint without a label counts as zero error.",
         f"- the paper: {paper.CITATION}. Its figures are of real images, MVOR+, not of this test.",

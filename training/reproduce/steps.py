@@ -104,5 +104,6 @@ def _evaluate(config: ReproduceConfig, name: str) -> list[Step]:
         out = metrics_path(config, name, protocol)
         files = ("--annotations", str(labels_path(config)), "--results", *results, "--json", str(out))
         options = ("--intervals", "--resample", RESAMPLING.resample)
-        steps.append(Step(("evaluate", "--protocol", protocol, *files, *options), out))
+        joints = ("--joints", config.joints) if protocol == "coco-keypoints" else ()
+        steps.append(Step(("evaluate", "--protocol", protocol, *files, *joints, *options), out))
     return steps
