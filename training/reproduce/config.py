@@ -38,9 +38,6 @@ class ReproduceConfig(Settings):
         "seen", description="joints that keypoint AP counts: renders label hidden ones as well, people hardly ever"
     )
     scales: tuple[float, ...] = Field((1, 8, 10, 12), min_length=1, description="privacy downsampling factors tested")
-    started_by: tuple[str, ...] = Field(
-        (), description="training configs that the undistilled student builds on, in order"
-    )
     undistilled: str = Field("undistilled", description="the student before distillation, a training config's name")
     teacher: str = Field("undistilled_teacher", description="the teacher's network, a training config's name")
     train_teacher: bool = Field(
@@ -61,7 +58,7 @@ class ReproduceConfig(Settings):
     @property
     def trained_first(self) -> tuple[str, ...]:
         """Training configs of what is trained before anything is labelled, in order."""
-        return (*self.started_by, self.undistilled, *([self.teacher] if self.train_teacher else []))
+        return (self.undistilled, *([self.teacher] if self.train_teacher else []))
 
     @model_validator(mode="after")
     def _names_are_known(self) -> ReproduceConfig:
