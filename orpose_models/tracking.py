@@ -53,6 +53,13 @@ class TrackingConfig(Settings):
     track_confirm: int = Field(
         default=3, ge=1, le=100, description="frames somebody must be seen in before the track is confirmed"
     )
+    track_confirm_score: float = Field(
+        default=0.7,
+        ge=0.0,
+        le=1.0,
+        description="box score that somebody must have reached once before the track is confirmed: furniture that "
+        "is weakly taken for a person stays tentative",
+    )
     track_memory_s: float = Field(
         default=2.0,
         ge=0.0,
@@ -73,16 +80,18 @@ class _Track:
         seen_centre: Predicted box centre at that moment, px: joints move along with it.
         unseen_s: Time since then, s.
         seen: Frames it was seen in.
-        is_confirmed: Seen often enough; stays so.
+        best_score: Highest score it was seen with.
+        is_confirmed: Seen often and surely enough; stays so.
     """
 
     track_id: int
     person: Person
     motion: BoxMotion
     seen_centre: NDArray[np.float64]
-    is_confirmed: bool
     unseen_s: float = 0.0
-    seen: int = 1
+    seen: int = 0
+    best_score: float = 0.0
+    is_confirmed: bool = False
 
     @property
     def keypoints_xy(self) -> NDArray[np.float64]:
@@ -135,8 +144,10 @@ class Tracker:
         join([track for track in confirmed if track.unseen_s == 0.0], weak, _HARDLY_SEEN_MATCH)
         join(tentative, sure, _TENTATIVE_MATCH)
         for index, track in found.items():
-            self._see(track, candidates[index])
+            track.motion.correct(candidates[index].bbox_xywh)
         found |= {index: self._start(candidates[index]) for index in sure if index not in found}
+        for index, track in found.items():
+            self._see(track, candidates[index])
         self._forget(list(found.values()), step_s)
         lost = [track for track in self._tracks if track not in found.values()]
         return [_named(p, found.get(i)) for i, p in enumerate(candidates)], [_where_expected(t) for t in lost]
@@ -161,14 +172,15 @@ class Tracker:
         return [(row, column) for row, column in pairs if alike[row, column] >= least]
 
     def _see(self, track: _Track, person: Person) -> None:
-        track.motion.correct(person.bbox_xywh)
         track.person, track.seen_centre = person, track.motion.centre
         track.unseen_s, track.seen = 0.0, track.seen + 1
-        track.is_confirmed = track.is_confirmed or track.seen >= self.config.track_confirm
+        track.best_score = max(track.best_score, person.score)
+        is_sure = track.seen >= self.config.track_confirm and track.best_score >= self.config.track_confirm_score
+        track.is_confirmed = track.is_confirmed or is_sure
 
     def _start(self, person: Person) -> _Track:
         motion = BoxMotion(person.bbox_xywh)
-        track = _Track(self._next_id, person, motion, motion.centre, is_confirmed=self.config.track_confirm == 1)
+        track = _Track(self._next_id, person, motion, motion.centre)
         self._next_id += 1
         self._tracks.append(track)
         return track

@@ -70,6 +70,13 @@ def test_a_track_is_confirmed_when_it_was_seen_often_enough():
     assert states == [TrackState.TENTATIVE] * 2 + [TrackState.CONFIRMED] * 2
 
 
+def test_furniture_that_is_weakly_taken_for_a_person_stays_tentative():
+    frames = Frames(track_confirm=2, track_confirm_score=0.7)
+    assert [frames.see(person(0, score=0.65))[0].track_state for _ in range(9)] == [TrackState.TENTATIVE] * 9
+    assert frames.see(person(0, score=0.75))[0].track_state == TrackState.CONFIRMED
+    assert frames.see(person(0, score=0.3))[0].track_state == TrackState.CONFIRMED, "once is enough"
+
+
 def test_a_weak_detection_continues_a_track_but_starts_none():
     frames = Frames(track_confirm=1)
     assert frames.ids(person(0), person(200, score=0.3)) == [1, -1]
