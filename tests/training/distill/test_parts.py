@@ -305,9 +305,9 @@ def test_a_skipped_step_leaves_the_statistics_of_batch_norm_as_they_were() -> No
 def test_lifter_statistics_are_those_of_the_labels(make_dataset: Callable[..., Path]) -> None:
     items = read_items([SourceConfig(annotations=make_dataset(20))])
     student = build_student("lite")
-    assert set_lifter_statistics(student, items, LabelConfig())
+    assert set_lifter_statistics(student, items, LabelConfig(), (128, 96))
     buffers = dict(student.lifter_stats.named_buffers())
     # image x 480 / 96 lines: people stand near the middle of a 640x480 frame, in the order pelvis, right hip, knee, …
     assert 200 < buffers["mean2d"][0, 0] < 440
     assert buffers["mean3d"][2, 1] > 700  # the right ankle is 1 m below the pelvis, y points down
-    assert not set_lifter_statistics(student, items[:5], LabelConfig())
+    assert not set_lifter_statistics(student, items[:5], LabelConfig(), (128, 96))
