@@ -44,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--per-size", action="store_true", help="the main metric by COCO's three sizes of people")
     parser.add_argument("--per-bone", action="store_true", help="mean and spread of the bone lengths of 3D poses, mm")
     parser.add_argument(
-        "--keep-label-ids", action="store_true", help="repeat a flaw of pycocotools: the label of id 0 is never found"
+        "--keep-label-ids",
+        action="store_true",
+        help="coco-bbox: repeat a flaw of pycocotools, the label of id 0 is never found",
     )
     parser.add_argument("--intervals", action="store_true", help="bootstrap confidence intervals of the main metrics")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write everything to this file")
@@ -60,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
     resampling = settings_from_args(ResampleSettings, args)
     intervals = args.intervals or args.against is not None
+    _check_options(args, intervals)
     annotations = with_joints(with_roles(read_annotations(args.annotations), args.roles), args.joints)
     if annotations.others:
         print(f"{args.annotations}: annotations of other categories than person, left out: {annotations.others}")
@@ -92,6 +95,17 @@ def run(args: argparse.Namespace) -> int:
         for path in report.write_plots(args.plots, args.protocol, annotations, files, runs, wanted):
             print(f"wrote {path}")
     return 0
+
+
+def _check_options(args: argparse.Namespace, intervals: bool) -> None:
+    """Raises InputError for an option that would change nothing."""
+    given = [name for name in ResampleSettings.model_fields if hasattr(args, name)]
+    if given and not intervals:
+        raise InputError(
+            f"--{given[0]}: changes nothing without intervals; add --intervals or --against, or leave it out"
+        )
+    if args.keep_label_ids and args.protocol != "coco-bbox":
+        raise InputError(f"--keep-label-ids: of coco-bbox, not of {args.protocol}; leave it out")
 
 
 def _named(texts: Sequence[str]) -> dict[str, Path]:

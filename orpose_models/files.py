@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 
 from orpose_models.errors import InputError
@@ -59,14 +60,15 @@ def file_sha256(path: str | Path) -> str:
     return digest.hexdigest()
 
 
-def image_folder(labels: Path, first: str) -> Path | None:
+def image_folder(labels: Path, names: Iterable[str]) -> Path | None:
     """The folder that image names of a label file start from: its own or `images` in that; None if in neither.
 
     Args:
         labels: The label file.
-        first: Its first image's name.
+        names: Its images' names; the first one that is there decides.
     """
-    return next((folder for folder in (labels.parent, labels.parent / "images") if (folder / first).is_file()), None)
+    folders = (labels.parent, labels.parent / "images")
+    return next((folder for name in names for folder in folders if (folder / name).is_file()), None)
 
 
 def check_picture_name(out: Path, option: str = "--contact-sheet") -> None:

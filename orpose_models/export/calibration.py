@@ -123,11 +123,11 @@ def labelled_files(labels: Path, annotations: AnnotationSet) -> list[Path]:
     """
     if not annotations.images:
         raise InputError(f"{labels}: lists no images")
-    first = annotations.images[0].file_name
-    folder = image_folder(labels, first)
+    names = [image.file_name for image in annotations.images]
+    folder = image_folder(labels, names)
     if folder is None:
-        raise InputError(f"{labels}: image {first} is not in {labels.parent}; put the label file beside its images")
-    return [folder / image.file_name for image in annotations.images]
+        raise InputError(f"{labels}: image {names[0]} is not in {labels.parent}; put the label file beside its images")
+    return [folder / name for name in names]
 
 
 def find_ranges(

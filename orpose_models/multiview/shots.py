@@ -101,7 +101,7 @@ def _labels(path: Path) -> Recording:
     annotations = read_annotations(path)
     folder = path.parent
     if annotations.images:
-        folder = image_folder(path, annotations.images[0].file_name) or folder
+        folder = image_folder(path, (image.file_name for image in annotations.images)) or folder
     groups: dict[tuple[str, int], dict[str, Shot]] = {}
     for image in annotations.images:
         if image.camera_id is None or image.sequence is None:

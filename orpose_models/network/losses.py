@@ -77,7 +77,7 @@ def keypoint_loss(
     cells, inside = heatmap_targets(keypoints[..., :2], boxes)
     confidence = keypoints[..., 2]
     valid = inside & (confidence > 0)
-    maps = logits.flatten(2)
+    maps = logits.flatten(2).float()
     if soft:
         maps = maps * confidence[..., None]
     if sigma > 0:
@@ -91,14 +91,16 @@ def keypoint_loss(
 def _gaussian_cross_entropy(maps: Tensor, keypoints: Tensor, boxes: Tensor, sigma: float) -> Tensor:
     """`(N, 17)` cross-entropy between maps `(N, 17, 56 * 56)` and a Gaussian about each joint, cut at the RoI's border.
 
-    The target is the product of its profiles along x and y, so log-softmax needs no map of targets.
+    The target is the product of its profiles along x and y, so log-softmax needs no map of targets. Autocast would
+    round both parts of the difference to 8 bits.
     """
     sides = (boxes[:, None, 2:] - boxes[:, None, :2]).clamp(min=1e-3)
     centres = ((keypoints - boxes[:, None, :2]) / sides * HEATMAP_CELLS - 0.5).clamp(0, HEATMAP_CELLS - 1)
     cells = torch.arange(HEATMAP_CELLS, device=maps.device, dtype=maps.dtype)
     profile_x, profile_y = torch.softmax(-((cells - centres[..., None]) ** 2) / (2 * sigma**2), dim=-1).unbind(2)
     logits = maps.unflatten(2, (HEATMAP_CELLS, HEATMAP_CELLS))
-    expected = ((logits @ profile_x[..., None]).squeeze(-1) * profile_y).sum(dim=-1)
+    with torch.autocast(maps.device.type, enabled=False):
+        expected = ((logits @ profile_x[..., None]).squeeze(-1) * profile_y).sum(dim=-1)
     return torch.logsumexp(maps, dim=2) - expected
 
 

@@ -166,6 +166,8 @@ def test_nobody_found_is_drawn_as_nothing(tmp_path: Path) -> None:
     [
         (["a=good.json", "a=bad.json"], [], "two are named 'a': good.json and bad.json; give NAME=FILE"),
         (["good.json"], ["--resample", "room", "--intervals"], "resample: got 'room'"),
+        (["good.json"], ["--resample", "sequence"], "--resample: changes nothing without intervals; add --intervals"),
+        (["good.json"], ["--protocol", "coco-keypoints", "--keep-label-ids"], "--keep-label-ids: of coco-bbox, not of"),
         (["good.json"], ["--roles", "patient"], "coco-bbox: no label counts"),
         (["good.json"], ["--per-joint"], "coco-bbox measures boxes, not joints"),
         (["good.json"], ["--json", "good.json/out.json"], "good.json/out.json: cannot be written"),

@@ -102,7 +102,7 @@ def test_unreadable_images_are_skipped_counted_and_listed(
     assert main(["train", str(config), "--out", str(tmp_path / "out"), "--iterations", "2"]) == 0
     assert "1 images could not be read and were skipped" in capsys.readouterr().out
     (line,) = (tmp_path / "out/skipped_images.txt").read_text().splitlines()
-    assert line == f"{tmp_path}/2.png: missing, or not an image OpenCV can decode"
+    assert line == f"{tmp_path}/2.png: not an image that can be decoded (8 bytes)"
     assert yaml.safe_load((tmp_path / "out/weights.yaml").read_text())["skipped_images"] == 1
 
 

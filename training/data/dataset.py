@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from pydantic import Field
 from orpose_models import files
 from orpose_models.annotations import Camera, LabelledImage, PersonLabel, read_annotations
 from orpose_models.errors import AnnotationError, ImageError, InputError
+from orpose_models.runtime.images import decode_image, to_bgr8
 from orpose_models.settings import Settings
 from training.data.augment_config import AugmentConfig
 from training.data.cut_occlude import cut_occlude
@@ -58,14 +58,14 @@ class Item:
 
 
 def read_items(sources: Sequence[SourceConfig], *, labelled: bool = True) -> list[Item]:
-    """All images of the sources; some of them may be without people, without `labelled` all of them.
+    """All images of the sources; some of them may be without people. Without `labelled` nobody's labels are looked at.
 
     Raises:
         InputError or AnnotationError: naming the file; also if nobody is labelled in any of the sources.
     """
     items: list[Item] = []
     for source in sources:
-        items.extend(_read_source(source) * source.repeat)
+        items.extend(_read_source(source, labelled=labelled) * source.repeat)
     if sources and labelled and all(person.is_crowd for item in items for person in item.persons):
         names = ", ".join(str(source.annotations) for source in sources)
         raise AnnotationError(f"{names}: annotations: no labelled person in {len(items)} images; nothing to learn from")
@@ -77,10 +77,12 @@ def label_file(source: SourceConfig) -> Path:
     return source.annotations / "annotations.json" if source.annotations.is_dir() else source.annotations
 
 
-def _read_source(source: SourceConfig) -> list[Item]:
+def _read_source(source: SourceConfig, *, labelled: bool) -> list[Item]:
     path = label_file(source)
     annotations = read_annotations(path)
-    if annotations.skeleton.num_joints != 17:
+    if not labelled:
+        annotations = replace(annotations, persons=())
+    elif annotations.skeleton.num_joints != 17:
         raise AnnotationError(
             f"{path}: category person: keypoints: training needs COCO-17, got {annotations.skeleton.name}"
         )
@@ -100,28 +102,41 @@ def image_folder(source: SourceConfig, path: Path, images: tuple[LabelledImage, 
     """The folder that the label file `path`'s image names start from. Raises: InputError or AnnotationError."""
     if not images:
         raise AnnotationError(f"{path}: images: empty; training and validation need images")
-    first = images[0].file_name
+    names = [image.file_name for image in images]
     if source.images is None:
-        folder, tried = files.image_folder(path, first), f"{path.parent} and {path.parent / 'images'}"
+        folder, tried = files.image_folder(path, names), f"{path.parent} and {path.parent / 'images'}"
     else:
-        folder, tried = source.images if (source.images / first).is_file() else None, str(source.images)
+        found = any((source.images / name).is_file() for name in names)
+        folder, tried = source.images if found else None, str(source.images)
     if folder is None:
-        raise InputError(f"{path}: image {first} is not in {tried}; set `images` to the image folder")
+        raise InputError(f"{path}: image {names[0]} is not in {tried}; set `images` to the image folder")
     return folder
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """An image file as `(H, W, 3)` BGR, as the teacher and the runtime decode it.
+
+    Raises:
+        ImageError: It cannot be read, is no image, or ends too early.
+    """
+    try:
+        return to_bgr8(decode_image(np.frombuffer(path.read_bytes(), np.uint8)))
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from None
 
 
 def read_sample(item: Item, labels: LabelConfig) -> Sample:
     """The item's image and labels, in the image's own pixels."""
-    image = cv2.imread(str(item.path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ImageError(f"{item.path}: missing, or not an image OpenCV can decode")
+    image = read_image(item.path)
     height, width = image.shape[:2]
     if (width, height) != (item.image.width, item.image.height):
         raise ImageError(
             f"{item.path}: is {width}x{height}, expected {item.image.width}x{item.image.height} as its label file says"
         )
     return sample_from_labels(
-        np.asarray(image, np.uint8),
+        image,
         item.persons,
         hidden_confidence=labels.hidden_confidence,
         hard_hidden=labels.hard_hidden,

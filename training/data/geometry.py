@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from orpose_models.network.lifter import FRAME_LINES
 from orpose_models.runtime.letterbox import PADDING_BGR
 from orpose_models.skeleton import COCO17, H36M17
 from training.data.augment_config import AugmentConfig
@@ -27,6 +28,20 @@ def letterbox_matrix(image_size: tuple[int, int], size: tuple[int, int]) -> NDAr
         [scale, 0, (size[0] - scale * image_size[0]) / 2],
         [0, scale, (size[1] - scale * image_size[1]) / 2],
     ])  # fmt: skip
+
+
+def lifter_matrix(image_size: tuple[int, int], input_size: tuple[int, int]) -> NDArray[np.float64]:
+    """`(2, 3)` affine from image px to the px that a network's lifters count in, of a frame of 480 lines.
+
+    That frame is the network's input, into which the image is letterboxed: a 16:9 image fills 360 lines of a 4:3 one.
+    Sizes are (w, h) px.
+    """
+    return letterbox_matrix(image_size, input_size) * (FRAME_LINES / input_size[1])
+
+
+def moved_points(points: NDArray, matrix: NDArray) -> NDArray[np.float64]:
+    """Points `(..., 2)` after an affine `(2, 3)`."""
+    return points @ matrix[:, :2].T + matrix[:, 2]
 
 
 def random_warp(sample: Sample, size: tuple[int, int], config: AugmentConfig, rng: np.random.Generator) -> Sample:

@@ -16,6 +16,8 @@ from orpose_models.network.backbone import normalise
 from orpose_models.network.heads import KEYPOINT_CELLS
 from orpose_models.network.roi_align import pool_rois
 from orpose_models.network.student import Student
+from training.data.dataset import Size
+from training.data.geometry import lifter_matrix
 from training.distill.config import InteractiveConfig
 from training.teacher.config import BoxViews
 from training.teacher.network import decode_joints, lift_joints
@@ -91,11 +93,11 @@ def interactive_labels(
             correct((a, b), (c, d), boxes.xyxy, config.correction)
             for a, b, c, d, boxes in zip(*current, *before, both, strict=True)
         ]
-        lines = int(images.shape[-2])
+        size: Size = (int(images.shape[-1]), int(images.shape[-2]))
         return (
-            _labels(own, _alone(first, own, config), MeanLift(teachers[0]), config, lines),
-            _labels(other, _alone(second, other, config), MeanLift(teachers[1]), config, lines),
-            _labels(both, corrected, MeanLift(*teachers), config, lines),
+            _labels(own, _alone(first, own, config), MeanLift(teachers[0]), config, size),
+            _labels(other, _alone(second, other, config), MeanLift(teachers[1]), config, size),
+            _labels(both, corrected, MeanLift(*teachers), config, size),
         )
 
 
@@ -122,9 +124,10 @@ def _alone(look: Look, boxes: Sequence[Boxes], config: InteractiveConfig) -> lis
 
 
 def _labels(
-    boxes: Sequence[Boxes], joints: Sequence[Corrected], lifting: MeanLift, config: InteractiveConfig, lines: int
+    boxes: Sequence[Boxes], joints: Sequence[Corrected], lifting: MeanLift, config: InteractiveConfig, size: Size
 ) -> People:
+    to_lifter = lifter_matrix(size, size)
     return [
-        pseudo_labels(people, found, lifting, config.joint_threshold, lines, number)
+        pseudo_labels(people, found, lifting, config.joint_threshold, to_lifter, number)
         for number, (people, found) in enumerate(zip(boxes, joints, strict=True))
     ]

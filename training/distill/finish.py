@@ -65,7 +65,8 @@ def _fit_lifters(trainer: Trainer, student: Student) -> int:
         return 0
     with torch.random.fork_rng([trainer.device] if cuda else []):
         items, iterations = trainer.labelled_items, config.lifter_iterations
-        return fit_lifters(student, items, config.labels, config.lifters, iterations, config.seed)
+        size = config.stages[-1].size
+        return fit_lifters(student, items, config.labels, config.lifters, iterations, config.seed, size)
 
 
 def _lifter_fact(student: Student, people: int) -> str:

@@ -44,7 +44,7 @@ class LiftSet:
 
     Attributes:
         name: Of the set.
-        joints: `(N, 17, 2)` COCO-17, px of a frame of 480 lines.
+        joints: `(N, 17, 2)` COCO-17, px of a frame of 480 lines, 4:3 as SynthOR's and MVOR's.
         confidence: `(N, 17)` in [0, 1]; 0: unknown, its place says nothing.
         boxes: `(N, 4)` xyxy, px likewise.
         truth: `(N, 17, 3)` Human3.6M-17, mm, relative to the mean of the hips, camera axes.

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from orpose_models.annotations import LabelledImage
 from orpose_models.network.lifter import FRAME_LINES
 from orpose_models.skeleton import COCO17, H36M17
-from training.data.dataset import Item, LabelConfig
+from training.data.dataset import Item, LabelConfig, Size
+from training.data.geometry import lifter_matrix, moved_points
 from training.data.sample import joints_of
 from training.distill.lifter_views import random_views
 
@@ -27,7 +30,7 @@ class People:
     """N people, each in one view.
 
     Attributes:
-        joints: `(N, 17, 2)` COCO-17, px of a frame of 480 lines.
+        joints: `(N, 17, 2)` COCO-17, px of the network's input scaled to 480 lines.
         confidence: `(N, 17)` of the label; 0: not within the image, its place says nothing.
         boxes: `(N, 4)` xyxy, px.
         joints_3d: `(N, 17, 3)` Human3.6M-17, mm, pelvis-relative, camera axes.
@@ -42,30 +45,32 @@ class People:
         return len(self.joints)
 
 
-def labelled_people(items: Sequence[Item], labels: LabelConfig) -> People | None:
-    """Everybody with 3D joints who is no crowd, as labelled; None if there is nobody."""
-    found = list(_each_labelled(items, labels))
+def labelled_people(items: Sequence[Item], labels: LabelConfig, size: Size) -> People | None:
+    """Everybody with 3D joints who is no crowd, as labelled, for a network's input of `size` (w, h); None: nobody."""
+    found = list(_each_labelled(items, labels, size))
     return People(*(torch.stack(each).float() for each in zip(*found, strict=True))) if found else None
 
 
 def is_anybody_labelled(items: Sequence[Item], labels: LabelConfig) -> bool:
     """Whether `labelled_people` finds anybody."""
-    return next(_each_labelled(items, labels), None) is not None
+    return next(_each_labelled(items, labels, (640, FRAME_LINES)), None) is not None
 
 
-def _each_labelled(items: Sequence[Item], labels: LabelConfig) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+def _each_labelled(
+    items: Sequence[Item], labels: LabelConfig, size: Size
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
     """Joints, confidence, box and 3D joints of one person after the other."""
     for item in items:
-        scale = FRAME_LINES / item.image.height
+        matrix = lifter_matrix((item.image.width, item.image.height), size)
         for person in item.persons:
             soft, _, soft_3d, _ = joints_of(person, labels.hidden_confidence, labels.hard_hidden)
             if person.is_crowd or (soft[:, 2] > 0).sum() < MIN_JOINTS or not (soft_3d[:, 3] > 0).all():
                 continue
             x, y, w, h = person.bbox
             yield (
-                torch.from_numpy(soft[:, :2]) * scale,
+                torch.from_numpy(moved_points(soft[:, :2], matrix)),
                 torch.from_numpy(soft[:, 2]),
-                torch.tensor([x, y, x + w, y + h]) * scale,
+                torch.from_numpy(moved_points(np.array([[x, y], [x + w, y + h]]), matrix).ravel()),
                 torch.from_numpy(soft_3d[:, :3]),
             )
 
@@ -80,10 +85,16 @@ def poses_in_room(items: Sequence[Item]) -> Tensor:
                 continue
             assert pose is not None
             whose = person.person_id if person.person_id is not None else person.annotation_id
-            key = (item.image.sequence or item.image.file_name, item.image.frame_index, whose)
+            key = (item.image.sequence, _moment(item.image), whose)
             points = person.keypoints_3d[:, :3] / 1000.0 @ pose[:3, :3].T + pose[:3, 3]
             poses.setdefault(key, torch.from_numpy(points).float())
     return torch.stack(list(poses.values())) if poses else torch.zeros(0, 17, 3)
+
+
+def _moment(image: LabelledImage) -> int | str:
+    """What images of one sequence have in common that were taken at the same time; else the image's own name."""
+    known = (moment for moment in (image.frame_index, image.stamp_ns) if moment is not None)
+    return image.file_name if image.sequence is None else next(known, image.file_name)
 
 
 def people_in_views(in_room: Tensor, count: int, generator: torch.Generator) -> People:

@@ -19,7 +19,7 @@ from orpose_models.network.lifter import FRAME_LINES, OUTPUT_JOINTS, joint_confi
 from orpose_models.network.student import Student
 from orpose_models.settings import Settings
 from orpose_models.skeleton import COCO17, H36M17
-from training.data.dataset import Item, LabelConfig
+from training.data.dataset import Item, LabelConfig, Size
 from training.distill.lifter_noise import NoiseConfig, disturb
 from training.distill.lifter_people import People, labelled_people, people_in_views, poses_in_room
 from training.distill.statistics import MIN_STD_MM, MIN_STD_PX
@@ -43,14 +43,22 @@ class LifterConfig(Settings):
 
 
 def fit_lifters(
-    student: Student, items: Sequence[Item], labels: LabelConfig, config: LifterConfig, iterations: int, seed: int
+    student: Student,
+    items: Sequence[Item],
+    labels: LabelConfig,
+    config: LifterConfig,
+    iterations: int,
+    seed: int,
+    size: Size,
 ) -> int:
     """Trains `student`'s lifters in place for `iterations`, their statistics first; the student is then ready for use.
+
+    `size` (w, h) is the network's input, in whose px lifters count.
 
     Returns:
         The number of labelled people used; 0: nothing was done.
     """
-    people = labelled_people(items, labels)
+    people = labelled_people(items, labels, size)
     if people is None:
         return 0
     generator = torch.Generator().manual_seed(seed)

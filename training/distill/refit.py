@@ -54,7 +54,8 @@ def refit(weights: Path, config_path: Path, out: Path, **changes: Any) -> int:
     torch.manual_seed(config.seed)
     student = student_with(load_student(weights), config.lifter_input)
     items = read_items(config.sources)
-    people = fit_lifters(student, items, config.labels, config.lifters, config.lifter_iterations, config.seed)
+    size, iterations = read_input_size(weights) or config.stages[-1].size, config.lifter_iterations
+    people = fit_lifters(student, items, config.labels, config.lifters, iterations, config.seed, size)
     if people == 0:
         raise AnnotationError(f"{config_path}: sources: nobody with 2D and 3D joints; the lifters were not fitted")
     card = {**_card_of(weights), "lifters": _facts(config, people)}

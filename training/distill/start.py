@@ -51,7 +51,8 @@ def initial_student(config: TrainConfig, items: Sequence[Item]) -> Student:
             )
         copy_weights(source, student)
     if source is None or not source.preset.conventions.has_lifters:
-        set_lifter_statistics(student, items, config.labels)  # too few labels: round numbers of a person in a room
+        # too few labels: round numbers of a person in a room
+        set_lifter_statistics(student, items, config.labels, config.stages[-1].size)
     if not learn_3d:
         for lifter in student.heads.lifters:
             lifter.requires_grad_(False)  # weight decay would change them

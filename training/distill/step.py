@@ -35,9 +35,12 @@ def train_step(
 
     Returns:
         The loss components, their sum `loss` and `grad_norm`; None if the gradient was not finite and nothing was
-        updated. Gradients are summed over all processes before that is asked, so all of them answer alike.
+        updated, BatchNorm's statistics neither. Gradients are summed over all processes before that is asked, so all
+        of them answer alike.
     """
     device = next(network.parameters()).device
+    buffers = list(network.buffers())
+    before = [buffer.clone() for buffer in buffers]
     pixels = batch.images.to(device, non_blocking=True).float() / 255
     if config.channels_last:
         pixels = pixels.contiguous(memory_format=torch.channels_last)
@@ -54,6 +57,10 @@ def train_step(
         scaler.step(optimizer)
     scaler.update()
     if not finite:
+        # one activation that is not finite would stay in the running statistics for good
+        with torch.no_grad():
+            for buffer, value in zip(buffers, before, strict=True):
+                buffer.copy_(value)
         return None
     return {name: float(value.detach()) for name, value in {**losses, "loss": loss, "grad_norm": norm}.items()}
 

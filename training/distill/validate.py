@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from orpose_models.annotations import AnnotationSet
-from orpose_models.errors import ImageError
 from orpose_models.evaluate.coco import box_metrics, keypoint_metrics
 from orpose_models.evaluate.results import Result
 from orpose_models.network.student import Student
 from orpose_models.runtime.downsample import privacy_downsample
 from orpose_models.runtime.letterbox import Letterbox
-from training.data.dataset import Item, Size, image_tensor
+from training.data.dataset import Item, Size, image_tensor, read_image
 from training.distill import processes
 
 
@@ -45,11 +43,9 @@ def predict(student: Student, items: Sequence[Item], size: Size, factor: float) 
 
 
 def _predict_one(student: Student, item: Item, size: Size, factor: float) -> Prediction:
-    image = cv2.imread(str(item.path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ImageError(f"{item.path}: missing, or not an image OpenCV can decode")
+    image = read_image(item.path)
     letterbox = Letterbox.fit((image.shape[1], image.shape[0]), size)
-    network_input = letterbox.apply(privacy_downsample(np.asarray(image, np.uint8), factor))
+    network_input = letterbox.apply(privacy_downsample(image, factor))
     device = next(student.parameters()).device
     result = {k: v.cpu() for k, v in student([image_tensor(network_input).to(device).float() / 255])[0].items()}
     boxes = letterbox.points_to_frame(result["boxes"].numpy().reshape(-1, 2, 2)).reshape(-1, 4)

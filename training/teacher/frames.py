@@ -74,6 +74,9 @@ def listed_frames(inputs: Sequence[Path], out: Path, config: LabellingConfig) ->
         frames = [replace(frame, image_id=number) for number, frame in enumerate(frames)]
     if not frames:
         raise InputError(f"{', '.join(map(str, inputs))}: not one readable frame")
+    if config.topic and not any(frame.topic for frame in frames):
+        given = ", ".join(map(str, inputs))
+        raise InputError(f"{given}: topics ({', '.join(config.topic)}) can be chosen only in bags; leave out --topic")
     listing = Listing(tuple(frames), tuple(unreadable))
     _write_listing(out, listing)
     return listing

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from orpose_models.annotations import AnnotationSet, LabelledImage, PersonLabel, annotations_to_dict
 from orpose_models.bulk import map_items, usable_cpus
-from orpose_models.errors import ConfigError, ImageError, InputError
+from orpose_models.errors import ConfigError, ImageError, InputError, ModelError
 from orpose_models.files import cannot_be_written, file_sha256, remove_if_possible, remove_temporaries, write_atomically
 from orpose_models.runtime.images import decode_image, to_bgr8
 from orpose_models.settings import changed_settings
@@ -166,7 +166,12 @@ def _write_shard(
     config: LabellingConfig,
     label: Callable[[Sequence[NDArray[np.uint8]], Sequence[int]], list[list[PersonLabel]]],
 ) -> None:
-    """Labels the frames and writes their shard by temporary name and rename; none where reading itself failed."""
+    """Labels the frames and writes their shard by temporary name and rename; none where reading itself failed.
+
+    Raises:
+        InputError: An image cannot be read for now, or the shard cannot be written.
+        ModelError: The teacher's answer holds a number that is not finite, which no reader of labels takes.
+    """
     readable: list[FrameRef] = []
     pictures: list[NDArray[np.uint8]] = []
     unreadable: list[tuple[str, str]] = []
@@ -181,7 +186,14 @@ def _write_shard(
     labels = AnnotationSet(tuple(images), tuple(person for persons in people for person in persons))
     content = annotations_to_dict(labels)
     shard = {"images": content["images"], "annotations": content["annotations"], "unreadable": unreadable}
-    write_atomically(shard_path(out, index), json.dumps(shard, separators=(",", ":")).encode())
+    try:
+        text = json.dumps(shard, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        raise ModelError(
+            f"{frames[0].path} to {frames[-1].path}: the teacher's labels hold a number that is not finite; its weights"
+            " are probably damaged: fetch them again and run the same command again"
+        ) from None
+    write_atomically(shard_path(out, index), text.encode())
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:

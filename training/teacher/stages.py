@@ -72,7 +72,7 @@ class LiftStage(Protocol):
         """Human3.6M-17 `(N, 17, 3)` mm, pelvis-relative, camera axes.
 
         Args:
-            joints: COCO-17 `(N, 17, 2)` px of a frame with 480 lines.
+            joints: COCO-17 `(N, 17, 2)` px of a 640x480 frame, or of the network's input scaled to 480 lines.
             confidence: `(N, 17)` in [0, 1] or bool; joints of 0 are unknown and enter as 0 px.
         """
         ...

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orpose_models.annotations import PersonLabel
-from orpose_models.network.lifter import FRAME_LINES
 from orpose_models.skeleton import H36M17_SOURCES
+from training.data.geometry import lifter_matrix, moved_points
 from training.teacher.config import TeacherConfig
 from training.teacher.sspcm import Corrected, correct
 from training.teacher.stages import Boxes, BoxStage, Image, KeypointStage, LiftStage
@@ -20,6 +20,8 @@ from training.teacher.tta import AugmentedBoxes, augmented_and_plain_joints, aug
 _MIN_SIDE_PX = 1.0
 #: The soft set has every joint: its lifter takes none for unknown.
 _LEAST = 1e-3
+#: Of the frame that lifters count in (paper.md); other images are letterboxed into it, as into the network's input.
+_LIFTER_FRAME = (640, 480)
 #: Annotation ids of an image's people start at its image id times this (TeacherConfig.max_people is below it).
 IDS_PER_IMAGE = 1000
 
@@ -45,7 +47,8 @@ class Teacher:
     def _label_one(self, image: Image, image_id: int, boxes: Boxes) -> list[PersonLabel]:
         boxes = usable_boxes(boxes, image.shape, self.config.box_threshold, self.config.max_people)
         joints = self._joints(image, boxes.xyxy)
-        return pseudo_labels(boxes, joints, self.lifting, self.config.joint_threshold, image.shape[0], image_id)
+        to_lifter = lifter_matrix((image.shape[1], image.shape[0]), _LIFTER_FRAME)
+        return pseudo_labels(boxes, joints, self.lifting, self.config.joint_threshold, to_lifter, image_id)
 
     def _joints(self, image: Image, boxes: NDArray[np.float32]) -> NDArray[np.float32] | Corrected:
         views, sspcm = views_of(self.config.keypoint_views), self.config.sspcm
@@ -72,7 +75,7 @@ def pseudo_labels(
     joints: NDArray[np.float32] | Corrected,
     lifting: LiftStage,
     threshold: float,
-    lines: int,
+    to_lifter: NDArray[np.float64],
     image_id: int,
 ) -> list[PersonLabel]:
     """Soft and hard set of one image's people, and the 3D of each (paper.md, Pseudo labels).
@@ -87,7 +90,7 @@ def pseudo_labels(
             have its weights.
         lifting: The third stage.
         threshold: Of the hard set.
-        lines: The image's height, px.
+        to_lifter: `(2, 3)` affine from image px to the lifter's.
         image_id: Theirs.
     """
     if len(boxes) == 0:
@@ -97,7 +100,7 @@ def pseudo_labels(
     allowed = joints.may_be_hard if isinstance(joints, Corrected) else np.ones(soft.shape[:2], bool)
     is_hard = (soft[..., 2] >= threshold) & allowed
     hard = np.concatenate([soft[..., :2], np.full((len(soft), 17, 1), 2.0)], axis=-1) * is_hard[..., None]
-    frame_px = soft[..., :2] * (FRAME_LINES / lines)
+    frame_px = moved_points(soft[..., :2], to_lifter)
     flags = np.stack([1 + is_hard[:, list(sources)].all(axis=1) for sources in H36M17_SOURCES], axis=1)[..., None]
     soft_3d = np.concatenate([lifting.lift(frame_px, soft[..., 2].clip(_LEAST, 1)), flags], axis=-1)
     hard_3d = np.concatenate([lifting.lift(frame_px, soft[..., 2].clip(_LEAST, 1) * is_hard), flags], axis=-1)

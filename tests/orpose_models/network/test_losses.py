@@ -133,6 +133,16 @@ def test_a_joints_weight_scales_its_loss_and_not_the_divisor() -> None:
     assert float(weighted) == pytest.approx(0.25 * float(alone) / 2, rel=1e-5)
 
 
+def test_autocast_does_not_round_the_gaussian_targets_loss() -> None:
+    """Of logits of 8 bits, as the keypoint head gives them under autocast: the loss itself stays exact."""
+    logits = (20 * torch.randn(1, 17, 56, 56, generator=torch.Generator().manual_seed(0))).bfloat16()
+    arguments = (one_joint(1), BOX, torch.ones(1, 17))
+    exact = keypoint_loss(logits.float(), *arguments, soft=False, sigma=1.5)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = keypoint_loss(logits, *arguments, soft=False, sigma=1.5)
+    assert float(rounded) == pytest.approx(float(exact), rel=1e-5)
+
+
 def test_nothing_to_learn_is_a_loss_of_zero_that_reaches_the_maps() -> None:
     logits = torch.randn(1, 17, 56, 56, requires_grad=True)
     loss = keypoint_loss(logits, torch.zeros(1, 17, 3), BOX, torch.ones(1, 17), soft=True)

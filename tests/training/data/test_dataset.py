@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,11 +11,19 @@ import numpy as np
 import pytest
 import torch
 
-from orpose_models.annotations import AnnotationSet, LabelledImage, PersonLabel, write_annotations
+from orpose_models.annotations import (
+    AnnotationSet,
+    LabelledImage,
+    PersonLabel,
+    read_annotations,
+    write_annotations,
+)
 from orpose_models.errors import AnnotationError, ImageError, InputError
+from orpose_models.skeleton import MVOR10
 from training.data.augment_config import AugmentConfig
 from training.data.dataset import Draw, LabelConfig, SourceConfig, TrainingSet, read_items, read_sample, readable
 from training.data.loader import collate
+from training.teacher.labelling import read_picture
 
 
 def test_folder_and_file_name_the_same_source(make_dataset: Callable[..., Path]) -> None:
@@ -47,6 +56,46 @@ def test_a_corrupt_image_and_one_of_another_size(make_dataset: Callable[..., Pat
         read_sample(items[0], LabelConfig())
     with pytest.raises(ImageError, match="is 20x10, expected 128x96"):
         read_sample(items[1], LabelConfig())
+
+
+def test_an_image_that_ends_too_early_is_not_half_an_image(make_dataset: Callable[..., Path]) -> None:
+    """OpenCV would fill what is missing of a JPEG with grey, below the people's labels."""
+    (item,) = read_items([SourceConfig(annotations=make_dataset(1))])
+    _, encoded = cv2.imencode(".jpg", cv2.imread(str(item.path)))
+    item.path.write_bytes(encoded.tobytes()[: len(encoded) // 2])
+    with pytest.raises(ImageError, match=r"0\.png: a JPEG that ends too early"):
+        read_sample(item, LabelConfig())
+
+
+def test_training_sees_the_pixels_that_the_teacher_saw(make_dataset: Callable[..., Path]) -> None:
+    (item,) = read_items([SourceConfig(annotations=make_dataset(1))])
+    deep = np.random.default_rng(0).integers(0, 2**16, (96, 128, 3)).astype(np.uint16)
+    cv2.imwrite(str(item.path), deep)
+    np.testing.assert_array_equal(read_sample(item, LabelConfig()).image, read_picture(item.path))
+
+
+def test_a_missing_first_image_is_like_any_other(make_dataset: Callable[..., Path]) -> None:
+    folder = make_dataset(3)
+    (folder / "images/0.png").unlink()
+    for source in (SourceConfig(annotations=folder), SourceConfig(annotations=folder, images=folder / "images")):
+        good, errors = readable(read_items([source]))
+        assert [item.path.name for item in good] == ["1.png", "2.png"]
+        assert len(errors) == 1 and "0.png: cannot be read" in errors[0]
+
+
+def test_without_labels_anybodys_images_will_do(make_dataset: Callable[..., Path]) -> None:
+    """MVOR's ten joints are not trained on, but its images may be those without labels."""
+    folder = make_dataset(2)
+    labels = read_annotations(folder / "annotations.json")
+    people = tuple(replace(p, keypoints=np.ones((10, 3)), keypoints_3d=None) for p in labels.persons)
+    write_annotations(folder / "annotations.json", replace(labels, persons=people, skeleton=MVOR10))
+    source = SourceConfig(annotations=folder)
+    with pytest.raises(AnnotationError, match="training needs COCO-17, got mvor10"):
+        read_items([source])
+    items = read_items([source], labelled=False)
+    assert [item.persons for item in items] == [[], []]
+    image, targets, *_ = TrainingSet(items, AugmentConfig(), LabelConfig(), seed=0)[Draw(0, 0, (96, 64))]
+    assert image.shape == (3, 64, 96) and len(targets["boxes"]) == 0
 
 
 def test_unreadable_images_are_skipped_and_named(make_dataset: Callable[..., Path]) -> None:

@@ -28,11 +28,24 @@ def item(person_id: int, sequence: str = "a", camera: bool = True, known: float 
 
 
 def test_labels_are_scaled_to_480_lines_and_3d_is_relative_to_the_pelvis():
-    people = labelled_people([item(1)], LabelConfig(hidden_confidence=0.5))
+    people = labelled_people([item(1)], LabelConfig(hidden_confidence=0.5), (640, 480))
     assert people.joints[0, 0].tolist() == [100, 100]
     assert people.boxes[0].tolist() == [20, 40, 80, 160]
     assert people.confidence[0].tolist() == [1.0] * 12 + [0.5] * 3 + [0.0] * 2
     assert not people.joints_3d.any()
+
+
+@pytest.mark.parametrize(("size", "joint", "box"), [
+    ((320, 240), (25, 85), (5, 70, 20, 100)),
+    ((848, 480), (33.125, 34.625), (6.625, 14.75, 26.5, 54.5)),
+])  # fmt: skip
+def test_a_wide_image_is_where_the_networks_input_has_it(size, joint, box):
+    """1280 x 720: half as large in the middle of a 4:3 frame of 480 lines, 848 wide in a 16:9 one, a little lower."""
+    one = item(1)
+    wide = Item(one.path, LabelledImage(1, "a.png", 1280, 720), one.persons)
+    people = labelled_people([wide], LabelConfig(), size)
+    np.testing.assert_allclose(people.joints[0, 0], joint, rtol=1e-5)
+    np.testing.assert_allclose(people.boxes[0], box, rtol=1e-5)
 
 
 def test_a_pose_is_taken_once_a_person_and_moment_into_the_room():
@@ -40,6 +53,17 @@ def test_a_pose_is_taken_once_a_person_and_moment_into_the_room():
     poses = poses_in_room(items)
     assert len(poses) == 3
     np.testing.assert_allclose(poses[0, 0], [1 + 4.0, 2 - 0.1, 3 - 0.2], atol=1e-5)
+
+
+@pytest.mark.parametrize(("moments", "poses"), [(({"stamp_ns": 1}, {"stamp_ns": 2}), 2), (({}, {}), 2),
+                                                (({"stamp_ns": 1}, {"stamp_ns": 1}), 1)])  # fmt: skip
+def test_a_moment_without_frame_index_is_told_by_its_stamp_or_by_its_image(moments, poses):
+    items = []
+    for name, moment in zip("ab", moments, strict=True):
+        one = item(1)
+        image = LabelledImage(1, f"{name}.png", 320, 240, sequence="a", **moment)
+        items.append(Item(one.path, image, one.persons, one.camera))
+    assert len(poses_in_room(items)) == poses
 
 
 def test_views_have_boxes_around_the_joints_that_they_show():
@@ -52,7 +76,7 @@ def test_views_have_boxes_around_the_joints_that_they_show():
 
 
 def drawn(config: NoiseConfig, count: int = 2000, seed: int = 0):
-    people = labelled_people([item(1)] * count, LabelConfig())
+    people = labelled_people([item(1)] * count, LabelConfig(), (640, 480))
     joints, confidence = disturb(people, config, torch.Generator().manual_seed(seed))
     return people, joints, confidence
 

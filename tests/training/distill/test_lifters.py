@@ -20,6 +20,7 @@ from training.distill.lifter_noise import NoiseConfig  # noqa: E402
 from training.distill.lifters import LifterConfig, fit_lifters  # noqa: E402
 from training.distill.statistics import set_lifter_statistics  # noqa: E402
 
+SIZE = (640, 480)
 GENTLE = LifterConfig(views=0, noise=NoiseConfig(heavy_tails=False, dropped=0))
 
 
@@ -54,10 +55,10 @@ def test_fitting_halves_the_error_and_leaves_the_rest_of_the_network_alone(kind)
     torch.manual_seed(0)
     items = flat_people(128)
     student = build_student(get_preset("lite").with_lifter_input(kind))
-    set_lifter_statistics(student, items, LabelConfig())
+    set_lifter_statistics(student, items, LabelConfig(), SIZE)
     others = {name: value.clone() for name, value in student.state_dict().items() if "lifter" not in name}
     before = mean_error_mm(student, items)
-    assert fit_lifters(student, items, LabelConfig(), GENTLE, iterations=60, seed=0) == 128
+    assert fit_lifters(student, items, LabelConfig(), GENTLE, iterations=60, seed=0, size=SIZE) == 128
     assert mean_error_mm(student, items) < 0.5 * before
     assert all(torch.equal(value, student.state_dict()[name]) for name, value in others.items())
 
@@ -66,7 +67,7 @@ def test_averaged_weights_whose_gradients_are_off_can_be_fitted():
     items = flat_people(8)
     student = build_student("lite_single").eval().requires_grad_(False)
     before = student.heads.lifter_hard.w2.weight.clone()
-    fit_lifters(student, items, LabelConfig(), GENTLE, iterations=2, seed=0)
+    fit_lifters(student, items, LabelConfig(), GENTLE, iterations=2, seed=0, size=SIZE)
     assert not torch.equal(before, student.heads.lifter_hard.w2.weight)
     assert not student.training
 
@@ -74,4 +75,4 @@ def test_averaged_weights_whose_gradients_are_off_can_be_fitted():
 def test_without_3d_labels_nothing_is_done():
     items = flat_people(2)
     bare = [Item(i.path, i.image, [PersonLabel(0, 0, i.persons[0].bbox, i.persons[0].keypoints)]) for i in items]
-    assert fit_lifters(build_student("lite"), bare, LabelConfig(), GENTLE, iterations=1, seed=0) == 0
+    assert fit_lifters(build_student("lite"), bare, LabelConfig(), GENTLE, iterations=1, seed=0, size=SIZE) == 0

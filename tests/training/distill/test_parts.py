@@ -277,12 +277,37 @@ def test_float16_scales_gradients_and_skips_what_overflows(scale: float, finite:
         assert step["grad_norm"] == pytest.approx(1.0)
 
 
+def test_a_skipped_step_leaves_the_statistics_of_batch_norm_as_they_were() -> None:
+    """An activation overflows: BatchNorm would remember it, and answer NaN in evaluation mode from then on."""
+
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm2d(3)
+            self.gain = 1.0
+
+        def forward(self, images: list[torch.Tensor], targets: list) -> dict[str, torch.Tensor]:
+            return {"loss_a": self.norm(self.gain * torch.stack(images)).square().sum()}
+
+    network = Network()
+    config, scaler = CONFIG.model_copy(update={"channels_last": False}), make_scaler(CONFIG)
+    optimizer = make_optimizer(network, OptimizerConfig())
+    pixels = torch.randint(1, 255, (2, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    batch = Batch(pixels, [{}, {}], [])
+    assert train_step(network, optimizer, scaler, batch, config) is not None
+    before = [buffer.clone() for buffer in network.buffers()]
+    assert before[0].abs().sum() > 0
+    network.gain = torch.inf
+    assert train_step(network, optimizer, scaler, batch, config) is None
+    assert all(map(torch.equal, network.buffers(), before))
+
+
 def test_lifter_statistics_are_those_of_the_labels(make_dataset: Callable[..., Path]) -> None:
     items = read_items([SourceConfig(annotations=make_dataset(20))])
     student = build_student("lite")
-    assert set_lifter_statistics(student, items, LabelConfig())
+    assert set_lifter_statistics(student, items, LabelConfig(), (128, 96))
     buffers = dict(student.lifter_stats.named_buffers())
     # image x 480 / 96 lines: people stand near the middle of a 640x480 frame, in the order pelvis, right hip, knee, …
     assert 200 < buffers["mean2d"][0, 0] < 440
     assert buffers["mean3d"][2, 1] > 700  # the right ankle is 1 m below the pelvis, y points down
-    assert not set_lifter_statistics(student, items[:5], LabelConfig())
+    assert not set_lifter_statistics(student, items[:5], LabelConfig(), (128, 96))

@@ -95,6 +95,13 @@ def test_several_topics_of_a_bag(tmp_path, write_two_topics):
     assert len({f.path for f in listing.frames}) == 4 and {f.sequence for f in listing.frames} == {"bag"}
 
 
+def test_topics_without_a_bag_are_not_ignored(tmp_path):
+    save(tmp_path / "room/0.png")
+    with pytest.raises(InputError, match=r"room: topics \(/a/image\) can be chosen only in bags"):
+        listed([tmp_path / "room"], tmp_path / "out", topic=("/a/image",))
+    assert not (tmp_path / "out/frames.json").exists()
+
+
 @pytest.fixture
 def write_two_topics(tmp_path) -> Path:
     from orpose_models.bags import compressed_message, write_raw_bag
@@ -130,6 +137,12 @@ def test_a_label_file_gives_ids_sequences_and_cameras(tmp_path):
         (103, "scene1", "cam1"),
     ]
     assert list(cameras_of([tmp_path / "set" / "annotations.json"])) == ["cam0"]
+
+
+def test_a_label_file_whose_first_image_is_missing(tmp_path):
+    label_file(tmp_path / "set")
+    (tmp_path / "set/images/0.png").unlink()
+    assert listed([tmp_path / "set"], tmp_path / "out").frames[1].path == "../set/images/1.png"
 
 
 def test_a_label_file_without_its_images(tmp_path):

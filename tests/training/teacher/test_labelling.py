@@ -17,16 +17,16 @@ import cv2
 import numpy as np
 import pytest
 
-from orpose_models.annotations import AnnotationSet, read_annotations
+from orpose_models.annotations import AnnotationSet, PersonLabel, read_annotations
 from orpose_models.bulk import map_items
-from orpose_models.errors import ConfigError, InputError
+from orpose_models.errors import ConfigError, InputError, ModelError
 from training.data.augment_config import NO_AUGMENTATION
 from training.data.dataset import Draw, LabelConfig, SourceConfig, TrainingSet, read_items
 from training.teacher import labelling
 from training.teacher.config import LabellingConfig
 from training.teacher.contact_sheet import write_contact_sheet
-from training.teacher.frames import read_listing
-from training.teacher.labelling import label_images
+from training.teacher.frames import FrameRef, read_listing
+from training.teacher.labelling import label_images, prepare
 
 BATCH = LabellingConfig(batch=2)
 
@@ -103,6 +103,19 @@ def test_training_reads_it(run):
     np.testing.assert_allclose(targets["keypoints_hard"][0], person.keypoints, rtol=1e-5)
     np.testing.assert_allclose(targets["keypoints_3d_soft"][0], person.keypoints_3d_soft, rtol=1e-5)
     np.testing.assert_allclose(targets["keypoints_3d_hard"][0], person.keypoints_3d_hard, rtol=1e-5)
+
+
+def test_labels_that_are_not_finite_are_never_written(pictures, tmp_path):
+    """As a 2D network with damaged weights gives them; the label file could not be read again."""
+    frames = (FrameRef(0, str(pictures / "a/0.png"), "a", 0),)
+
+    def label(images, ids):
+        return [[PersonLabel(1, ids[0], np.ones(4), keypoints_soft=np.full((17, 3), np.nan))]]
+
+    prepare(tmp_path, {})
+    with pytest.raises(ModelError, match=r"a/0\.png: the teacher's labels hold a number that is not finite"):
+        labelling._write_shard(tmp_path, 0, frames, BATCH, label)
+    assert not list((tmp_path / "shards").iterdir())
 
 
 def test_a_contact_sheet(run, tmp_path):

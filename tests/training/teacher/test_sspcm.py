@@ -152,7 +152,7 @@ def test_labels_training_reads(tmp_path) -> None:
     """Joint 0 hard, 1 agreed but unsure, 2 weighted, 3 dropped; through a label file into a training sample."""
     found = Corrected(joints(40, 0.9), np.ones((1, 17), np.float32), np.ones((1, 17), bool))
     found.joints[0, 1, 2], found.weight[0, 2:4], found.may_be_hard[0, 2:4] = 0.3, [0.25, 0], False
-    labels = pseudo_labels(Boxes.sorted(BOX, np.array([0.9])), found, NoLift(), 0.5, 480, 0)
+    labels = pseudo_labels(Boxes.sorted(BOX, np.array([0.9])), found, NoLift(), 0.5, np.eye(2, 3), 0)
     assert (labels[0].keypoints[:4, 2] > 0).tolist() == [True, False, False, False]
     assert labels[0].keypoints_3d_hard[5, 0] == 14 and labels[0].keypoints_3d_soft[5, 0] == 17
     write_annotations(tmp_path / "a.json", AnnotationSet((LabelledImage(0, "a.png", 128, 96),), tuple(labels)))

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from orpose_models.errors import BackendError, ConfigError, ModelError
+from training.data.geometry import lifter_matrix
 from training.teacher.build import build_teacher, choose_device
 from training.teacher.config import read_teacher_config
 from training.teacher.stages import Boxes
-from training.teacher.teacher import pseudo_labels, usable_boxes
+from training.teacher.teacher import Teacher, pseudo_labels, usable_boxes
 
 
 class SumLift:
@@ -33,7 +34,7 @@ def people():
     joints[0, :, 2], joints[0, 11, 2], joints[1, :, 2] = 0.9, 0.4, 0.1
     joints[0, 0, 2] = 1.7  # heatmaps may exceed 1
     boxes = Boxes(np.array([[10, 20, 110, 220], [0, 0, 50, 60]], np.float32), np.array([0.95, 0.7], np.float32))
-    return pseudo_labels(boxes, joints, SumLift(), 0.5, lines=240, image_id=7)
+    return pseudo_labels(boxes, joints, SumLift(), 0.5, lifter_matrix((320, 240), (640, 480)), image_id=7)
 
 
 def test_soft_and_hard_joints(people):
@@ -60,9 +61,28 @@ def test_3d_of_each_set(people):
     assert (second.keypoints_3d_hard == 0).all() and (second.keypoints_3d_soft[:, 3] == 1).all()
 
 
+def test_a_wide_image_is_lifted_as_it_lies_in_a_640x480_frame(make_teacher_config):
+    """As a network's own 3D joints of it are: 1280x720 is half as large there."""
+
+    class OneBox:
+        def detect(self, images, scale=1.0):
+            return [Boxes(np.array([[0, 0, 50, 60]], np.float32), np.array([0.9], np.float32))]
+
+    class Joints:
+        def heatmaps(self, image, boxes, view):
+            return torch.zeros(len(boxes), 17, 1, 1)
+
+        def decode(self, heatmaps, boxes):
+            return np.tile(np.float32([400, 90, 0.9]), (len(boxes), 17, 1))
+
+    teacher = Teacher(OneBox(), Joints(), SumLift(), make_teacher_config())
+    ((person,),) = teacher.label([np.zeros((720, 1280, 3), np.uint8)], [0])
+    assert person.keypoints_3d_soft[5].tolist() == [17, 200, 0, 2]
+
+
 def test_nobody():
     empty = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
-    assert pseudo_labels(empty, np.zeros((0, 17, 3), np.float32), SumLift(), 0.5, 480, 0) == []
+    assert pseudo_labels(empty, np.zeros((0, 17, 3), np.float32), SumLift(), 0.5, np.eye(2, 3), 0) == []
 
 
 def test_boxes_are_cut_chosen_and_limited():
