@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from orpose_models.errors import BackendError, ConfigError, InputError
+from orpose_models.export import torch_export
 from orpose_models.export.config import ExportConfig
 from orpose_models.export.formats import FORMATS, export_model
 from orpose_models.network import Student
@@ -221,6 +222,16 @@ def test_a_place_that_cannot_be_written_shows_before_the_work(lively_lite: Stude
     for out in (tmp_path / "file" / "a.onnx", tmp_path / "folder.onnx"):
         with pytest.raises(InputError, match=r"cannot be written .*another --out"):
             export_model(lively_lite, out, ExportConfig(), ID)
+
+
+def test_a_full_disk_is_named_by_torch_export_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`main` makes one line of this error; torch's own writer has a RuntimeError of many."""
+    program = torch.export.export(torch.nn.ReLU(), (torch.zeros(1),))
+    monkeypatch.setattr(torch_export, "export_program", lambda static: program)
+    for name in ("build_static", "describe"):
+        monkeypatch.setattr(torch_export, name, lambda *given: None)
+    with pytest.raises(OSError, match="No space left on device"):
+        torch_export.write(Student.__new__(Student), Path("/dev/full"), ExportConfig(format="torch-export"), ID)
 
 
 @pytest.mark.parametrize(
