@@ -145,6 +145,7 @@ def test_openvino_files_agree_with_torch_and_are_known_to_the_runtime(
     facts = openvino.Core().read_model(str(path)).get_rt_info()["framework"]
     info = ModelInfo.from_metadata({key: str(value.value) for key, value in facts.items()}, path)
     assert (info.model_id, info.input_size, info.precision) == (ID, SIZE, metadata.precision)
+    assert facts["orpose.bin_sha256"].value == hashlib.sha256(path.with_suffix(".bin").read_bytes()).hexdigest()
     assert_close(run_runtime(path, "openvino", image), expected, boxes=0.02, joints=0.02, scores=1e-3)
 
 
