@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from orpose.bench_config import BenchConfig
 from orpose.options import add_options, settings_from_args
-from orpose_models.errors import BackendError, InputError
+from orpose_models.errors import BackendError, ConfigError, InputError
 from orpose_models.files import write_atomically
 from orpose_models.runtime.config import RuntimeConfig
 
@@ -140,11 +140,10 @@ def _item(
     contestant: Contestant, worker: Worker, samples: Sequence[Sequence[Timings]], watts: Sequence[float]
 ) -> dict[str, Any]:
     return {
-        **_figures(samples, contestant.batch),
+        **_figures(samples, worker.info["batch"]),
         **worker.info,
         "name": contestant.name,
         "frame_size": list(contestant.frame_size),
-        "batch": contestant.batch,
         "file_precision": contestant.precision,
         "is_peer": contestant.config is None,
         "is_torchvision": contestant.config is None and contestant.yolo is None,
@@ -224,9 +223,16 @@ def _notes(items: Sequence[dict[str, Any]], bench: BenchConfig) -> list[str]:
 
 
 def _ceilings(bench: BenchConfig, contestants: Sequence[Contestant]) -> dict[str, Ceilings] | None:
-    """By device, of those that somebody's cost is compared with."""
+    """By device, of those that somebody's cost is compared with.
+
+    Raises:
+        ConfigError: The cost of a model's kind of file cannot be counted; said before anything is measured.
+    """
     if not bench.roofline:
         return None
+    models = [item.config.model for item in contestants if item.config]
+    if closed := [model for model in models if Path(model).suffix not in ("", ".onnx", ".safetensors")]:
+        raise ConfigError(f"--roofline: counts .onnx and .safetensors files, got {closed[0]}; name what it was made of")
     from orpose.bench_gpu import measure_gpu_ceilings
     from orpose.bench_roofline import measure_ceilings, require_onnx
 
@@ -276,14 +282,15 @@ def _roofline(ceilings: dict[str, Ceilings] | None, items: Sequence[dict[str, An
 def _cost(item: dict[str, Any]) -> Cost:
     from orpose.bench_roofline import count_file
     from orpose_models.runtime.models import find_model
-    from orpose_models.runtime.person_buckets import poses_file
+    from orpose_models.runtime.onnx_file import read_metadata
+    from orpose_models.runtime.person_buckets import second_graph
 
-    if item["settings"]["backend"] == "torch":
+    if item["settings"]["backend"] in ("torch", "torch-tensorrt"):
         from orpose.bench_gpu import count_torch
 
         return count_torch(RuntimeConfig(**item["settings"]))
     path = find_model(item["model"], ".onnx")
     cost = count_file(path)
-    if poses_file(path).is_file():
-        cost += count_file(poses_file(path), item["persons"])
+    if poses := second_graph(read_metadata(path), path):
+        cost += count_file(poses, item["persons"])
     return cost

@@ -40,6 +40,7 @@ def all_contestants(bench: BenchConfig, args: argparse.Namespace) -> tuple[list[
         raise ConfigError(
             "--sizes, --batches, --precisions and --buckets are for --presets; a model's own are in its file"
         )
+    _check_used(bench, args, backends)
     groups = []
     for size in sizes if bench.presets else [bench.size]:
         ours = (
@@ -49,6 +50,23 @@ def all_contestants(bench: BenchConfig, args: argparse.Namespace) -> tuple[list[
         )
         groups.append([*ours, *_peers(bench, size, left_out)])
     return groups, list(dict.fromkeys(left_out))
+
+
+def _check_used(bench: BenchConfig, args: argparse.Namespace, backends: list[str]) -> None:
+    """Raises ConfigError for an option that nobody would take note of."""
+    if bench.presets and hasattr(args, "model"):
+        raise ConfigError(f"--model {args.model}: --presets are measured in its place; give one of them")
+    if bench.all_backends:  # those that are installed are taken, whatever the options
+        return
+    of_torch = ["torch_modes", "torch_precisions", *([] if bench.peer or bench.peers else ["torch_devices"])]
+    unused = [] if "torch" in backends else [(name, "backend torch") for name in of_torch]
+    if not set(backends) & set(_BUCKET_BACKENDS):
+        unused.append(("buckets", f"backends {' and '.join(_BUCKET_BACKENDS)}"))
+    if set(backends) == {"torch"}:
+        unused.append(("precisions", "exported --presets, and backend torch has --torch-precisions"))
+    for name, wanted in unused:
+        if getattr(bench, name) != _DEFAULTS[name].default:
+            raise ConfigError(f"--{name.replace('_', '-')}: is for {wanted}; got --backends {','.join(backends)}")
 
 
 def _model(bench: BenchConfig, args: argparse.Namespace, backends: list[str], left_out: list[str]) -> list[Contestant]:

@@ -39,7 +39,8 @@ class Contestant:
         frame_size: Width and height of the frames, px.
         threads: Processor threads.
         config: Of our runtime; None is a peer.
-        batch: Images per call. More than one is the network alone, without what comes before and after.
+        batch: Images per call that were asked for; a model's file has its own. More than one is the network alone,
+            without what comes before and after.
         persons: People in view: the slots that torchvision and our two-graph models fill; 0 leaves it to the model.
         yolo: The YOLO graph, if it is that peer.
         device: Where torchvision's network computes.
@@ -166,10 +167,12 @@ def _step(contestant: Contestant) -> tuple[Step, dict[str, Any]]:
 
     frame = example_frame(contestant.frame_size)
     if contestant.config:
-        return _our_step(contestant, frame) if contestant.batch == 1 else _batch_step(contestant, contestant.config)
+        return _our_step(contestant, frame)
     if contestant.yolo:
-        return yolo_step(frame, contestant.threads, contestant.yolo)
-    return torchvision_step(frame, contestant.threads, contestant.persons, contestant.device)
+        step, info = yolo_step(frame, contestant.threads, contestant.yolo)
+    else:
+        step, info = torchvision_step(frame, contestant.threads, contestant.persons, contestant.device)
+    return step, {**info, "batch": 1}
 
 
 def _our_step(contestant: Contestant, frame: NDArray[np.uint8]) -> tuple[Step, dict[str, Any]]:
@@ -182,6 +185,8 @@ def _our_step(contestant: Contestant, frame: NDArray[np.uint8]) -> tuple[Step, d
     if contestant.threads:
         cv2.setNumThreads(contestant.threads)
     estimator = PoseEstimator(contestant.config)
+    if estimator.info.batch > 1:
+        return _batch_step(estimator)
     persons = _put_in_view(estimator, contestant.persons)
     jpeg = cv2.imencode(".jpg", frame)[1]
 
@@ -201,7 +206,12 @@ def _our_step(contestant: Contestant, frame: NDArray[np.uint8]) -> tuple[Step, d
 
 
 def _facts(info: ModelInfo) -> dict[str, Any]:
-    return {"model_id": info.model_id, "input_size": list(info.input_size), "precision": info.precision}
+    return {
+        "model_id": info.model_id,
+        "input_size": list(info.input_size),
+        "precision": info.precision,
+        "batch": info.batch,
+    }
 
 
 def _put_in_view(estimator: PoseEstimator, persons: int) -> int:
@@ -226,15 +236,12 @@ def _put_in_view(estimator: PoseEstimator, persons: int) -> int:
     return smallest_bucket(persons, most)
 
 
-def _batch_step(contestant: Contestant, config: RuntimeConfig) -> tuple[Step, dict[str, Any]]:
+def _batch_step(estimator: PoseEstimator) -> tuple[Step, dict[str, Any]]:
     """The network alone on several images: the runtime's own way is one image after the other."""
-    from orpose_models.runtime.backends import load_backend
-
-    backend = load_backend(config)
-    run, info = backend.infer, backend.info
+    run, info = estimator._backend.infer, estimator.info
     width, height = info.input_size
     image = np.asarray(example_frame((width, height)))
-    images = np.stack([np.roll(image, 31 * number, axis=1) for number in range(contestant.batch)])
+    images = np.stack([np.roll(image, 31 * number, axis=1) for number in range(info.batch)])
 
     def step() -> Timings:
         started = time.perf_counter()

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from orpose.options import add_options, settings_from_args
 from orpose_models.checkpoints.config import ConvertConfig
-from orpose_models.errors import BackendError, ConfigError
+from orpose_models.errors import BackendError, ConfigError, ModelError
 from orpose_models.files import file_sha256
 from orpose_models.runtime.models import REFERENCE_INPUT_SIZE, find_model
 from orpose_models.settings import read_yaml_mapping
 
 if TYPE_CHECKING:
     from orpose_models.network.student import Student
+    from orpose_models.runtime.models import ModelInfo
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +73,7 @@ def _from_checkpoint(args: argparse.Namespace, config: ConvertConfig) -> Convert
 
 
 #: What a graph's card says of the graph's own file, or of what is written anew.
-_NOT_TAKEN_OVER = ("name", "preset", "lifter_input", "input_size", "sha256", "bytes", "exported")
+_NOT_TAKEN_OVER = ("name", "preset", "lifter_input", "input_size", "sha256", "bytes", "onnx", "exported")
 
 
 def _from_graph(args: argparse.Namespace) -> Converted:
@@ -81,13 +82,34 @@ def _from_graph(args: argparse.Namespace) -> Converted:
         option = given[0].replace("_", "-")
         raise ConfigError(f"--{option}: is for other people's checkpoints; {args.checkpoint} says all of itself")
     graph = find_model(str(args.checkpoint), ".onnx")
+    beside = graph.with_suffix(".yaml")
+    if beside.is_file() and args.out.with_suffix(".yaml").resolve() == beside.resolve():
+        raise ConfigError(f"--out: the card of {args.out} would replace {beside}, the graph's; give another name")
     from orpose_models.export.read_back import read_student
 
     student, info = read_student(graph)
-    beside = graph.with_suffix(".yaml")
     unknown = dict.fromkeys(("data", "schedule", "metrics", "licence"), "those of the graph's weights")
-    card = read_yaml_mapping(beside) if beside.is_file() else unknown
+    card = _card_of(graph, info, beside) if beside.is_file() else unknown
     source = {"file": graph.name, "sha256": file_sha256(graph), "model_id": info.model_id, "precision": info.precision}
     facts = {key: value for key, value in card.items() if key not in _NOT_TAKEN_OVER}
     size = info.network_size or info.input_size
     return student, size, {**facts, "source": source}, f"{info.model_id} {graph.name}; {info.precision}"
+
+
+def _card_of(graph: Path, info: ModelInfo, beside: Path) -> dict[str, Any]:
+    """The graph's card. One that names a sha256 names the graph's, or that of the weights it was exported from.
+
+    Raises:
+        ModelError: It is another model's.
+    """
+    card = read_yaml_mapping(beside)
+    of_graph = card.get("onnx")
+    named = [card.get("sha256"), of_graph.get("sha256") if isinstance(of_graph, dict) else None]
+    found = [str(digest) for digest in named if digest]
+    of_weights = info.model_id.rpartition("@")[2]
+    if found and file_sha256(graph) not in found and not any(each.startswith(of_weights) for each in found):
+        raise ModelError(
+            f"{beside}: is the card of another model (sha256 {found[0][:8]}; {graph.name} is {info.model_id}); put its "
+            "own there, or move this one away"
+        )
+    return card

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -38,13 +37,15 @@ def read_tensors(path: Path, *, hint: str) -> dict[str, Tensor]:
         raise ModelError(f"{path}: no such weight file; {hint}")
     try:
         found = _READERS.get(path.suffix, _load_checkpoint)(path)
-    except (SafetensorError, OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
-        raise ModelError(f"{path}: not a readable weight file ({first_line(error)[:LONGEST_REASON]}); {hint}") from None
+    except ModelError:
+        raise
     except pickle.UnpicklingError:
         raise ModelError(
             f"{path}: damaged, or it holds Python objects, which are never unpickled; expected tensors alone: save its"
             " state_dict on a machine that may run it, or fetch it again"
         ) from None
+    except Exception as error:  # a damaged file raises nearly anything
+        raise ModelError(f"{path}: not a readable weight file ({first_line(error)[:LONGEST_REASON]}); {hint}") from None
     for container in _CONTAINERS:
         if isinstance(found, Mapping) and isinstance(found.get(container), Mapping):
             found = found[container]

@@ -54,7 +54,7 @@ def import_checkpoint(path: Path, config: ConvertConfig, sizes: Preset | None = 
     sha256 = file_sha256(path)
     family = recognise(tensors, path, sha256, config)
     preset = _preset(family, config, sizes)
-    _check_lifter_options(path, family, config)
+    _check_options(path, family, config)
     with torch.device("meta"):  # shapes alone: all numbers come from the checkpoint
         student = build_student(preset).eval()
     found = _our_tensors(student, tensors, family, path)
@@ -74,7 +74,11 @@ def _preset(family: Family, config: ConvertConfig, sizes: Preset | None) -> Pres
     return preset.with_conventions(conventions)
 
 
-def _check_lifter_options(path: Path, family: Family, config: ConvertConfig) -> None:
+def _check_options(path: Path, family: Family, config: ConvertConfig) -> None:
+    if family.name == "torchvision" and "resnet" in config.model_fields_set:
+        raise ConfigError(f"resnet: is for detectron2's networks, and {path} is torchvision's; leave --resnet out")
+    if config.lifter is None and "lifter_kind" in config.model_fields_set:
+        raise ConfigError("lifter_kind: given, but there is no --lifter whose kind it is; give one, or leave it out")
     if family.name == "orpose" and config.lifter is not None:
         raise ConfigError(f"lifter: {path} has lifters of its own; leave --lifter out")
     needed = family.name == "orpose" or config.lifter is not None

@@ -81,8 +81,9 @@ class ExportConfig(Int8Config):
                 raise ValueError("int8 needs --calibration (images) and --validation (a label file of other images)")
             if self.batch != 1:
                 raise ValueError(f"int8 is measured through the runtime, one image per call; got --batch {self.batch}")
-        elif self.calibration or self.validation:
-            raise ValueError(f"--calibration and --validation are for --precision int8; got {self.precision}")
+        elif given := [name for name in Int8Config.model_fields if name in self.model_fields_set]:
+            option = given[0].replace("_", "-")
+            raise ValueError(f"--{option} is for --precision int8; got --precision {self.precision}")
         return self
 
     @property

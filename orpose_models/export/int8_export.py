@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnx
 
-from orpose_models.errors import ConfigError
+from orpose_models.errors import ConfigError, ModelError
 from orpose_models.export.accuracy_gate import ValidationSet, check_accepted
 from orpose_models.export.calibration import LISTED, CalibrationImages, find_ranges, open_images
 from orpose_models.export.checks import check_graph, run_once
@@ -16,6 +16,9 @@ from orpose_models.export.int8 import insert_pairs, layers_to_quantise, read_exa
 from orpose_models.export.int8_config import Activations, Int8Config
 from orpose_models.export.metadata import ORIGIN_KEY
 from orpose_models.runtime.models import ModelInfo
+from orpose_models.runtime.onnx_file import read_metadata
+from orpose_models.runtime.person_buckets import PARTS_KEY
+from orpose_models.runtime.sources import ImageFiles, Source
 
 
 def quantise(
@@ -38,16 +41,22 @@ def quantise(
         BackendError: pycocotools is not installed.
         ConfigError: No images or labels, or the same for both.
         InputError: Images that are missing, or too few usable ones.
-        ModelError: Not a float32 graph of ours, or int8 loses more than `config.max_drop`.
+        ModelError: Not a float32 graph of ours for one image, or int8 loses more than `config.max_drop`.
     """
     if not config.calibration or not config.validation:
         raise ConfigError("int8 needs --calibration (images) and --validation (a label file with other images)")
     labels, source = ValidationSet(Path(config.validation)), open_images(config.calibration)
     if labels.labels.resolve() == source.path.resolve():
         raise ConfigError(f"{labels.labels}: is --calibration and --validation; measure int8 on other images")
-    model = read_exact(exact)
-    properties = {entry.key: entry.value for entry in model.metadata_props}
+    if shared := _shared(source, labels):
+        report(f"calibration: {shared} of its images are validation images, too; int8 is measured on other ones")
+    properties = read_metadata(exact)
     info = ModelInfo.from_metadata(properties, exact)
+    if PARTS_KEY in properties:
+        raise ModelError(f"{exact}: one of two graphs; int8 starts from an export without --buckets")
+    if info.batch != 1:
+        raise ModelError(f"{exact}: takes {info.batch} images a call, int8 is measured with one; export with --batch 1")
+    model = read_exact(exact)
     layers = layers_to_quantise(model)
     images = CalibrationImages(source, info.input_size, config.calibration_images)
     ranges = find_ranges(model, tensors_to_quantise(model, layers, activations), images, config.calibration_method)
@@ -63,6 +72,12 @@ def quantise(
     check_accepted(found, config.max_drop)
     _save(model, out, {**properties, **found.as_properties()})
     return precision
+
+
+def _shared(source: Source, labels: ValidationSet) -> int:
+    """How many images are in both."""
+    files = source.files if isinstance(source, ImageFiles) else []
+    return len({file.resolve() for file in files} & {file.resolve() for file in labels.files})
 
 
 def _skipped(images: CalibrationImages) -> list[str]:

@@ -11,7 +11,9 @@ from orpose_models.errors import ModelError
 from orpose_models.export.config import ExportConfig
 from orpose_models.export.metadata import ModelMetadata
 from orpose_models.export.onnx_export import temporary_graph
+from orpose_models.files import file_sha256
 from orpose_models.network.student import Student
+from orpose_models.runtime.description import BIN_SHA256_KEY
 
 
 def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> ModelMetadata:
@@ -26,6 +28,9 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
             model = openvino.Core().read_model(str(graph))
             for name, value in metadata.as_properties().items():
                 model.set_rt_info(value, ["framework", name])  # where the runtime finds an ONNX file's, too
+            openvino.save_model(model, str(path), compress_to_fp16=False)
+            # Now the .bin is known, which the .xml names: two files of different exports would run, too.
+            model.set_rt_info(file_sha256(path.with_suffix(".bin")), ["framework", BIN_SHA256_KEY])
             openvino.save_model(model, str(path), compress_to_fp16=False)
         except RuntimeError as error:
             raise ModelError(f"OpenVINO cannot convert the graph: {' '.join(str(error).split())[:300]}") from None

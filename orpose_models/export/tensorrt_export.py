@@ -22,7 +22,7 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
         ConfigError: More slots than the preset has proposals, or weights beyond float16's range.
         ModelError: The graph fails a check, or TensorRT cannot take it or load what it built.
     """
-    trt = import_library("tensorrt")
+    trt, device = import_library("tensorrt"), CudaRuntime().device()  # no GPU: said before the work
     with temporary_graph(student, path.parent, config, model_id) as (graph, metadata):
         engine = build_engine(trt, graph)
     path.write_bytes(engine.content)
@@ -30,5 +30,5 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
     if trt.Runtime(log).deserialize_cuda_engine(path.read_bytes()) is None:
         raise ModelError(f"{path}: TensorRT {trt.__version__} cannot load the engine it just built ({log.reason()})")
     metadata = metadata.model_copy(update={"precision": engine.precision})
-    write_description(path, metadata, {"built_by": f"tensorrt {trt.__version__}", "gpu": CudaRuntime().device()})
+    write_description(path, metadata, {"built_by": f"tensorrt {trt.__version__}", "gpu": device})
     return metadata

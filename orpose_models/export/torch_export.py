@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 
@@ -26,9 +27,11 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
     """
     static = build_static(student, config)
     metadata = describe(static, config, model_id)
+    content = io.BytesIO()  # torch's own writer has no clear error for a full disk
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.export.save(export_program(static), str(path))
+        torch.export.save(export_program(static), content)
+    path.write_bytes(content.getbuffer())
     _check(static, path)
     write_description(path, metadata, {"built_by": f"torch {torch.__version__}"})
     return metadata

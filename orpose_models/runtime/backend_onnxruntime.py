@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import logging
 import platform
 import shutil
 import warnings
@@ -32,6 +33,7 @@ from orpose_models.runtime.person_buckets import (
     second_graph,
 )
 
+_log = logging.getLogger(__name__)
 #: Of ONNX Runtime's own log: only what is fatal. Errors come as exceptions.
 _LOG_FATAL = 4
 _PROVIDERS: dict[ProviderName, str] = {
@@ -168,7 +170,13 @@ def _tensorrt_session(
     cache = {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(folder), "trt_fp16_enable": False}
     providers = [(_PROVIDERS["tensorrt"], cache), _PROVIDERS["cuda"]]
     with exclusive(folder):
-        found = folder.is_dir() and any(folder.iterdir())
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:  # ONNX Runtime would not start
+            _log.warning("%s: cannot be made (%s); the next start builds its engines again", folder, error.strerror)
+            cache["trt_engine_cache_enable"] = False
+            return _session(path, "tensorrt", options, providers), f"built, not stored ({error.strerror})"
+        found = any(folder.iterdir())
         try:
             session = _session(path, "tensorrt", options, providers)
             return session, f"{'loaded from' if found else 'built into'} {folder}"

@@ -13,8 +13,10 @@ import openvino
 from numpy.typing import NDArray
 
 from orpose_models.errors import ModelError
+from orpose_models.files import file_sha256
 from orpose_models.runtime.backends import Outputs
 from orpose_models.runtime.config import RuntimeConfig
+from orpose_models.runtime.description import BIN_SHA256_KEY
 from orpose_models.runtime.models import INPUT_NAME, OUTPUT_NAMES, ModelInfo, check_interface, find_model, first_line
 from orpose_models.runtime.person_buckets import (
     FOUND_NAMES,
@@ -56,6 +58,8 @@ def load(config: RuntimeConfig) -> OpenVinoBackend | BucketBackend:
     if path.suffix == ".xml" and not weights.is_file():
         raise ModelError(f"{path}: {weights.name} is not beside it; copy both files, or export again")
     compiled, metadata = _compile(path, config.threads)
+    if BIN_SHA256_KEY in metadata and metadata[BIN_SHA256_KEY] != file_sha256(weights):
+        raise ModelError(f"{weights}: damaged, or of another .xml than {path.name}; copy both files, or export again")
     info = ModelInfo.from_metadata(metadata, path)
     info = dataclasses.replace(info, precision=_precision(compiled, info.precision))
     outputs = {name: port for port in compiled.outputs for name in port.names}

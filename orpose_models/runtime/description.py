@@ -11,6 +11,8 @@ from orpose_models.files import file_sha256
 #: What built the file, and its version; the GPU it was built for.
 BUILT_BY_KEY, GPU_KEY = "orpose.built_by", "orpose.gpu"
 _SHA256_KEY = "orpose.sha256"
+#: In an .xml file: the sha256 of its .bin. Files from before this was kept name none.
+BIN_SHA256_KEY = "orpose.bin_sha256"
 
 
 def description_path(path: Path) -> Path:

@@ -81,13 +81,13 @@ class ImageFiles:
 
     def __init__(self, path: Path, files: list[Path]) -> None:
         self.path = path
-        self._files = files
+        self.files = files
 
     def __len__(self) -> int:
-        return len(self._files)
+        return len(self.files)
 
     def __iter__(self) -> Iterator[Frame | Unreadable]:
-        for index, file in enumerate(self._files):
+        for index, file in enumerate(self.files):
             started = time.perf_counter()
             try:
                 image = decode_image(np.frombuffer(file.read_bytes(), np.uint8))

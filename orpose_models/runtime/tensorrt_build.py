@@ -36,9 +36,10 @@ def build_engine(trt: ModuleType, path: Path, sm: int | None = None) -> Engine:
         BackendError: It cannot build for this GPU.
     """
     log = make_log(trt)
-    builder = trt.Builder(log)
-    if builder is None:
-        raise BackendError(f"TensorRT {trt.__version__} does not start: {log.reason()}")
+    try:
+        builder = trt.Builder(log)
+    except TypeError:  # of pybind11, where TensorRT gives no builder
+        raise BackendError(f"TensorRT {trt.__version__} does not start: {log.reason()}") from None
     network = builder.create_network(_strongly_typed(trt))
     parser = trt.OnnxParser(network, log)
     if not parser.parse(path.read_bytes()) or network.num_outputs == 0:

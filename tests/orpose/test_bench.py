@@ -6,13 +6,14 @@ import argparse
 import importlib.util
 import json
 import platform
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from orpose.bench import _figures, all_ratios, ratios
+from orpose.bench import _cost, _figures, all_ratios, ratios
 from orpose.bench_config import BenchConfig
 from orpose.bench_contestants import all_contestants
 from orpose.bench_peers import torchvision_step
@@ -133,6 +134,25 @@ def test_measures_and_writes_json_and_a_plot(fake_model, tmp_path, capsys):
     assert report["machine"]["processor"] in out
     assert "images/s" in out
     assert all(path.stat().st_size > 1000 for path in outputs.values())
+
+
+def test_a_models_own_batch_is_measured(make_fake_model, tmp_path, capsys):
+    out = tmp_path / "bench.json"
+    words = ["--frames", "3", "--warmup", "0", "--rounds", "1", "--size", "96x64", "--threads", "1", "--json", str(out)]
+    assert main(["bench", "--model", str(make_fake_model((96, 64), batch=4)), *words]) == 0
+    (item,) = json.loads(out.read_text())["contestants"]
+    assert (item["batch"], list(item["stages_ms"])) == (4, ["infer", "total"])
+    assert item["frames_per_second"] > 2 * 1e3 / item["stages_ms"]["total"]["p99"]
+
+
+def test_a_second_graph_left_by_an_older_export_costs_nothing(fake_model, tmp_path):
+    pytest.importorskip("onnx")
+    from orpose.bench_roofline import count_file
+
+    path = shutil.copy(fake_model, tmp_path / "a.onnx")
+    (tmp_path / "a.poses.onnx").write_bytes(b"of another export")
+    item = {"model": str(path), "settings": {"backend": "onnxruntime"}, "persons": 3}
+    assert _cost(item) == count_file(path)
 
 
 def test_peer_takes_turns(fake_model, tmp_path, capsys):
@@ -280,6 +300,12 @@ def test_a_process_that_dies_is_named(fake_model):
         (["--presets", "lite", "--sizes", "small"], "--sizes: got 'small'"),
         (["--presets", "huge"], "preset: got 'huge'"),
         (["--yolo-onnx", "missing.onnx"], "--yolo-onnx missing.onnx: no such file"),
+        (["--presets", "lite", "--model", "a.onnx"], "--model a.onnx: --presets are measured in its place"),
+        (["--torch-modes", "compile"], "--torch-modes: is for backend torch; got --backends onnxruntime"),
+        (["--torch-devices", "cuda"], "--torch-devices: is for backend torch"),
+        (["--presets", "lite", "--backends", "tensorrt", "--buckets"], "--buckets: is for backends onnxruntime and"),
+        (["--presets", "lite", "--backends", "torch", "--precisions", "fp16"], "--precisions: is for exported"),
+        (["--backends", "openvino", "--model", "a.xml", "--roofline"], "--roofline: counts .onnx and .safetensors"),
     ],
 )
 def test_bad_options_are_one_line(words, expected, capsys):

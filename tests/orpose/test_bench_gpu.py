@@ -77,6 +77,18 @@ def test_batches_of_backend_torch_are_measured_and_compared_with_the_ceilings(tm
     assert "lite, torch cpu eager fp32" in capsys.readouterr().out
 
 
+def test_torch_tensorrts_cost_is_that_of_torchs_network(tmp_path):
+    from orpose.bench import _cost
+    from orpose.bench_gpu import count_torch
+    from orpose_models.network import build_student, save_weights
+
+    save_weights(build_student("lite"), tmp_path / "a.safetensors", input_size=(96, 64))
+    model = str(tmp_path / "a.safetensors")
+    settings = RuntimeConfig(model=model, backend="torch-tensorrt").model_dump(mode="json")
+    found = _cost({"model": model, "settings": settings, "persons": 8})
+    assert found == count_torch(RuntimeConfig(model=model, backend="torch"))
+
+
 def test_a_gpu_that_is_not_there_is_one_line(capsys):
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")

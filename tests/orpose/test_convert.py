@@ -62,7 +62,9 @@ def test_a_shipped_graph_becomes_the_weights_that_it_was_made_of(
     assert (
         main(["export", "--model", str(weights), "--out", str(graph), "--size", "96x64", "--frame-size", "128x72"]) == 0
     )
-    graph.with_suffix(".yaml").write_text("name: own\ndata: rendered\nexported: twice\nlicence: Apache-2.0\n")
+    card = {"name": "own", "data": "rendered", "exported": "twice", "licence": "Apache-2.0"}
+    card |= {"sha256": file_sha256(weights), "onnx": {"sha256": file_sha256(graph), "bytes": 1}}
+    graph.with_suffix(".yaml").write_text(yaml.safe_dump(card))
     monkeypatch.setattr("orpose_models.runtime.models.WEIGHTS_DIR", graph.parent)
     capsys.readouterr()
     assert main(["convert", "own", "--out", str(out)]) == 0
@@ -79,7 +81,7 @@ def test_a_shipped_graph_becomes_the_weights_that_it_was_made_of(
     assert card["input_size"] == "96x64"
     assert card["source"] == {"file": "own.onnx", "sha256": file_sha256(graph), "model_id": model_id,
                               "precision": "float32 / float16 weights"}  # fmt: skip
-    assert "exported" not in card and "Not a medical device" in card["limitations"]
+    assert not {"exported", "onnx"} & set(card) and "Not a medical device" in card["limitations"]
 
 
 @pytest.mark.parametrize(
@@ -106,6 +108,40 @@ def test_graphs_that_are_refused(
     assert told.startswith(f"orpose convert: {message}")
     assert told.count("\n") == 1
     assert not Path("a.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("card", "fits"),
+    [
+        ({"data": "rendered"}, True),
+        ({"sha256": "0000000012"}, True),  # the weights', as the model id fake@00000000 has it
+        ({"sha256": "1" * 64}, False),
+        ({"sha256": "1" * 64, "onnx": {"sha256": "2" * 64}}, False),
+        ({"sha256": "1" * 64, "onnx": {"sha256": "GRAPH"}}, True),
+    ],
+)
+def test_a_card_beside_the_graph_must_be_its_own(fake_model: Path, tmp_path: Path, card: dict, fits: bool) -> None:
+    from orpose.convert import _card_of
+    from orpose_models.errors import ModelError
+    from orpose_models.files import file_sha256
+    from orpose_models.runtime.models import ModelInfo
+    from orpose_models.runtime.onnx_file import read_metadata
+
+    info, beside = ModelInfo.from_metadata(read_metadata(fake_model), fake_model), tmp_path / "fake.yaml"
+    beside.write_text(yaml.safe_dump(card).replace("GRAPH", file_sha256(fake_model)))
+    if fits:
+        assert set(_card_of(fake_model, info, beside)) == set(card)
+    else:
+        with pytest.raises(ModelError, match=r"fake\.yaml: is the card of another model \(sha256 11111111; fake\.onnx"):
+            _card_of(fake_model, info, beside)
+
+
+def test_the_graphs_card_is_not_replaced(fake_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    graph, card = Path(shutil.copy(fake_model, tmp_path / "own.onnx")), tmp_path / "own.yaml"
+    card.write_text("name: own\n")
+    assert main(["convert", str(graph), "--out", str(tmp_path / "own.safetensors")]) == 2
+    assert "own.safetensors would replace" in capsys.readouterr().err
+    assert card.read_text() == "name: own\n"
 
 
 class Runs:

@@ -72,6 +72,8 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
         (["--precision", "fp8"], "precision: got 'fp8': input should be 'fp32', 'fp16' or 'int8'"),
         (["--batch", "0"], "batch: got '0': input should be greater than or equal to 1"),
         (["--frame-size", "hd"], "frame_size: got 'hd': expected WIDTHxHEIGHT in px"),
+        (["--activations", "signed"], "--activations is for --precision int8; got --precision fp32"),
+        (["--precision", "fp16", "--max-drop", "0.1"], "--max-drop is for --precision int8; got --precision fp16"),
     ],
 )
 def test_bad_options(capsys: pytest.CaptureFixture[str], options: list[str], message: str) -> None:

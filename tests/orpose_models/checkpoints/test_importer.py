@@ -242,6 +242,8 @@ def test_options_that_do_not_fit(tmp_path: Path) -> None:
     for extra, options, error, message in (
         ({}, {"h36stats": stats}, ConfigError, "h36stats: given, but there is no lifter"),
         ({}, {"lifter": path}, ConfigError, "h36stats: none given; lifters need"),
+        ({}, {"lifter_kind": "martinez"}, ConfigError, "lifter_kind: given, but there is no --lifter"),
+        ({"backbone.body.x": mean}, {"resnet": "msra"}, ConfigError, "resnet: is for detectron2's .* torchvision's"),
         ({"roi_heads.keypoint_head.score_lowres_soft.weight": mean}, {}, ConfigError, "h36stats: none given"),
         (
             {"roi_heads.keypoint_head.score_lowres_soft.weight": mean},

@@ -69,6 +69,17 @@ def test_nothing_is_run_in_a_torch_file_either(tmp_path: Path) -> None:
     assert not canary.exists()
 
 
+def test_files_of_older_torch_that_are_cut_off(tmp_path: Path) -> None:
+    """torchvision's published ones are of this form, of whose remains torch raises errors of many kinds."""
+    path = tmp_path / "a.pth"
+    torch.save({"a.weight": torch.ones(8, 8), "epoch": 3}, path, _use_new_zipfile_serialization=False)
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 3):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ModelError, match=r"a\.pth: "):
+            read_tensors(path, hint="")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from orpose_models.errors import BackendError, ConfigError, InputError
+from orpose_models.export import torch_export
 from orpose_models.export.config import ExportConfig
 from orpose_models.export.formats import FORMATS, export_model
 from orpose_models.network import Student
@@ -144,6 +145,7 @@ def test_openvino_files_agree_with_torch_and_are_known_to_the_runtime(
     facts = openvino.Core().read_model(str(path)).get_rt_info()["framework"]
     info = ModelInfo.from_metadata({key: str(value.value) for key, value in facts.items()}, path)
     assert (info.model_id, info.input_size, info.precision) == (ID, SIZE, metadata.precision)
+    assert facts["orpose.bin_sha256"].value == hashlib.sha256(path.with_suffix(".bin").read_bytes()).hexdigest()
     assert_close(run_runtime(path, "openvino", image), expected, boxes=0.02, joints=0.02, scores=1e-3)
 
 
@@ -221,6 +223,16 @@ def test_a_place_that_cannot_be_written_shows_before_the_work(lively_lite: Stude
     for out in (tmp_path / "file" / "a.onnx", tmp_path / "folder.onnx"):
         with pytest.raises(InputError, match=r"cannot be written .*another --out"):
             export_model(lively_lite, out, ExportConfig(), ID)
+
+
+def test_a_full_disk_is_named_by_torch_export_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`main` makes one line of this error; torch's own writer has a RuntimeError of many."""
+    program = torch.export.export(torch.nn.ReLU(), (torch.zeros(1),))
+    monkeypatch.setattr(torch_export, "export_program", lambda static: program)
+    for name in ("build_static", "describe"):
+        monkeypatch.setattr(torch_export, name, lambda *given: None)
+    with pytest.raises(OSError, match="No space left on device"):
+        torch_export.write(Student.__new__(Student), Path("/dev/full"), ExportConfig(format="torch-export"), ID)
 
 
 @pytest.mark.parametrize(

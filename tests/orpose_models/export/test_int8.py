@@ -32,6 +32,7 @@ from orpose_models.export.int8 import (
     tensors_to_quantise,
 )
 from orpose_models.export.int8_config import Int8Config
+from orpose_models.export.int8_export import quantise
 from orpose_models.network import Student
 from orpose_models.runtime.bags import BagImages
 from orpose_models.runtime.frames import Frame
@@ -347,6 +348,28 @@ def test_a_validation_image_that_is_unreadable_is_left_out_of_the_labels(
     assert "unreadable: 045.png" in found.table()
 
 
+def test_graphs_that_are_not_for_one_image_or_not_whole_are_refused(
+    export_int8: Callable[..., int],
+    make_fake_model: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert export_int8(tmp_path / "out.onnx", model=make_fake_model((64, 64), batch=4)) == 2
+    assert "takes 4 images a call, int8 is measured with one; export with --batch 1" in capsys.readouterr().err
+    assert export_int8(tmp_path / "out.onnx", model=make_fake_model((64, 64), parts="people, poses")) == 2
+    assert "one of two graphs; int8 starts from an export without --buckets" in capsys.readouterr().err
+
+
+def test_images_that_are_both_calibrated_and_measured_on_are_counted(
+    clip: Path, make_fake_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    told: list[str] = []
+    config = Int8Config(calibration=str(clip), validation=str(clip / "labels.json"))
+    with pytest.raises(ModelError, match="no layer to quantise"):
+        quantise(make_fake_model((64, 64)), tmp_path / "out.onnx", config, "unsigned", told.append)
+    assert told == ["calibration: 8 of its images are validation images, too; int8 is measured on other ones"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -355,7 +378,7 @@ def test_a_validation_image_that_is_unreadable_is_left_out_of_the_labels(
         ({"calibration": "LABELS"}, "is --calibration and --validation; measure int8 on other images"),
         ({"batch": 4}, "int8 is measured through the runtime, one image per call; got --batch 4"),
         ({"size": "320x240"}, "--size: .*lite.onnx has that fixed"),
-        ({"precision": "fp32"}, "--calibration and --validation are for --precision int8; got fp32"),
+        ({"precision": "fp32"}, "--calibration is for --precision int8; got --precision fp32"),
         ({"model": "nothing"}, "no such shipped model"),
     ],
 )

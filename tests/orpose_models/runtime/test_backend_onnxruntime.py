@@ -10,9 +10,10 @@ import onnxruntime
 import pytest
 
 from orpose_models.errors import BackendError
-from orpose_models.runtime import RuntimeConfig
+from orpose_models.runtime import RuntimeConfig, backend_onnxruntime
 from orpose_models.runtime.backend_onnxruntime import built_precision
 from orpose_models.runtime.backends import load_backend, probe_backend
+from orpose_models.runtime.engine_cache import EngineKey
 
 INSTALLED = onnxruntime.get_available_providers()
 
@@ -54,3 +55,18 @@ def test_the_precision_is_that_of_the_arithmetic(tiny_graph):
     reported = load_backend(RuntimeConfig(model=str(path), threads=1)).info.precision
     assert reported.startswith({"float": "float32", "float16": "fp16"}[computed_in])
     assert built_precision("float16, boxes in float32", "cuda") == "float16, boxes in float32"
+
+
+def test_engines_of_a_cache_that_cannot_be_written_are_used_all_the_same(fake_model, tmp_path, monkeypatch, caplog):
+    """ONNX Runtime itself would refuse to start."""
+    asked = []
+    key = EngineKey("onnxruntime-tensorrt", "1", "sm87 Orin", "0" * 64, "fp32", (1, 480, 640, 3))
+    monkeypatch.setattr(backend_onnxruntime, "_engine_key", lambda path: key)
+    monkeypatch.setattr(backend_onnxruntime, "_session", lambda *given: asked.append(given[-1]))
+    for cache in (tmp_path / "good", tmp_path / "file"):
+        (tmp_path / "file").write_text("")
+        config = RuntimeConfig(model=str(fake_model), provider="tensorrt", engine_cache=str(cache))
+        _, origin = backend_onnxruntime._tensorrt_session(fake_model, config, onnxruntime.SessionOptions())
+    assert [providers[0][1]["trt_engine_cache_enable"] for providers in asked] == [True, False]
+    assert origin == "built, not stored (Not a directory)"
+    assert "the next start builds its engines again" in caplog.text

@@ -275,15 +275,28 @@ def test_an_exported_engine_that_tensorrt_refuses(trt, engine, config):
         PoseEstimator(config.model_copy(update={"model": str(engine)}))
 
 
-def test_the_exporter_writes_what_the_runtime_checks(trt, config, fake_model, tmp_path, monkeypatch):
+@pytest.fixture
+def exporter(trt, monkeypatch) -> Any:
+    """The module that writes .engine files, with the stand-ins."""
     pytest.importorskip("torch")
+    monkeypatch.delitem(sys.modules, "orpose_models.export.tensorrt_export", raising=False)
+    module = importlib.import_module("orpose_models.export.tensorrt_export")
+    monkeypatch.delitem(sys.modules, "orpose_models.export.tensorrt_export")
+    return module
+
+
+def test_the_exporter_says_that_there_is_no_gpu_before_the_work(exporter, fake_cudart, tmp_path, monkeypatch):
+    monkeypatch.setattr(exporter, "temporary_graph", None)  # would take long
+    ctypes.c_int.in_dll(fake_cudart, "gpus").value = 0
+    with pytest.raises(BackendError, match="CUDA: "):
+        exporter.write(None, tmp_path / "a.engine", None, "fake@00000000")
+
+
+def test_the_exporter_writes_what_the_runtime_checks(exporter, config, fake_model, tmp_path, monkeypatch):
     from contextlib import nullcontext
 
     from orpose_models.export.metadata import ModelMetadata
 
-    monkeypatch.delitem(sys.modules, "orpose_models.export.tensorrt_export", raising=False)
-    exporter = importlib.import_module("orpose_models.export.tensorrt_export")
-    monkeypatch.delitem(sys.modules, "orpose_models.export.tensorrt_export")  # it has the stand-in
     sizes = {"input_size": "640x480", "network_size": "640x480", "batch": 1, "max_persons": 3}
     metadata = ModelMetadata(preset="lite", model_id="fake@00000000", precision="float32", **sizes)
     monkeypatch.setattr(exporter, "temporary_graph", lambda *_: nullcontext((fake_model, metadata)))

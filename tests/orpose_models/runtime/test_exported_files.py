@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from orpose_models.errors import ConfigError, ModelError
+from orpose_models.files import file_sha256
 from orpose_models.runtime import PoseEstimator, RuntimeConfig
 from orpose_models.runtime.onnx_file import read_metadata
 
@@ -44,6 +45,8 @@ def xml(fake_model: Path, tmp_path: Path) -> Path:
         model.set_rt_info(value, ["framework", name])
     path = tmp_path / "fake.xml"
     openvino.save_model(model, str(path), compress_to_fp16=False)
+    model.set_rt_info(file_sha256(path.with_suffix(".bin")), ["framework", "orpose.bin_sha256"])
+    openvino.save_model(model, str(path), compress_to_fp16=False)
     return path
 
 
@@ -58,17 +61,21 @@ def test_an_xml_file_answers_as_its_graph(xml: Path, fake_model: Path, image: np
     ("damage", "message"),
     [
         (lambda path: path.with_suffix(".bin").unlink(), "fake.bin is not beside it; copy both files, or export again"),
+        (
+            lambda path: damaged_content(path.with_suffix(".bin")),
+            "damaged, or of another .xml than fake.xml; copy both",
+        ),
         (lambda path: path.with_suffix(".bin").write_bytes(b"1234"), "OpenVINO cannot load it, is the file complete?"),
         (lambda path: path.write_text(path.read_text()[:-2000]), "OpenVINO cannot load it, is the file complete?"),
         (lambda path: path.write_text("text"), "OpenVINO cannot load it, is the file complete?"),
         (lambda path: path.write_text(path.read_text().replace("orpose.format", "x")), "not an orpose model"),
     ],
-    ids=["no bin", "short bin", "short xml", "text", "foreign"],
+    ids=["no bin", "other bin", "short bin", "short xml", "text", "foreign"],
 )
 def test_xml_files_that_are_refused(xml: Path, damage: Callable[[Path], object], message: str):
     damage(xml)
     line = one_line(RuntimeConfig(model=str(xml), backend="openvino"))
-    assert line.startswith(f"{xml}: ")
+    assert line.startswith((f"{xml}: ", f"{xml.with_suffix('.bin')}: "))
     assert message in line
 
 
@@ -151,7 +158,6 @@ def test_options_that_a_program_has_decided(pt2: Path, given: dict, message: str
 
 def rewrite(path: Path, change: Callable[[str, bytes], bytes]) -> None:
     """Changes parts of an archive and gives its description the new sha256."""
-    from orpose_models.files import file_sha256
 
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}

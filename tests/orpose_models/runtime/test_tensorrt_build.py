@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from orpose_models.errors import BackendError, ModelError
@@ -49,3 +52,15 @@ def test_what_tensorrt_does_not_take(fake_model):
 def test_a_gpu_that_cannot_be_built_for(tiny_graph):
     with pytest.raises(BackendError, match=r"cannot build ahead for compute capability 87 \(.*SM86"):
         build_engine(trt, tiny_graph(), 87)
+
+
+def test_a_tensorrt_that_does_not_start_says_why(tiny_graph):
+    """Its Python interface makes a TypeError of "no builder", which is what it gives where there is no driver."""
+
+    def builder(log: Any) -> None:
+        log.log(0, "CUDA initialization failure with error: 35")
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+
+    broken = SimpleNamespace(__version__="10.3.0", ILogger=type("ILogger", (), {}), Builder=builder)
+    with pytest.raises(BackendError, match=r"TensorRT 10\.3\.0 does not start: CUDA initialization failure"):
+        build_engine(broken, tiny_graph())
