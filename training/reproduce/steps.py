@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from orpose_models.evaluate.seen import Joints
 from orpose_models.runtime.config import RuntimeConfig
 from training.reproduce.config import FOLDERS, RESAMPLING, ReproduceConfig
 from training.steps import Step, train_step
@@ -49,6 +50,11 @@ def results_path(config: ReproduceConfig, name: str, scale: float) -> Path:
 def labels_path(config: ReproduceConfig) -> Path:
     """The labels that all networks are tested on."""
     return config.data / FOLDERS["or_test"] / "annotations.json"
+
+
+def joints_of(config: ReproduceConfig, protocol: str) -> Joints:
+    """The labelled joints that a protocol counts."""
+    return config.joints if protocol == "coco-keypoints" else "all"
 
 
 def _synth(config: ReproduceConfig, split: str) -> Step:
@@ -104,6 +110,6 @@ def _evaluate(config: ReproduceConfig, name: str) -> list[Step]:
         out = metrics_path(config, name, protocol)
         files = ("--annotations", str(labels_path(config)), "--results", *results, "--json", str(out))
         options = ("--intervals", "--resample", RESAMPLING.resample)
-        joints = ("--joints", config.joints) if protocol == "coco-keypoints" else ()
+        joints = ("--joints", "seen") if joints_of(config, protocol) == "seen" else ()
         steps.append(Step(("evaluate", "--protocol", protocol, *files, *joints, *options), out))
     return steps

@@ -11,9 +11,11 @@ from orpose_models.annotations import AnnotationSet, read_annotations
 from orpose_models.evaluate.protocols import PROTOCOLS, statistic_of
 from orpose_models.evaluate.resample import Difference, Drawn, differences, draw, image_groups
 from orpose_models.evaluate.results import check_images, read_results
+from orpose_models.evaluate.seen import with_joints
 from training.reproduce.claims import Claim, Metric
 from training.reproduce.config import RESAMPLING, ReproduceConfig
-from training.reproduce.steps import labels_path, results_path
+from training.reproduce.steps import PROTOCOLS as STEP_PROTOCOLS
+from training.reproduce.steps import joints_of, labels_path, results_path
 
 
 class Measured:
@@ -40,6 +42,11 @@ class Measured:
     def _labels(self) -> AnnotationSet:
         return read_annotations(labels_path(self._config))
 
+    @cached_property
+    def _labels_of(self) -> dict[str, AnnotationSet]:
+        """Protocol -> the labels with the joints that it counts, as in the tables."""
+        return {protocol: with_joints(self._labels, joints_of(self._config, protocol)) for protocol in STEP_PROTOCOLS}
+
     def _sum(self, claim: Claim, sign: int) -> Drawn:
         """The terms of one sign, added sample by sample."""
         drawn = [self._drawn(claim.metric, name, scale) for factor, name, scale in claim.terms if factor == sign]
@@ -51,7 +58,7 @@ class Measured:
         results = read_results(path, need=PROTOCOLS[metric.protocol].need)
         check_images(results, self._labels, str(path), labels_path(self._config))
         groups = image_groups(self._labels, RESAMPLING.resample)
-        drawn = draw(statistic_of(metric.protocol, self._labels, results), groups, RESAMPLING)
+        drawn = draw(statistic_of(metric.protocol, self._labels_of[metric.protocol], results), groups, RESAMPLING)
         return Drawn(metric.factor * drawn.values[:1], metric.factor * drawn.samples[:, :1])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from orpose_models.settings import build_settings
 from training.reproduce.claims import KEYPOINT_AP, MPJPE, Claim, all_claims
 from training.reproduce.config import ReproduceConfig
 from training.reproduce.networks import roles_of
-from training.reproduce.steps import labels_path, results_path
+from training.reproduce.steps import all_steps, labels_path, results_path
 from training.reproduce.verdicts import Measured, verdict
 
 SCENES = 4
@@ -121,6 +122,21 @@ def test_a_difference_of_differences(config: ReproduceConfig) -> None:
     assert verdict(wrong_way, measured.difference(wrong_way)) == "does not"
     nobody_found = claims["error of undistilled_teacher rises more than that of undistilled, 1x to 12x", "mm"]
     assert verdict(nobody_found, measured.difference(nobody_found)) == "undecided: no value"
+
+
+def test_claims_count_the_joints_that_the_tables_count(config: ReproduceConfig) -> None:
+    """All hidden joints are wrong, all seen ones right."""
+    labels = json.loads(labels_path(config).read_text())
+    for person in labels["annotations"]:
+        person["keypoints"][:24] = [150.0, 10.0, 1] * 8
+    labels_path(config).write_text(json.dumps(labels))
+    write_results(config, "orpose_all", 1, range(SCENES))
+    claim = Claim("", KEYPOINT_AP, ((1, "orpose_all", 1),))
+    assert Measured(config).difference(claim).value == pytest.approx(100)
+    every = config.model_copy(update={"joints": "all"})
+    assert Measured(every).difference(claim).value < 50
+    steps = [step for step in all_steps(config) if "coco-keypoints" in step.arguments]
+    assert steps and all(("--joints", "seen") in pairwise(step.arguments) for step in steps)
 
 
 def test_errors_are_in_mm_and_lower_is_better(config: ReproduceConfig) -> None:
