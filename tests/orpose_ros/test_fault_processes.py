@@ -113,7 +113,7 @@ def test_a_subscriber_that_hangs_or_dies_holds_nobody_up(ros, listener, namespac
         play()
         assert subscriber.stdout.readline() == b"heard\n"
         subscriber.send_signal(number)
-        ros.until(lambda: len(listener.persons) >= 3, timeout_s=60)
+        ros.until(lambda: len(listener.persons) >= 3 and listener.stats, timeout_s=60)
         begin = stamp_ns(listener.stats[-1].header)
         ros.until(lambda: stamp_ns(listener.stats[-1].header) > begin + 4 * 10**9, timeout_s=60)
         assert abs(listener.unheard()) <= 2, "all but what is being worked on"
