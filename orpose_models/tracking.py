@@ -21,8 +21,8 @@ from orpose_models.settings import Settings
 from orpose_models.skeleton import COCO17_SIGMAS
 from orpose_models.units import NANOSECONDS_PER_SECOND
 
-#: Least similarity for what was hardly seen, and for a track that is not confirmed yet: stricter than `track_match`.
-_HARDLY_SEEN_MATCH, _TENTATIVE_MATCH = 0.4, 0.3
+#: Least similarity for what was hardly seen, and for a track that was seen too briefly: stricter than `track_match`.
+_HARDLY_SEEN_MATCH, _BRIEF_MATCH = 0.4, 0.3
 #: Joints move between frames and detectors scatter: as many of COCO's standard deviations are one here.
 _LOOSENED = 2.0
 _FORBIDDEN = 1e3
@@ -80,18 +80,16 @@ class _Track:
         seen_centre: Predicted box centre at that moment, px: joints move along with it.
         unseen_s: Time since then, s.
         seen: Frames it was seen in.
-        best_score: Highest score it was seen with.
-        is_confirmed: Seen often and surely enough; stays so.
+        best_score: Highest box score that it was seen with.
     """
 
     track_id: int
     person: Person
     motion: BoxMotion
     seen_centre: NDArray[np.float64]
+    best_score: float
     unseen_s: float = 0.0
-    seen: int = 0
-    best_score: float = 0.0
-    is_confirmed: bool = False
+    seen: int = 1
 
     @property
     def keypoints_xy(self) -> NDArray[np.float64]:
@@ -129,8 +127,8 @@ class Tracker:
         step_s = self._move_on(stamp_ns)
         sure = [i for i, person in enumerate(candidates) if person.score >= score_threshold]
         weak = [i for i, p in enumerate(candidates) if self.config.track_low_score <= p.score < score_threshold]
-        confirmed = [track for track in self._tracks if track.is_confirmed]
-        tentative = [track for track in self._tracks if not track.is_confirmed]
+        settled = [track for track in self._tracks if self._is_settled(track)]
+        brief = [track for track in self._tracks if not self._is_settled(track)]
         found: dict[int, _Track] = {}
 
         def join(tracks: list[_Track], indices: list[int], least: float) -> None:
@@ -140,17 +138,23 @@ class Tracker:
             for row, column in self._pairs(left, [candidates[i] for i in free], least):
                 found[free[column]] = left[row]
 
-        join(confirmed, sure, self.config.track_match)
-        join([track for track in confirmed if track.unseen_s == 0.0], weak, _HARDLY_SEEN_MATCH)
-        join(tentative, sure, _TENTATIVE_MATCH)
-        for index, track in found.items():
-            track.motion.correct(candidates[index].bbox_xywh)
-        found |= {index: self._start(candidates[index]) for index in sure if index not in found}
+        join(settled, sure, self.config.track_match)
+        join([track for track in settled if track.unseen_s == 0.0], weak, _HARDLY_SEEN_MATCH)
+        join(brief, sure, _BRIEF_MATCH)
         for index, track in found.items():
             self._see(track, candidates[index])
+        found |= {index: self._start(candidates[index]) for index in sure if index not in found}
         self._forget(list(found.values()), step_s)
-        lost = [track for track in self._tracks if track not in found.values()]
-        return [_named(p, found.get(i)) for i, p in enumerate(candidates)], [_where_expected(t) for t in lost]
+        lost = [track for track in self._tracks if track not in found.values() and self._is_confirmed(track)]
+        return [self._named(p, found.get(i)) for i, p in enumerate(candidates)], [_where_expected(t) for t in lost]
+
+    def _is_settled(self, track: _Track) -> bool:
+        """Seen often enough to be followed through weak sights and gaps."""
+        return track.seen >= self.config.track_confirm
+
+    def _is_confirmed(self, track: _Track) -> bool:
+        """Settled, and once seen surely enough to be a person."""
+        return self._is_settled(track) and track.best_score >= self.config.track_confirm_score
 
     def _move_on(self, stamp_ns: int) -> float:
         """Predicts all tracks, or ends them after a gap; returns the time that went by, s."""
@@ -163,6 +167,12 @@ class Tracker:
             track.motion.predict(step_s)
         return step_s
 
+    def _named(self, person: Person, track: _Track | None) -> Person:
+        if track is None:
+            return person
+        state = TrackState.CONFIRMED if self._is_confirmed(track) else TrackState.TENTATIVE
+        return replace(person, track_id=track.track_id, track_state=state)
+
     def _pairs(self, tracks: Sequence[_Track], people: Sequence[Person], least: float) -> list[tuple[int, int]]:
         """Pairs (track, person) at least `least` alike, of the greatest total similarity."""
         if not tracks or not people:
@@ -172,26 +182,25 @@ class Tracker:
         return [(row, column) for row, column in pairs if alike[row, column] >= least]
 
     def _see(self, track: _Track, person: Person) -> None:
+        track.motion.correct(person.bbox_xywh)
         track.person, track.seen_centre = person, track.motion.centre
         track.unseen_s, track.seen = 0.0, track.seen + 1
         track.best_score = max(track.best_score, person.score)
-        is_sure = track.seen >= self.config.track_confirm and track.best_score >= self.config.track_confirm_score
-        track.is_confirmed = track.is_confirmed or is_sure
 
     def _start(self, person: Person) -> _Track:
         motion = BoxMotion(person.bbox_xywh)
-        track = _Track(self._next_id, person, motion, motion.centre)
+        track = _Track(self._next_id, person, motion, motion.centre, best_score=person.score)
         self._next_id += 1
         self._tracks.append(track)
         return track
 
     def _forget(self, seen: Sequence[_Track], step_s: float) -> None:
-        """Ends tracks that nobody saw: tentative ones at once, confirmed ones after a while."""
+        """Ends tracks that nobody saw: those seen briefly at once, settled ones after a while."""
         unseen = [track for track in self._tracks if track not in seen]
         for track in unseen:
             track.unseen_s += step_s
             track.motion.keep_size()
-            if not track.is_confirmed or track.unseen_s > self.config.track_memory_s:
+            if not self._is_settled(track) or track.unseen_s > self.config.track_memory_s:
                 self._tracks.remove(track)
 
 
@@ -222,13 +231,6 @@ def box_ious(boxes: NDArray[np.floating], others: NDArray[np.floating]) -> NDArr
     shared = np.maximum(high - low, 0).prod(-1)
     union = boxes[:, None, 2:].prod(-1) + others[None, :, 2:].prod(-1) - shared
     return np.asarray(shared / np.maximum(union, 1e-9), np.float64)
-
-
-def _named(person: Person, track: _Track | None) -> Person:
-    if track is None:
-        return person
-    state = TrackState.CONFIRMED if track.is_confirmed else TrackState.TENTATIVE
-    return replace(person, track_id=track.track_id, track_state=state)
 
 
 def _where_expected(track: _Track) -> Person:

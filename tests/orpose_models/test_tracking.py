@@ -77,6 +77,13 @@ def test_furniture_that_is_weakly_taken_for_a_person_stays_tentative():
     assert frames.see(person(0, score=0.3))[0].track_state == TrackState.CONFIRMED, "once is enough"
 
 
+def test_who_is_tentative_for_weak_scores_alone_is_followed_all_the_same_and_never_lost():
+    frames = Frames(track_confirm=2, track_confirm_score=0.7)
+    assert [frames.ids(person(0, score=score)) for score in (0.6, 0.6, 0.3, 0.6)] == [[1]] * 4
+    assert frames.see() == frames.lost == []
+    assert frames.ids(person(0, score=0.6)) == [1]
+
+
 def test_a_weak_detection_continues_a_track_but_starts_none():
     frames = Frames(track_confirm=1)
     assert frames.ids(person(0), person(200, score=0.3)) == [1, -1]
