@@ -110,6 +110,6 @@ def _evaluate(config: ReproduceConfig, name: str) -> list[Step]:
         out = metrics_path(config, name, protocol)
         files = ("--annotations", str(labels_path(config)), "--results", *results, "--json", str(out))
         options = ("--intervals", "--resample", RESAMPLING.resample)
-        joints = ("--joints", "seen") if joints_of(config, protocol) == "seen" else ()
+        joints = ("--joints", joints_of(config, protocol))
         steps.append(Step(("evaluate", "--protocol", protocol, *files, *joints, *options), out))
     return steps

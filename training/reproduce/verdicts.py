@@ -11,10 +11,9 @@ from orpose_models.annotations import AnnotationSet, read_annotations
 from orpose_models.evaluate.protocols import PROTOCOLS, statistic_of
 from orpose_models.evaluate.resample import Difference, Drawn, differences, draw, image_groups
 from orpose_models.evaluate.results import check_images, read_results
-from orpose_models.evaluate.seen import with_joints
+from orpose_models.evaluate.seen import Joints, with_joints
 from training.reproduce.claims import Claim, Metric
 from training.reproduce.config import RESAMPLING, ReproduceConfig
-from training.reproduce.steps import PROTOCOLS as STEP_PROTOCOLS
 from training.reproduce.steps import joints_of, labels_path, results_path
 
 
@@ -24,6 +23,7 @@ class Measured:
     def __init__(self, config: ReproduceConfig) -> None:
         self._config = config
         self._drawn = cache(self._draw)
+        self._labels_with = cache(self._with_joints)
 
     def is_run(self, claim: Claim) -> bool:
         """Whether all results that the claim speaks of are there."""
@@ -42,10 +42,8 @@ class Measured:
     def _labels(self) -> AnnotationSet:
         return read_annotations(labels_path(self._config))
 
-    @cached_property
-    def _labels_of(self) -> dict[str, AnnotationSet]:
-        """Protocol -> the labels with the joints that it counts, as in the tables."""
-        return {protocol: with_joints(self._labels, joints_of(self._config, protocol)) for protocol in STEP_PROTOCOLS}
+    def _with_joints(self, joints: Joints) -> AnnotationSet:
+        return with_joints(self._labels, joints)
 
     def _sum(self, claim: Claim, sign: int) -> Drawn:
         """The terms of one sign, added sample by sample."""
@@ -58,7 +56,8 @@ class Measured:
         results = read_results(path, need=PROTOCOLS[metric.protocol].need)
         check_images(results, self._labels, str(path), labels_path(self._config))
         groups = image_groups(self._labels, RESAMPLING.resample)
-        drawn = draw(statistic_of(metric.protocol, self._labels_of[metric.protocol], results), groups, RESAMPLING)
+        labels = self._labels_with(joints_of(self._config, metric.protocol))
+        drawn = draw(statistic_of(metric.protocol, labels, results), groups, RESAMPLING)
         return Drawn(metric.factor * drawn.values[:1], metric.factor * drawn.samples[:, :1])
 
 
