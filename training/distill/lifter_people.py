@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from orpose_models.annotations import LabelledImage
-from orpose_models.network.lifter import FRAME_LINES
+from orpose_models.runtime.models import REFERENCE_INPUT_SIZE
 from orpose_models.skeleton import COCO17, H36M17
 from training.data.dataset import Item, LabelConfig, Size
 from training.data.geometry import lifter_matrix, moved_points
@@ -53,7 +53,7 @@ def labelled_people(items: Sequence[Item], labels: LabelConfig, size: Size) -> P
 
 def is_anybody_labelled(items: Sequence[Item], labels: LabelConfig) -> bool:
     """Whether `labelled_people` finds anybody."""
-    return next(_each_labelled(items, labels, (640, FRAME_LINES)), None) is not None
+    return next(_each_labelled(items, labels, REFERENCE_INPUT_SIZE), None) is not None
 
 
 def _each_labelled(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orpose_models.annotations import PersonLabel
+from orpose_models.runtime.models import REFERENCE_INPUT_SIZE
 from orpose_models.skeleton import H36M17_SOURCES
 from training.data.geometry import lifter_matrix, moved_points
 from training.teacher.config import TeacherConfig
@@ -20,8 +21,6 @@ from training.teacher.tta import AugmentedBoxes, augmented_and_plain_joints, aug
 _MIN_SIDE_PX = 1.0
 #: The soft set has every joint: its lifter takes none for unknown.
 _LEAST = 1e-3
-#: Of the frame that lifters count in (paper.md); other images are letterboxed into it, as into the network's input.
-_LIFTER_FRAME = (640, 480)
 #: Annotation ids of an image's people start at its image id times this (TeacherConfig.max_people is below it).
 IDS_PER_IMAGE = 1000
 
@@ -47,7 +46,8 @@ class Teacher:
     def _label_one(self, image: Image, image_id: int, boxes: Boxes) -> list[PersonLabel]:
         boxes = usable_boxes(boxes, image.shape, self.config.box_threshold, self.config.max_people)
         joints = self._joints(image, boxes.xyxy)
-        to_lifter = lifter_matrix((image.shape[1], image.shape[0]), _LIFTER_FRAME)
+        # letterboxed into the frame that lifters count in, as into the network's input
+        to_lifter = lifter_matrix((image.shape[1], image.shape[0]), REFERENCE_INPUT_SIZE)
         return pseudo_labels(boxes, joints, self.lifting, self.config.joint_threshold, to_lifter, image_id)
 
     def _joints(self, image: Image, boxes: NDArray[np.float32]) -> NDArray[np.float32] | Corrected:
