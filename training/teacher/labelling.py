@@ -98,6 +98,7 @@ def label_images(
     with tqdm(total=batches, initial=batches - len(missing), unit="batch", desc="label", smoothing=0.05) as bar:
         for _ in map_items(missing, make_worker, workers=workers, cluster=cluster, gpus=gpus):
             bar.update()
+    remove_temporaries(out / "shards")  # of a node that was killed while it wrote
     header = AnnotationSet((), (), cameras_of(inputs), info={"pseudo_labels": info})
     return merge(out, batches, listing, header, aside)
 

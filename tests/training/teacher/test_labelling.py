@@ -297,6 +297,7 @@ def test_a_node_killed_half_way_loses_nothing(teacher, tmp_path):
             while len(list(out.glob("shards/*.json"))) < 10:
                 time.sleep(0.01)
             cluster.remove_node(cluster.lost, allow_graceful=False)
+            (out / "shards" / ".0000000.json.lost-1.part").write_text("half")  # as if it was killed while it wrote
             left.append(40 - len(list(out.glob("shards/*.json"))))
 
         killer = threading.Thread(target=kill_half_way, daemon=True)
