@@ -76,9 +76,17 @@ class Student(nn.Module):
             proposals, losses = self.rpn(batch, _named([each.float() for each in features]), complete)
         return {**losses, **self.heads.losses(features, proposals, complete)}
 
-    def _infer(self, batch: ImageList, features: list[Tensor], decoding: str) -> list[Target]:
+    def detect(self, images: Sequence[Tensor]) -> list[Target]:
+        """`boxes` and `scores` of each image as in evaluation mode, without the work of the poses."""
+        batch = _stack(images)
+        return self._detect(batch, self.pyramid(normalise(batch.tensors)))
+
+    def _detect(self, batch: ImageList, features: list[Tensor]) -> list[Target]:
         proposals, _ = self.rpn(batch, _named(features))
-        results = self.heads.detect(features, proposals, batch.image_sizes)
+        return self.heads.detect(features, proposals, batch.image_sizes)
+
+    def _infer(self, batch: ImageList, features: list[Tensor], decoding: str) -> list[Target]:
+        results = self._detect(batch, features)
         maps = self.heads.keypoint(pool_rois(features, [r["boxes"] for r in results], KEYPOINT_CELLS, self.preset))
         for result, own, size in zip(
             results, maps.split([len(r["boxes"]) for r in results]), batch.image_sizes, strict=True

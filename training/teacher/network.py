@@ -65,7 +65,7 @@ class NetworkBoxStage:
         for part in chunks(images, self._batch_size):
             letterboxes = [self._eye.letterbox(image, scale) for image in part]
             inputs = [self._eye.tensor(*pair) for pair in zip(part, letterboxes, strict=True)]
-            for letterbox, result in zip(letterboxes, self._eye.student(inputs), strict=True):
+            for letterbox, result in zip(letterboxes, self._eye.student.detect(inputs), strict=True):
                 corners = result["boxes"].cpu().numpy().reshape(-1, 2, 2)
                 xyxy = letterbox.points_to_frame(corners).reshape(-1, 4)
                 found.append(Boxes(xyxy, result["scores"].cpu().numpy()))
