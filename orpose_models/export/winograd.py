@@ -9,7 +9,6 @@ transform them when they load it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -55,6 +54,9 @@ _TRANSFORMS: dict[int, tuple[NDArray, NDArray, NDArray]] = {
     ),
 }
 
+#: Axes to pixels first and back; of one image as runtimes have channels last, so that these steps vanish beside theirs.
+_ORDERS = {True: ([0, 2, 3, 1], [0, 3, 1, 2]), False: ([2, 3, 0, 1], [2, 3, 0, 1])}
+
 
 def use_winograd(model: onnx.ModelProto) -> int:
     """Rewrites `model` in place.
@@ -71,37 +73,48 @@ def use_winograd(model: onnx.ModelProto) -> int:
     nodes: list[onnx.NodeProto] = []
     writer = _Writer(model.graph)
     count = 0
+    pixels_first: set[str] = set()  # maps of one image that a rewritten convolution gives
     for node in model.graph.node:
         kernel = kernels.get(node.input[1]) if node.op_type == "Conv" else None
         if kernel is not None and node.input[0] in tiles and _fits(node, kernel):
-            nodes += writer.convolution(node, kernel, *tiles[node.input[0]])
+            tile, size, one_image = tiles[node.input[0]]
+            nodes += writer.convolution(node, kernel, tile, size, one_image)
             count += 1
+            pixels_first.update(node.output if one_image else ())
+        elif kernel is not None and node.input[0] in pixels_first and _fits(node, kernel, side=1, fewest_channels=1):
+            nodes += writer.pointwise(node, kernel)
         else:
             nodes.append(node)
+            if node.op_type == "Relu" and node.input[0] in pixels_first:
+                pixels_first.update(node.output)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     return count
 
 
-def _tiles(model: onnx.ModelProto) -> dict[str, tuple[int, tuple[int, int]]]:
-    """Side of a tile's outputs, and height and width (px), of the maps that gain by tiles."""
+def _tiles(model: onnx.ModelProto) -> dict[str, tuple[int, tuple[int, int], bool]]:
+    """Side of a tile's outputs, height and width (px), and whether it is one image, of the maps that gain by tiles."""
     inferred = shape_inference.infer_shapes(model).graph
     tiles = {}
     for value in (*inferred.value_info, *inferred.input):
         dims = value.type.tensor_type.shape.dim
         if len(dims) == 4 and min(size := (dims[2].dim_value, dims[3].dim_value)) > 0:
             if min(size) >= _LARGE_SIDE:
-                tiles[value.name] = (4, size)
+                tiles[value.name] = (4, size, dims[0].dim_value == 1)
             elif dims[0].dim_value != 1:
-                tiles[value.name] = (2, size)
+                tiles[value.name] = (2, size, False)
     return tiles
 
 
-def _fits(node: onnx.NodeProto, kernel: onnx.TensorProto) -> bool:
+def _fits(
+    node: onnx.NodeProto, kernel: onnx.TensorProto, side: int = 3, fewest_channels: int = _FEWEST_CHANNELS
+) -> bool:
     given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-    plain: dict[str, Sequence[int] | int] = {"group": 1, "strides": [1, 1], "dilations": [1, 1], "pads": [1, 1, 1, 1]}
+    plain: dict[str, Any] = {"group": 1, "strides": [1, 1], "dilations": [1, 1], "pads": [side // 2] * 4}
+    if side == 1:
+        given.setdefault("pads", [0] * 4)
     as_wanted = all(given.get(name, wanted) == wanted for name, wanted in plain.items()) and "pads" in given
-    wide = min(kernel.dims[:2]) >= _FEWEST_CHANNELS and list(kernel.dims[2:]) == [3, 3]
+    wide = min(kernel.dims[:2]) >= fewest_channels and list(kernel.dims[2:]) == [side, side]
     return as_wanted and wide and kernel.data_type == onnx.TensorProto.FLOAT
 
 
@@ -116,7 +129,7 @@ class _Writer:
         self._names = itertools.count()
 
     def convolution(
-        self, node: onnx.NodeProto, kernel: onnx.TensorProto, tile: int, size: tuple[int, int]
+        self, node: onnx.NodeProto, kernel: onnx.TensorProto, tile: int, size: tuple[int, int], one_image: bool
     ) -> list[onnx.NodeProto]:
         """The nodes that give `node`'s output; pixels first, channels last in between: (pixels, batch, channels)."""
         self._nodes = []
@@ -125,9 +138,9 @@ class _Writer:
         steps = image.shape[0] ** 2
         reads, writes, tiles = _pixel_order(size, tile)
 
-        pixels = self._reshape(
-            self._add("Transpose", node.input[0], perm=[2, 3, 0, 1]), [size[0] * size[1], -1, in_channels]
-        )
+        to_pixels, from_pixels = _ORDERS[one_image]
+        turned = self._add("Transpose", node.input[0], perm=to_pixels)
+        pixels = self._reshape(turned, [size[0] * size[1], -1, in_channels])
         padded = self._add("Pad", pixels, self._constant([0, 0, 0, 1, 0, 0]))  # one more pixel: what lies outside
         gathered = self._add("Gather", padded, self._constant(reads), axis=0)
         transformed = self._add("MatMul", self._matrix(np.kron(image, image)), self._reshape(gathered, [steps, -1]))
@@ -137,8 +150,20 @@ class _Writer:
         result = self._reshape(summed, [tile * tile * tiles, -1, out_channels])
         if len(node.input) > 2 and node.input[2]:
             result = self._add("Add", result, node.input[2])
-        ordered = self._reshape(self._add("Gather", result, self._constant(writes), axis=0), [*size, -1, out_channels])
-        self._nodes.append(helper.make_node("Transpose", [ordered], [node.output[0]], perm=[2, 3, 0, 1]))
+        shape = [1, *size, out_channels] if one_image else [*size, -1, out_channels]
+        ordered = self._reshape(self._add("Gather", result, self._constant(writes), axis=0), shape)
+        self._nodes.append(helper.make_node("Transpose", [ordered], [node.output[0]], perm=from_pixels))
+        return self._nodes
+
+    def pointwise(self, node: onnx.NodeProto, kernel: onnx.TensorProto) -> list[onnx.NodeProto]:
+        """A 1x1 convolution as a product: its input, and its few channels, need not be put channels first and back."""
+        self._nodes = []
+        to_pixels, from_pixels = _ORDERS[True]
+        matrix = self._add("Transpose", self._reshape(node.input[1], list(kernel.dims[:2])), perm=[1, 0])
+        result = self._add("MatMul", self._add("Transpose", node.input[0], perm=to_pixels), matrix)
+        if len(node.input) > 2 and node.input[2]:
+            result = self._add("Add", result, node.input[2])
+        self._nodes.append(helper.make_node("Transpose", [result], [node.output[0]], perm=from_pixels))
         return self._nodes
 
     def _kernel(self, name: str, tile: int, weights: NDArray, in_channels: int, out_channels: int) -> str:

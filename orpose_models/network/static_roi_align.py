@@ -41,10 +41,10 @@ def build_atlas(features: list[Tensor], preset: Preset) -> Atlas:
 def static_pool_rois(atlas: Atlas, boxes: Tensor, cells: int, preset: Preset, *, channels_last: bool = False) -> Tensor:
     """RoI features `(B * P, C, cells, cells)` of boxes `(B, P, 4)` in input px; or `(B * P, cells, cells, C)`."""
     rows, weights = _corners(atlas, boxes, cells * preset.sampling_ratio, preset)
-    pooled = _weighted_rows(atlas.cells, rows, weights).flatten(0, 1)  # B * P, S, S, C
     if preset.sampling_ratio > 1:
-        pooled = F.avg_pool2d(pooled.permute(0, 3, 1, 2), preset.sampling_ratio)
-        return pooled.permute(0, 2, 3, 1) if channels_last else pooled
+        pooled = _means_of_bins(atlas.cells, rows, weights, preset.sampling_ratio)
+    else:
+        pooled = _weighted_rows(atlas.cells, rows, weights).flatten(0, 1)
     return pooled if channels_last else pooled.permute(0, 3, 1, 2)
 
 
@@ -88,3 +88,19 @@ def _weighted_rows(cells: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
     corners = zip(rows.unbind(0), weights.unbind(0), strict=True)
     each = [F.embedding(row, cells) * weight[..., None].to(cells.dtype) for row, weight in corners]
     return each[0] + each[1] + each[2] + each[3]
+
+
+def _means_of_bins(cells: Tensor, rows: Tensor, weights: Tensor, ratio: int) -> Tensor:
+    """Mean of the `ratio * ratio` samples of every bin: `(B * P, S / ratio, S / ratio, C)`.
+
+    `rows` and `weights` are those of `_corners`, `(4, B, P, S, S)`.
+    """
+    count, bins = rows.shape[1] * rows.shape[2], rows.shape[-1] // ratio
+
+    def of_bins(values: Tensor) -> Tensor:  # B * P * bins * bins, 4 * ratio * ratio
+        return values.reshape(4, count, bins, ratio, bins, ratio).permute(1, 2, 4, 0, 3, 5).flatten(0, 2).flatten(1)
+
+    # One product reads a bin's neighbours once; weighting, adding and averaging samples pass over them seven times.
+    share = (of_bins(weights) / ratio**2).to(cells.dtype)
+    means = share[:, None] @ F.embedding(of_bins(rows), cells)
+    return means.reshape(count, bins, bins, -1)

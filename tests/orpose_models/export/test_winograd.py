@@ -93,3 +93,20 @@ def test_equal_kernels_are_transformed_once() -> None:
     assert use_winograd(model) == 2
     products = [node for node in model.graph.node if node.op_type == "MatMul"]
     assert len(products) == 2 * 3 + 1
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_pointwise_convolution_behind_one_is_a_product(bias: bool) -> None:
+    """The proposal head's output layer."""
+    model = convolution(1, (48, 64))
+    rng = np.random.default_rng(2)
+    model.graph.initializer.append(numpy_helper.from_array(rng.normal(size=(15, WIDE, 1, 1)).astype(np.float32), "few"))
+    model.graph.initializer.append(numpy_helper.from_array(rng.normal(size=15).astype(np.float32), "few_bias"))
+    model.graph.node.append(helper.make_node("Conv", ["y", "few", *["few_bias"][:bias]], ["z"]))
+    model.graph.output[0].name = "z"
+    image = rng.normal(size=(1, WIDE, 48, 64)).astype(np.float32)
+    expected = run(model, image)
+    assert use_winograd(model) == 1
+    assert "Conv" not in {node.op_type for node in model.graph.node}
+    onnx.checker.check_model(model, full_check=True)
+    np.testing.assert_allclose(run(model, image), expected, atol=1e-4 * np.abs(expected).max())
