@@ -1,15 +1,15 @@
-"""Wide 3x3 convolutions of an ONNX graph by Winograd's minimal filtering: a quarter to a half of the products.
+"""Wide 3x3 convolutions of an ONNX graph by Winograd's minimal filtering: a quarter of the products.
 
-Lavin, Gray: Fast Algorithms for Convolutional Neural Networks (CVPR 2016), F(2x2, 3x3) and F(4x4, 3x3): tiles of the
-image and the kernels are transformed, multiplied as matrices, and transformed back. For processors, whose runtimes
-have only the direct form; TensorRT chooses among its own. The kernels stay in the file as they are: the runtimes
-transform them when they load it.
+Lavin, Gray: Fast Algorithms for Convolutional Neural Networks (CVPR 2016), F(4x4, 3x3): tiles of the image and the
+kernels are transformed, multiplied as matrices, and transformed back. For processors, whose runtimes have only the
+direct form; TensorRT chooses among its own. The kernels stay in the file as they are: the runtimes transform them when
+they load it.
 """
 
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -18,44 +18,45 @@ from onnx import helper, numpy_helper, shape_inference
 
 #: Narrower layers lose by the copies what they gain by fewer products.
 _FEWEST_CHANNELS = 256
-#: Maps of this side (px) get tiles of 4x4 outputs, smaller ones of RoIs 2x2; smaller ones of one image do not gain.
+#: Maps of one image gain from this side on (px), maps of RoIs at any.
 _LARGE_SIDE = 48
 
-#: For tiles of m x m outputs: transforms of image, kernel and output (B^T, G and A^T of the paper's section 4).
-_TRANSFORMS: dict[int, tuple[NDArray, NDArray, NDArray]] = {
-    2: (
-        np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]], float),
-        np.array([[1, 0, 0], [1 / 2, 1 / 2, 1 / 2], [1 / 2, -1 / 2, 1 / 2], [0, 0, 1]]),
-        np.array([[1, 1, 1, 0], [0, 1, -1, -1]], float),
-    ),
-    4: (
-        np.array(
-            [
-                [4, 0, -5, 0, 1, 0],
-                [0, -4, -4, 1, 1, 0],
-                [0, 4, -4, -1, 1, 0],
-                [0, -2, -1, 2, 1, 0],
-                [0, 2, -1, -2, 1, 0],
-                [0, 4, 0, -5, 0, 1],
-            ],
-            float,
-        ),
-        np.array(
-            [
-                [1 / 4, 0, 0],
-                [-1 / 6, -1 / 6, -1 / 6],
-                [-1 / 6, 1 / 6, -1 / 6],
-                [1 / 24, 1 / 12, 1 / 6],
-                [1 / 24, -1 / 12, 1 / 6],
-                [0, 0, 1],
-            ]
-        ),
-        np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]], float),
-    ),
-}
+#: Outputs along a tile's side; the transforms of image, kernel and output (B^T, G and A^T of the paper's section 4).
+_TILE = 4
+_OF_IMAGE = np.array(
+    [
+        [4, 0, -5, 0, 1, 0],
+        [0, -4, -4, 1, 1, 0],
+        [0, 4, -4, -1, 1, 0],
+        [0, -2, -1, 2, 1, 0],
+        [0, 2, -1, -2, 1, 0],
+        [0, 4, 0, -5, 0, 1],
+    ],
+    float,
+)
+_OF_KERNEL = np.array(
+    [
+        [1 / 4, 0, 0],
+        [-1 / 6, -1 / 6, -1 / 6],
+        [-1 / 6, 1 / 6, -1 / 6],
+        [1 / 24, 1 / 12, 1 / 6],
+        [1 / 24, -1 / 12, 1 / 6],
+        [0, 0, 1],
+    ]
+)
+_OF_OUTPUT = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]], float)
+#: Products of a tile, each a matrix of all tiles by all channels.
+_STEPS = len(_OF_IMAGE) ** 2
 
-#: Axes to pixels first and back; of one image as runtimes have channels last, so that these steps vanish beside theirs.
-_ORDERS = {True: ([0, 2, 3, 1], [0, 3, 1, 2]), False: ([2, 3, 0, 1], [2, 3, 0, 1])}
+#: Axes to channels last and back; runtimes drop such pairs between neighbours.
+_TO_LAST, _TO_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
+
+
+class _Map(NamedTuple):
+    """A map that gains: height and width (px), and whether it is one image's, or those of RoIs."""
+
+    size: tuple[int, int]
+    one_image: bool
 
 
 def use_winograd(model: onnx.ModelProto) -> int:
@@ -68,42 +69,41 @@ def use_winograd(model: onnx.ModelProto) -> int:
     Returns:
         The number of convolutions rewritten.
     """
-    tiles = _tiles(model)
+    maps = _maps(model)
     kernels = {tensor.name: tensor for tensor in model.graph.initializer}
     nodes: list[onnx.NodeProto] = []
     writer = _Writer(model.graph)
     count = 0
-    pixels_first: set[str] = set()  # maps of one image that a rewritten convolution gives
+    channels_last: set[str] = set()  # maps that a rewritten convolution gives
     for node in model.graph.node:
         kernel = kernels.get(node.input[1]) if node.op_type == "Conv" else None
-        if kernel is not None and node.input[0] in tiles and _fits(node, kernel):
-            tile, size, one_image = tiles[node.input[0]]
-            nodes += writer.convolution(node, kernel, tile, size, one_image)
+        if kernel is not None and node.input[0] in maps and _fits(node, kernel):
+            size, one_image = maps[node.input[0]]
+            nodes += (writer.of_one_image if one_image else writer.of_rois)(node, kernel, size)
             count += 1
-            pixels_first.update(node.output if one_image else ())
-        elif kernel is not None and node.input[0] in pixels_first and _fits(node, kernel, side=1, fewest_channels=1):
+            channels_last.update(node.output)
+        elif kernel is not None and node.input[0] in channels_last and _fits(node, kernel, side=1, fewest_channels=1):
             nodes += writer.pointwise(node, kernel)
         else:
             nodes.append(node)
-            if node.op_type == "Relu" and node.input[0] in pixels_first:
-                pixels_first.update(node.output)
+            if node.op_type == "Relu" and node.input[0] in channels_last:
+                channels_last.update(node.output)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     return count
 
 
-def _tiles(model: onnx.ModelProto) -> dict[str, tuple[int, tuple[int, int], bool]]:
-    """Side of a tile's outputs, height and width (px), and whether it is one image, of the maps that gain by tiles."""
+def _maps(model: onnx.ModelProto) -> dict[str, _Map]:
+    """The maps that gain, by name."""
     inferred = shape_inference.infer_shapes(model).graph
-    tiles = {}
+    maps = {}
     for value in (*inferred.value_info, *inferred.input):
         dims = value.type.tensor_type.shape.dim
         if len(dims) == 4 and min(size := (dims[2].dim_value, dims[3].dim_value)) > 0:
-            if min(size) >= _LARGE_SIDE:
-                tiles[value.name] = (4, size, dims[0].dim_value == 1)
-            elif dims[0].dim_value != 1:
-                tiles[value.name] = (2, size, False)
-    return tiles
+            one_image = dims[0].dim_value == 1
+            if not one_image or min(size) >= _LARGE_SIDE:
+                maps[value.name] = _Map(size, one_image)
+    return maps
 
 
 def _fits(
@@ -125,55 +125,83 @@ class _Writer:
         self._graph = graph
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[tuple[bytes, str, tuple[int, ...]], str] = {}
-        self._kernels: dict[tuple[str, int], str] = {}
+        self._kernels: dict[str, str] = {}
         self._names = itertools.count()
 
-    def convolution(
-        self, node: onnx.NodeProto, kernel: onnx.TensorProto, tile: int, size: tuple[int, int], one_image: bool
+    def of_one_image(
+        self, node: onnx.NodeProto, kernel: onnx.TensorProto, size: tuple[int, int]
     ) -> list[onnx.NodeProto]:
-        """The nodes that give `node`'s output; pixels first, channels last in between: (pixels, batch, channels)."""
+        """The nodes that give `node`'s output: step by step, products of `(steps, tiles, channels)`."""
         self._nodes = []
         out_channels, in_channels = kernel.dims[:2]
-        image, weights, output = _TRANSFORMS[tile]
-        steps = image.shape[0] ** 2
-        reads, writes, tiles = _pixel_order(size, tile)
-
-        to_pixels, from_pixels = _ORDERS[one_image]
-        turned = self._add("Transpose", node.input[0], perm=to_pixels)
-        pixels = self._reshape(turned, [size[0] * size[1], -1, in_channels])
-        padded = self._add("Pad", pixels, self._constant([0, 0, 0, 1, 0, 0]))  # one more pixel: what lies outside
+        reads, writes, tiles = _pixel_order(size)
+        pixels = self._reshape(self._add("Transpose", node.input[0], perm=_TO_LAST), [size[0] * size[1], in_channels])
+        padded = self._add("Pad", pixels, self._constant([0, 0, 1, 0]))  # one more pixel: what lies outside
         gathered = self._add("Gather", padded, self._constant(reads), axis=0)
-        transformed = self._add("MatMul", self._matrix(np.kron(image, image)), self._reshape(gathered, [steps, -1]))
-        kernels = self._kernel(node.input[1], tile, weights, in_channels, out_channels)
-        products = self._add("MatMul", self._reshape(transformed, [steps, -1, in_channels]), kernels)
-        summed = self._add("MatMul", self._matrix(np.kron(output, output)), self._reshape(products, [steps, -1]))
-        result = self._reshape(summed, [tile * tile * tiles, -1, out_channels])
-        if len(node.input) > 2 and node.input[2]:
-            result = self._add("Add", result, node.input[2])
-        shape = [1, *size, out_channels] if one_image else [*size, -1, out_channels]
-        ordered = self._reshape(self._add("Gather", result, self._constant(writes), axis=0), shape)
-        self._nodes.append(helper.make_node("Transpose", [ordered], [node.output[0]], perm=from_pixels))
-        return self._nodes
+        transformed = self._add("MatMul", self._matrix(_OF_IMAGE), self._reshape(gathered, [_STEPS, -1]))
+        kernels = self._kernel(node.input[1], kernel, axes=[2, 1, 0])
+        products = self._add("MatMul", self._reshape(transformed, [_STEPS, tiles, in_channels]), kernels)
+        summed = self._add("MatMul", self._matrix(_OF_OUTPUT), self._reshape(products, [_STEPS, -1]))
+        result = self._with_bias(node, self._reshape(summed, [_TILE * _TILE * tiles, out_channels]))
+        ordered = self._add("Gather", result, self._constant(writes), axis=0)
+        return self._finished(node, self._reshape(ordered, [1, *size, out_channels]))
+
+    def of_rois(self, node: onnx.NodeProto, kernel: onnx.TensorProto, size: tuple[int, int]) -> list[onnx.NodeProto]:
+        """The nodes that give `node`'s output: tile by tile, products of all steps by a grouped 1x1 convolution.
+
+        Few tiles make small products, which take longer to order the kernels for than to compute; of a convolution,
+        runtimes order them once, when they load the file.
+        """
+        self._nodes = []
+        out_channels, in_channels = kernel.dims[:2]
+        reads, writes, tiles = _pixel_order(size)
+        tile_reads = reads.reshape(_STEPS, tiles).T.ravel()
+        tile_writes = writes % tiles * _TILE**2 + writes // tiles
+        turned = self._add("Transpose", node.input[0], perm=_TO_LAST)
+        padded = self._add(
+            "Pad", self._reshape(turned, [-1, size[0] * size[1], in_channels]), self._constant([0, 0, 0, 0, 1, 0])
+        )
+        gathered = self._add("Gather", padded, self._constant(tile_reads), axis=1)
+        transformed = self._add("MatMul", self._matrix(_OF_IMAGE), self._reshape(gathered, [-1, _STEPS, in_channels]))
+        all_steps = self._add("Transpose", self._reshape(transformed, [1, 1, -1, _STEPS * in_channels]), perm=_TO_FIRST)
+        kernels = self._reshape(
+            self._kernel(node.input[1], kernel, axes=[2, 0, 1]), [_STEPS * out_channels, in_channels, 1, 1]
+        )
+        products = self._add("Conv", all_steps, kernels, group=_STEPS)
+        summed = self._add("MatMul", self._matrix(_OF_OUTPUT), self._reshape(products, [_STEPS, -1]))
+        by_tile = self._add("Transpose", self._reshape(summed, [_TILE**2, out_channels, -1]), perm=[2, 0, 1])
+        result = self._with_bias(node, self._reshape(by_tile, [-1, tiles * _TILE**2, out_channels]))
+        ordered = self._add("Gather", result, self._constant(tile_writes), axis=1)
+        return self._finished(node, self._reshape(ordered, [-1, *size, out_channels]))
 
     def pointwise(self, node: onnx.NodeProto, kernel: onnx.TensorProto) -> list[onnx.NodeProto]:
         """A 1x1 convolution as a product: its input, and its few channels, need not be put channels first and back."""
         self._nodes = []
-        to_pixels, from_pixels = _ORDERS[True]
         matrix = self._add("Transpose", self._reshape(node.input[1], list(kernel.dims[:2])), perm=[1, 0])
-        result = self._add("MatMul", self._add("Transpose", node.input[0], perm=to_pixels), matrix)
-        if len(node.input) > 2 and node.input[2]:
-            result = self._add("Add", result, node.input[2])
-        self._nodes.append(helper.make_node("Transpose", [result], [node.output[0]], perm=from_pixels))
+        products = self._add("MatMul", self._add("Transpose", node.input[0], perm=_TO_LAST), matrix)
+        return self._finished(node, self._with_bias(node, products))
+
+    def _with_bias(self, node: onnx.NodeProto, result: str) -> str:
+        """`result`, channels last, with what `node` adds to it."""
+        return self._add("Add", result, node.input[2]) if len(node.input) > 2 and node.input[2] else result
+
+    def _finished(self, node: onnx.NodeProto, result: str) -> list[onnx.NodeProto]:
+        """`result` `(N, H, W, C)` as `node`'s output, and all nodes since the last ones."""
+        self._nodes.append(helper.make_node("Transpose", [result], [node.output[0]], perm=_TO_FIRST))
         return self._nodes
 
-    def _kernel(self, name: str, tile: int, weights: NDArray, in_channels: int, out_channels: int) -> str:
-        """Transformed kernels `(steps, in, out)`, of which all convolutions with the same ones make use."""
-        if (name, tile) not in self._kernels:
+    def _kernel(self, name: str, kernel: onnx.TensorProto, axes: list[int]) -> str:
+        """Transformed kernels, of which all convolutions with the same ones make use.
+
+        `axes` says where (out, in, steps) go.
+        """
+        if name not in self._kernels:
+            out_channels, in_channels = kernel.dims[:2]
             flat = self._reshape(name, [out_channels * in_channels, 9])
-            turned = self._add("MatMul", flat, self._matrix(np.kron(weights, weights).T))
-            split = self._reshape(turned, [out_channels, in_channels, -1])
-            self._kernels[name, tile] = self._add("Transpose", split, perm=[2, 1, 0])
-        return self._kernels[name, tile]
+            turned = self._add("MatMul", flat, self._stored(np.kron(_OF_KERNEL, _OF_KERNEL).T.astype(np.float32)))
+            split = self._reshape(turned, [out_channels, in_channels, _STEPS])
+            self._kernels[name] = self._add("Transpose", split, perm=axes)
+        return self._kernels[name]
 
     def _add(self, kind: str, *inputs: str, **attributes: Any) -> str:
         name = f"winograd_{next(self._names)}"
@@ -187,7 +215,8 @@ class _Writer:
         return self._stored(np.asarray(values, np.int64))
 
     def _matrix(self, values: NDArray) -> str:
-        return self._stored(values.astype(np.float32))
+        """The transform of rows and columns at once, of tiles as vectors."""
+        return self._stored(np.kron(values, values).astype(np.float32))
 
     def _stored(self, values: NDArray) -> str:
         key = (values.tobytes(), str(values.dtype), values.shape)
@@ -198,24 +227,24 @@ class _Writer:
         return self._constants[key]
 
 
-def _pixel_order(size: tuple[int, int], tile: int) -> tuple[NDArray, NDArray, int]:
+def _pixel_order(size: tuple[int, int]) -> tuple[NDArray, NDArray, int]:
     """Which pixels the tiles read, where the outputs' pixels are written, and the number of tiles.
 
     Returns:
-        `((tile + 2)**2 * tiles,)`, `(height * width,)` and a number. Pixel `height * width` is that outside of the map.
+        `(36 * tiles,)`, `(height * width,)` and a number. Pixel `height * width` is that outside of the map.
     """
     height, width = size
-    rows, columns = -(-height // tile), -(-width // tile)
+    rows, columns = -(-height // _TILE), -(-width // _TILE)
     tiles = rows * columns
-    source = np.full((rows * tile + 2, columns * tile + 2), height * width)
+    source = np.full((rows * _TILE + 2, columns * _TILE + 2), height * width)
     source[1 : height + 1, 1 : width + 1] = np.arange(height * width).reshape(size)
     reads = [
-        source[i : i + rows * tile : tile, j : j + columns * tile : tile].ravel()
-        for i in range(tile + 2)
-        for j in range(tile + 2)
+        source[i : i + rows * _TILE : _TILE, j : j + columns * _TILE : _TILE].ravel()
+        for i in range(_TILE + 2)
+        for j in range(_TILE + 2)
     ]
-    target = np.zeros((rows * tile, columns * tile), int)
-    for i in range(tile):
-        for j in range(tile):
-            target[i::tile, j::tile] = ((i * tile + j) * tiles + np.arange(tiles)).reshape(rows, columns)
+    target = np.zeros((rows * _TILE, columns * _TILE), int)
+    for i in range(_TILE):
+        for j in range(_TILE):
+            target[i::_TILE, j::_TILE] = ((i * _TILE + j) * tiles + np.arange(tiles)).reshape(rows, columns)
     return np.concatenate(reads), target[:height, :width].ravel(), tiles
