@@ -125,7 +125,7 @@ class _Writer:
         self._graph = graph
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[tuple[bytes, str, tuple[int, ...]], str] = {}
-        self._kernels: dict[str, str] = {}
+        self._kernels: dict[tuple[str, tuple[int, ...]], str] = {}
         self._names = itertools.count()
 
     def of_one_image(
@@ -139,7 +139,7 @@ class _Writer:
         padded = self._add("Pad", pixels, self._constant([0, 0, 1, 0]))  # one more pixel: what lies outside
         gathered = self._add("Gather", padded, self._constant(reads), axis=0)
         transformed = self._add("MatMul", self._matrix(_OF_IMAGE), self._reshape(gathered, [_STEPS, -1]))
-        kernels = self._kernel(node.input[1], kernel, axes=[2, 1, 0])
+        kernels = self._kernel(node.input[1], kernel, axes=(2, 1, 0))
         products = self._add("MatMul", self._reshape(transformed, [_STEPS, tiles, in_channels]), kernels)
         summed = self._add("MatMul", self._matrix(_OF_OUTPUT), self._reshape(products, [_STEPS, -1]))
         result = self._with_bias(node, self._reshape(summed, [_TILE * _TILE * tiles, out_channels]))
@@ -165,7 +165,7 @@ class _Writer:
         transformed = self._add("MatMul", self._matrix(_OF_IMAGE), self._reshape(gathered, [-1, _STEPS, in_channels]))
         all_steps = self._add("Transpose", self._reshape(transformed, [1, 1, -1, _STEPS * in_channels]), perm=_TO_FIRST)
         kernels = self._reshape(
-            self._kernel(node.input[1], kernel, axes=[2, 0, 1]), [_STEPS * out_channels, in_channels, 1, 1]
+            self._kernel(node.input[1], kernel, axes=(2, 0, 1)), [_STEPS * out_channels, in_channels, 1, 1]
         )
         products = self._add("Conv", all_steps, kernels, group=_STEPS)
         summed = self._add("MatMul", self._matrix(_OF_OUTPUT), self._reshape(products, [_STEPS, -1]))
@@ -190,18 +190,18 @@ class _Writer:
         self._nodes.append(helper.make_node("Transpose", [result], [node.output[0]], perm=_TO_FIRST))
         return self._nodes
 
-    def _kernel(self, name: str, kernel: onnx.TensorProto, axes: list[int]) -> str:
+    def _kernel(self, name: str, kernel: onnx.TensorProto, axes: tuple[int, int, int]) -> str:
         """Transformed kernels, of which all convolutions with the same ones make use.
 
         `axes` says where (out, in, steps) go.
         """
-        if name not in self._kernels:
+        if (name, axes) not in self._kernels:
             out_channels, in_channels = kernel.dims[:2]
             flat = self._reshape(name, [out_channels * in_channels, 9])
             turned = self._add("MatMul", flat, self._stored(np.kron(_OF_KERNEL, _OF_KERNEL).T.astype(np.float32)))
             split = self._reshape(turned, [out_channels, in_channels, _STEPS])
-            self._kernels[name] = self._add("Transpose", split, perm=axes)
-        return self._kernels[name]
+            self._kernels[name, axes] = self._add("Transpose", split, perm=list(axes))
+        return self._kernels[name, axes]
 
     def _add(self, kind: str, *inputs: str, **attributes: Any) -> str:
         name = f"winograd_{next(self._names)}"

@@ -19,7 +19,7 @@ pytest.importorskip("ray", reason="needs the extra 'ray'")
 # What Ray and its processes leave open and say about themselves.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-CONFIG = SynthConfig(images=24, views=1, size="64x64", seed=7)
+CONFIG = SynthConfig(images=12, views=1, size="64x64", seed=7)
 
 
 @contextlib.contextmanager
