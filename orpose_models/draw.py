@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orpose_models.errors import InputError
-from orpose_models.runtime.types import FrameResult, Person
+from orpose_models.runtime.types import FrameResult, Person, TrackState
 from orpose_models.skeleton import COCO17, H36M17, Skeleton
 
 Bgr = tuple[int, int, int]
@@ -74,6 +74,8 @@ def display_image(image: NDArray[np.uint8], frame_size: tuple[int, int]) -> NDAr
 def draw_persons(image: NDArray[np.uint8], result: FrameResult) -> NDArray[np.uint8]:
     """The persons over their image: limbs coloured by side, box and joints by person, weak joints faint and hollow.
 
+    People whose track is not confirmed, or lost, are faint as a whole, with a question mark.
+
     Args:
         image: `(h, w, 3)` BGR of the whole frame at whatever resolution; it is not changed.
         result: What was found in it.
@@ -85,14 +87,25 @@ def draw_persons(image: NDArray[np.uint8], result: FrameResult) -> NDArray[np.ui
     scale = canvas.shape[1] / result.image_size[0]
     thickness = max(1, round(canvas.shape[1] / 320))
     faint = canvas.copy()
-    for person in result.persons:
+    for index, person in enumerate(result.persons):
         _draw_limbs(faint, person, scale, max(1, thickness // 2), strong=False)
+        if not _is_sure(person):
+            _draw_person(faint, person, person_color(index, person), scale, max(1, thickness // 2))
     cv2.addWeighted(faint, 0.45, canvas, 0.55, 0, dst=canvas)
     for index, person in enumerate(result.persons):
-        _draw_box(canvas, person, person_color(index, person), scale, thickness)
-        _draw_limbs(canvas, person, scale, thickness, strong=True)
-        _draw_joints(canvas, person, person_color(index, person), scale, thickness)
+        if _is_sure(person):
+            _draw_person(canvas, person, person_color(index, person), scale, thickness)
     return canvas
+
+
+def _is_sure(person: Person) -> bool:
+    return person.track_state not in (TrackState.TENTATIVE, TrackState.LOST)
+
+
+def _draw_person(canvas: NDArray[np.uint8], person: Person, color: Bgr, scale: float, thickness: int) -> None:
+    _draw_box(canvas, person, color, scale, thickness)
+    _draw_limbs(canvas, person, scale, thickness, strong=True)
+    _draw_joints(canvas, person, color, scale, thickness)
 
 
 def _draw_limbs(canvas: NDArray[np.uint8], person: Person, scale: float, thickness: int, *, strong: bool) -> None:
@@ -114,7 +127,8 @@ def _draw_box(canvas: NDArray[np.uint8], person: Person, color: Bgr, scale: floa
     x, y, width, height = person.bbox_xywh * scale
     box = (round(float(x)), round(float(y)), round(float(width)), round(float(height)))
     cv2.rectangle(canvas, box, color, max(1, thickness // 2), cv2.LINE_AA)
-    label = f"{person.score:.2f}" if person.track_id < 0 else f"#{person.track_id} {person.score:.2f}"
+    track = "" if person.track_id < 0 else f"#{person.track_id}{'' if _is_sure(person) else '?'} "
+    label = f"{track}{person.score:.2f}"
     _text(canvas, label, (box[0] + 2, max(box[1] - 4, 12)), color)
 
 

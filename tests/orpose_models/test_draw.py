@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from orpose_models.draw import (
     person_color,
     side_color,
 )
-from orpose_models.runtime.types import FrameResult, Person
+from orpose_models.runtime.types import FrameResult, Person, TrackState
 from orpose_models.skeleton import COCO17, H36M17
 
 BLUE, ORANGE = (255, 170, 60), (50, 130, 255)
@@ -75,6 +77,16 @@ def test_display_size(image_size, frame_size, expected):
 def test_left_forearm_is_drawn_in_the_left_colour():
     drawn = draw_persons(np.zeros((480, 640, 3), np.uint8), result(person()))
     assert tuple(int(v) for v in drawn[200, 400]) == BLUE
+
+
+@pytest.mark.parametrize("state", [TrackState.TENTATIVE, TrackState.LOST])
+def test_people_whose_track_is_not_confirmed_are_faint(state):
+    image = np.zeros((480, 640, 3), np.uint8)
+    sure, unsure = (
+        draw_persons(image, result(replace(person(track_id=3), track_state=track_state)))
+        for track_state in (TrackState.CONFIRMED, state)
+    )
+    assert 0 < unsure.max() < 0.6 * sure.max()
 
 
 def test_positions_scale_with_the_drawing():
