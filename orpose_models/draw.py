@@ -89,16 +89,17 @@ def draw_persons(image: NDArray[np.uint8], result: FrameResult) -> NDArray[np.ui
     faint = canvas.copy()
     for index, person in enumerate(result.persons):
         _draw_limbs(faint, person, scale, max(1, thickness // 2), strong=False)
-        if not _is_sure(person):
+        if not is_sure(person):
             _draw_person(faint, person, person_color(index, person), scale, max(1, thickness // 2))
     cv2.addWeighted(faint, 0.45, canvas, 0.55, 0, dst=canvas)
     for index, person in enumerate(result.persons):
-        if _is_sure(person):
+        if is_sure(person):
             _draw_person(canvas, person, person_color(index, person), scale, thickness)
     return canvas
 
 
-def _is_sure(person: Person) -> bool:
+def is_sure(person: Person) -> bool:
+    """Whether a person is shown as one: the track is confirmed, or there is no tracking."""
     return person.track_state not in (TrackState.TENTATIVE, TrackState.LOST)
 
 
@@ -127,7 +128,7 @@ def _draw_box(canvas: NDArray[np.uint8], person: Person, color: Bgr, scale: floa
     x, y, width, height = person.bbox_xywh * scale
     box = (round(float(x)), round(float(y)), round(float(width)), round(float(height)))
     cv2.rectangle(canvas, box, color, max(1, thickness // 2), cv2.LINE_AA)
-    track = "" if person.track_id < 0 else f"#{person.track_id}{'' if _is_sure(person) else '?'} "
+    track = "" if person.track_id < 0 else f"#{person.track_id}{'' if is_sure(person) else '?'} "
     label = f"{track}{person.score:.2f}"
     _text(canvas, label, (box[0] + 2, max(box[1] - 4, 12)), color)
 

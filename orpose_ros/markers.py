@@ -12,20 +12,22 @@ from numpy.typing import NDArray
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from orpose_models.draw import person_color
+from orpose_models.draw import is_sure, person_color
 from orpose_models.placing import shown_joints_m
 from orpose_models.runtime.types import Person
 from orpose_models.skeleton import H36M17
 
 _JOINT_DIAMETER_M = 0.06
 _LIMB_WIDTH_M = 0.03
+#: Opacity of people whose track is not confirmed, or lost.
+_FAINT = 0.3
 
 
 def marker_array(persons: tuple[Person, ...], image_size: tuple[int, int], header: Header) -> MarkerArray:
     """Joints and limbs of each person, after the removal of all earlier markers."""
     markers = [Marker(header=header, action=Marker.DELETEALL)]
     for index, person in enumerate(persons):
-        color = marker_color(person_color(index, person))
+        color = marker_color(person_color(index, person), 1.0 if is_sure(person) else _FAINT)
         markers += skeleton_markers(header, index, shown_joints_m(person, image_size), color)
     return MarkerArray(markers=markers)
 
@@ -39,9 +41,9 @@ def skeleton_markers(header: Header, index: int, joints_m: NDArray[np.floating],
     return [joints, limbs]
 
 
-def marker_color(bgr: tuple[int, int, int]) -> ColorRGBA:
+def marker_color(bgr: tuple[int, int, int], opacity: float = 1.0) -> ColorRGBA:
     blue, green, red = bgr
-    return ColorRGBA(r=red / 255, g=green / 255, b=blue / 255, a=1.0)
+    return ColorRGBA(r=red / 255, g=green / 255, b=blue / 255, a=opacity)
 
 
 def _marker(header: Header, index: int, kind: str, shape: int, size_m: float, color: ColorRGBA) -> Marker:

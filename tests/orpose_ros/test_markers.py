@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
 
 from orpose_models.placing import pelvis_guess_m
-from orpose_models.runtime.types import Person
+from orpose_models.runtime.types import Person, TrackState
 from orpose_models.skeleton import H36M17, H36M17_SOURCES
 from orpose_ros.markers import marker_array
 
@@ -51,3 +53,10 @@ def test_markers_replace_the_earlier_ones():
     assert (len(joints.points), len(limbs.points)) == (17, 2 * len(H36M17.limbs))
     assert joints.points[0].z == pytest.approx(3.0, rel=1e-3)
     assert marker_array((), (640, 480), header).markers[1:] == []
+
+
+def test_people_whose_track_is_not_confirmed_are_faint():
+    person = flat_person((0, 0, 3), (640, 480))
+    shown = [person, *(replace(person, track_id=1, track_state=state) for state in list(TrackState)[1:])]
+    markers = marker_array(tuple(shown), (640, 480), Header()).markers[1:]
+    assert [marker.color.a < 1 for marker in markers[::2]] == [False, True, False, True]
