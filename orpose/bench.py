@@ -46,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
     for path in outputs.values():
         if not path.absolute().parent.is_dir():
             raise InputError(f"{path}: its folder does not exist")
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; give the file's name")
     if "plot" in outputs:
         require_matplotlib(outputs["plot"])
     machine = describe_machine()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from orpose_models.errors import BackendError
 from orpose_models.export.config import PrecisionName
+from orpose_models.files import sources_sha256
 from orpose_models.runtime.config import Size
 
 
@@ -42,7 +44,7 @@ def random_model(
     except ImportError as error:
         raise BackendError(f"--presets exports them ({error}): pip install 'orpose[export]'") from None
     known = get_preset(preset).name
-    folder = cache_folder() / _source_digest()
+    folder = _own_folder()
     weights = folder / f"{known}.safetensors"
     if not weights.is_file():
         torch.manual_seed(0)
@@ -58,14 +60,10 @@ def random_model(
     return path
 
 
-def _source_digest() -> str:
-    """Of the code that makes graphs: an older one's graphs are not measured."""
-    import hashlib
-
-    import orpose_models
-
-    package = Path(orpose_models.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted((*package.glob("network/*.py"), *package.glob("export/*.py"))):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
+def _own_folder() -> Path:
+    """Of the code that makes graphs: an older one's are not measured, and are removed."""
+    folder = cache_folder() / sources_sha256("network", "export")[:12]
+    if not folder.is_dir():
+        for old in cache_folder().glob("[0-9a-f]" * 12):
+            shutil.rmtree(old, ignore_errors=True)
+    return folder

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from orpose_models.errors import BackendError, InputError
 from orpose_models.files import write_atomically
+from orpose_models.runtime.models import first_line
 
 Timings = dict[str, float]
 Step = Callable[[], Timings]
@@ -182,6 +183,10 @@ def _export_yolo(name: str, size: tuple[int, int], path: Path) -> None:
     described = Path(str(ultralytics.__file__)).parent / "cfg" / "models" / "11" / f"{generation}.yaml"
     path, before = path.absolute(), Path.cwd()
     path.parent.mkdir(parents=True, exist_ok=True)
+    if not described.is_file():
+        raise BackendError(
+            f"ultralytics {ultralytics.__version__} has no {described.name}; give --yolo-onnx exported files"
+        )
     with tempfile.TemporaryDirectory() as folder:
         one_class = re.sub(r"(?m)^nc: *\d+", "nc: 1", described.read_text())
         (Path(folder) / f"{generation}.yaml").write_text(one_class)
@@ -191,6 +196,10 @@ def _export_yolo(name: str, size: tuple[int, int], path: Path) -> None:
                 format="onnx", imgsz=(size[1], size[0]), simplify=False
             )
             write_atomically(path, Path(exported).read_bytes())
+        except Exception as error:  # of ultralytics, whose errors share no class
+            raise BackendError(
+                f"ultralytics {ultralytics.__version__} cannot export {name} ({first_line(error)})"
+            ) from None
         finally:
             os.chdir(before)
 

@@ -60,6 +60,14 @@ def file_sha256(path: str | Path) -> str:
     return digest.hexdigest()
 
 
+def sources_sha256(*packages: str) -> str:
+    """SHA-256 of the Python files of packages in this one ("network"): what was made by other code is known by it."""
+    root, digest = Path(__file__).parent, hashlib.sha256()
+    for path in sorted(path for package in packages for path in (root / package).glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def image_folder(labels: Path, names: Iterable[str]) -> Path | None:
     """The folder that image names of a label file start from: its own or `images` in that; None if in neither.
 

@@ -9,8 +9,8 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from orpose_models.errors import ModelError
-from orpose_models.export.checks import FORBIDDEN
+from orpose_models.errors import ConfigError, ModelError
+from orpose_models.export.checks import check_graph
 from orpose_models.export.config import ExportConfig
 from orpose_models.export.half_weights import store_weights_as_float16
 from orpose_models.export.metadata import ModelMetadata
@@ -40,10 +40,12 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
     """Writes `NAME.onnx` (image -> people) and, beside it, `NAME.poses.onnx` (people -> poses).
 
     Raises:
-        ConfigError: More slots than the preset has proposals.
+        ConfigError: More slots than the preset has proposals, or a single one.
         ModelError: A graph fails a check.
     """
     static = build_static(student, config)
+    if static.max_persons == 1:
+        raise ConfigError("max_persons: got 1 with --buckets, which leaves out empty slots; leave out --buckets")
     metadata = describe(static, config, model_id)
     poses = poses_file(path)
     people = torch.export.Dim("people", min=1, max=static.max_persons)
@@ -52,6 +54,8 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
     second = to_onnx(FindPoses(static), inputs, POSE_INPUT_NAMES, POSE_NAMES, ({0: people}, {0: people}))
     first = to_onnx(FindPeople(static), (grey_image(static),), (INPUT_NAME,), FOUND_NAMES, None)
     origin = origin_properties(student, static, (first, second))
+    check_graph(second, POSE_NAMES, is_static=False)
+    check_graph(first, FOUND_NAMES)
     _save(second, poses, metadata.as_properties(), config)
     _save(first, path, {**metadata.as_properties(), **origin, PARTS_KEY: PARTS}, config)
     _run_once(path, grey_image(static).numpy())
@@ -74,8 +78,6 @@ def _run_once(path: Path, image: NDArray[np.uint8]) -> None:
 
 
 def _save(model: onnx.ModelProto, path: Path, properties: dict[str, str], config: ExportConfig) -> None:
-    if operators := {node.op_type for node in model.graph.node} & FORBIDDEN:
-        raise ModelError(f"exported graph: operators {sorted(operators)} are not static")
     use_winograd(model)
     if config.weight_storage == "float16":
         store_weights_as_float16(model)

@@ -14,8 +14,15 @@ from orpose_models.runtime.models import OUTPUT_NAMES
 FORBIDDEN = frozenset({"If", "Loop", "NonMaxSuppression", "NonZero", "RoiAlign", "Scan", "SequenceConstruct", "Unique"})
 
 
-def check_graph(model: onnx.ModelProto) -> None:
+def check_graph(
+    model: onnx.ModelProto, output_names: tuple[str, ...] = OUTPUT_NAMES, *, is_static: bool = True
+) -> None:
     """Checks a graph's form.
+
+    Args:
+        model: The graph.
+        output_names: What it has to give.
+        is_static: Whether all shapes have to be fixed.
 
     Raises:
         ModelError: not valid ONNX, a forbidden operator, a shape that is not fixed, or other outputs.
@@ -29,10 +36,10 @@ def check_graph(model: onnx.ModelProto) -> None:
     if operators:
         raise ModelError(f"exported graph: operators {sorted(operators)} are not static")
     outputs = tuple(output.name for output in model.graph.output)
-    if outputs != OUTPUT_NAMES:
-        raise ModelError(f"exported graph: outputs are {outputs}, expected {OUTPUT_NAMES}")
+    if outputs != output_names:
+        raise ModelError(f"exported graph: outputs are {outputs}, expected {output_names}")
     for value in (*inferred.graph.input, *inferred.graph.output, *inferred.graph.value_info):
-        if not _is_static(value):
+        if is_static and not _is_static(value):
             raise ModelError(f"exported graph: tensor {value.name!r} has no fixed shape")
 
 

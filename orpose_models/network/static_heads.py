@@ -16,12 +16,13 @@ from orpose_models.network.roi_heads import RoIHeads
 
 @torch.no_grad()
 def use_static_heads(heads: RoIHeads) -> None:
-    """Replaces layers of `heads` by the forms below; the box head reads `(N, 7, 7, C)`."""
+    """Replaces layers of `heads` by the forms below; with one sample a cell the box head reads `(N, 7, 7, C)`."""
     heads.keypoint = StaticKeypointHead(heads.keypoint)  # type: ignore[assignment]
     for name in ("lifter_hard", "lifter_soft"):
         if hasattr(heads, name):
             setattr(heads, name, StaticLifter(getattr(heads, name)))
-    _read_channels_last(heads.box)
+    if heads.preset.sampling_ratio == 1:
+        _read_channels_last(heads.box)
 
 
 class StaticKeypointHead(nn.Module):

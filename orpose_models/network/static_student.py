@@ -182,7 +182,9 @@ class StaticStudent(nn.Module):
     def _detect(self, atlas: Atlas, proposals: Tensor, usable: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Boxes `(B, P, 4)`, scores and validity `(B, P)` of the people, converged `(B,)`."""
         batch, count = proposals.shape[:2]
-        pooled = static_pool_rois(atlas, proposals, BOX_CELLS, self.preset, channels_last=True)
+        pooled = static_pool_rois(
+            atlas, proposals, BOX_CELLS, self.preset, channels_last=self.preset.sampling_ratio == 1
+        )
         logits, deltas = self.student.heads.box(pooled)
         boxes = decode_boxes(deltas.view(batch, count, 4), proposals, BOX_WEIGHTS)
         boxes = clip_boxes(boxes, self.input_size)

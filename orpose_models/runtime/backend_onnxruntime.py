@@ -82,9 +82,13 @@ def load(config: RuntimeConfig) -> OnnxRuntimeBackend | BucketBackend:
     info = dataclasses.replace(info, precision=built_precision(info.precision, config.provider), engine=engine)
     outputs = {node.name: node for node in session.get_outputs()}
     if poses := second_graph(metadata, path):
+        if config.provider != "cpu":
+            raise ModelError(
+                f"{path}: two graphs are for the processor; export without --buckets for {config.provider}"
+            )
         second, _ = _open(poses, config, takes_turns=True)
         second_info = ModelInfo.from_metadata(second.get_modelmeta().custom_metadata_map, poses)
-        check_parts(path, info, outputs, poses, second_info)
+        check_parts(path, info, outputs, poses, second_info, [node.name for node in second.get_inputs()])
         return BucketBackend(name, info, _Runner(session, FOUND_NAMES), _Runner(second, POSE_NAMES))
     inputs = {node.name: tuple(node.shape) for node in session.get_inputs()}
     check_interface(inputs, outputs, info, path)

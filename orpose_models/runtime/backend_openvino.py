@@ -65,12 +65,17 @@ def load(config: RuntimeConfig) -> OpenVinoBackend | BucketBackend:
     outputs = {name: port for port in compiled.outputs for name in port.names}
     if poses := second_graph(metadata, path):
         second, second_metadata = _compile(poses, config.threads)
-        check_parts(path, info, outputs, poses, ModelInfo.from_metadata(second_metadata, poses))
+        pose_inputs = [port.any_name for port in second.inputs]
+        check_parts(path, info, outputs, poses, ModelInfo.from_metadata(second_metadata, poses), pose_inputs)
         backend = BucketBackend("openvino", info, _Runner(compiled, FOUND_NAMES), _Runner(second, POSE_NAMES))
         backend.warm_up()  # a new size takes OpenVINO many times as long
         return backend
-    check_interface({port.any_name: tuple(port.shape) for port in compiled.inputs}, outputs, info, path)
+    check_interface({port.any_name: _shape(port) for port in compiled.inputs}, outputs, info, path)
     return OpenVinoBackend(compiled, info)
+
+
+def _shape(port: Any) -> tuple[int | None, ...]:
+    return tuple(None if side.is_dynamic else side.get_length() for side in port.partial_shape)
 
 
 class _Runner:

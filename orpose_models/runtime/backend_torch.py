@@ -19,10 +19,15 @@ from pathlib import Path
 import torch
 
 from orpose_models.errors import BackendError
-from orpose_models.files import file_sha256
 from orpose_models.network.static_program import export_program
 from orpose_models.runtime import backend_torch_cuda
-from orpose_models.runtime.backend_torch_network import Network, TorchBackend, load_network, model_info
+from orpose_models.runtime.backend_torch_network import (
+    Network,
+    TorchBackend,
+    load_network,
+    model_info,
+    network_sha256,
+)
 from orpose_models.runtime.backend_torch_program import read_program
 from orpose_models.runtime.config import RuntimeConfig
 from orpose_models.runtime.engine_cache import CachedEngine, Engine, EngineCache, EngineKey, UnusableEngineError
@@ -70,7 +75,7 @@ def _compiled(
         "torch",
         torch.__version__,
         f"{processor()} {torch.get_num_threads()} threads",  # both are in the machine code
-        file_sha256(path),
+        network_sha256(path),
         info.precision,
         (info.batch, height, width, 3),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from orpose_models.errors import BackendError, ModelError
-from orpose_models.files import file_sha256
+from orpose_models.files import file_sha256, sources_sha256
 from orpose_models.network.static_student import StaticStudent
 from orpose_models.network.weights import load_student, read_input_size
 from orpose_models.runtime.backends import Outputs
@@ -76,3 +77,10 @@ def check_gpu(backend: str) -> None:
             "the GPU shared with this container?"
         )
     torch.backends.cudnn.allow_tf32 = False  # convolutions would have 10 bits of mantissa
+
+
+def network_sha256(path: Path) -> str:
+    """Of the network in a file: of weights, with the code that makes a network of them."""
+    if path.suffix != ".safetensors":
+        return file_sha256(path)
+    return hashlib.sha256(f"{file_sha256(path)} {sources_sha256('network')}".encode()).hexdigest()

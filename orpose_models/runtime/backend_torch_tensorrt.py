@@ -13,7 +13,6 @@ from types import ModuleType
 import torch
 
 from orpose_models.errors import BackendError
-from orpose_models.files import file_sha256
 from orpose_models.network.static_program import compile_with_torch_tensorrt, grey_image
 from orpose_models.network.static_student import StaticStudent
 from orpose_models.runtime.backend_torch_network import (
@@ -22,6 +21,7 @@ from orpose_models.runtime.backend_torch_network import (
     check_gpu,
     load_network,
     model_info,
+    network_sha256,
 )
 from orpose_models.runtime.config import RuntimeConfig
 from orpose_models.runtime.engine_cache import Engine, EngineCache, EngineKey, UnusableEngineError
@@ -44,7 +44,7 @@ def load(config: RuntimeConfig) -> TorchBackend:
         "torch-tensorrt",
         f"{library.__version__} torch {torch.__version__}",
         f"sm{major}{minor} {torch.cuda.get_device_name()}",
-        file_sha256(path),
+        network_sha256(path),
         "fp32",
         (1, height, width, 3),
     )

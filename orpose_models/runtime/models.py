@@ -108,7 +108,7 @@ def find_model(model: str, suffix: str, *others: str) -> Path:
 
 
 def check_interface(
-    inputs: Mapping[str, tuple[int, ...]], outputs: Mapping[str, object], info: ModelInfo, where: Path
+    inputs: Mapping[str, tuple[int | None, ...]], outputs: Mapping[str, object], info: ModelInfo, where: Path
 ) -> None:
     """Checks a graph's inputs (name -> shape) and outputs (names) against what the runtime feeds and reads.
 

@@ -6,7 +6,7 @@ run with 1, 2, 4, 8, ... slots, the fewest that hold the people found: few sizes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -93,13 +93,24 @@ def second_graph(metadata: Mapping[str, str], path: Path) -> Path | None:
     return poses
 
 
-def check_parts(path: Path, info: ModelInfo, outputs: object, poses: Path, pose_info: ModelInfo) -> None:
+def check_parts(
+    path: Path,
+    info: ModelInfo,
+    outputs: Iterable[str],
+    poses: Path,
+    pose_info: ModelInfo,
+    pose_inputs: Iterable[str],
+) -> None:
     """Checks that two graphs belong together.
 
     Raises:
-        ModelError: The first one's output names are others, or the second is of another model.
+        ModelError: The first one's output or the second one's input names are others, or it is of another model.
     """
-    if set(FOUND_NAMES) - set(outputs):  # type: ignore[call-overload]
+    if set(FOUND_NAMES) - set(outputs):
         raise ModelError(f"{path}: it lacks outputs for a second graph; export it again")
+    if set(POSE_INPUT_NAMES) != set(pose_inputs):
+        raise ModelError(
+            f"{poses}: expected inputs {', '.join(POSE_INPUT_NAMES)}, found {', '.join(pose_inputs)}; export both again"
+        )
     if (info.model_id, info.input_size) != (pose_info.model_id, pose_info.input_size):
         raise ModelError(f"{poses}: it is of {pose_info.model_id}, {path.name} of {info.model_id}; export both again")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from orpose_models.errors import ConfigError
+from orpose_models.errors import ConfigError, ModelError
 from orpose_models.export.config import ExportConfig
 from orpose_models.export.formats import export_model
 from orpose_models.network import Student
@@ -68,6 +68,36 @@ def load(backend: str, path: Path) -> BucketBackend:
     loaded = PoseEstimator(RuntimeConfig(model=str(path), backend=backend, threads=2))._backend  # type: ignore[arg-type]
     assert isinstance(loaded, BucketBackend)
     return loaded
+
+
+def test_r50_whose_convolutions_are_rewritten_equals_torch(
+    make_lively_student: Callable[[str], Student], image: torch.Tensor, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime")
+    student = make_lively_student("r50")
+    config = ExportConfig(size=SIZE, buckets=True, weights="float32", max_persons=2)
+    export_model(student, tmp_path / "r50.onnx", config, "r50@12345678")
+    with torch.no_grad():
+        expected = StaticStudent(student, SIZE, max_persons=2).float()(image)
+    assert int(expected.valid.sum()) == 2
+    found = load("onnxruntime", tmp_path / "r50.onnx").infer(image.numpy())
+    for name in OUTPUT_NAMES:
+        atol = {"scores": 1e-3, "keypoints_3d": 0.2}.get(name, 0.02)
+        np.testing.assert_allclose(found[name], getattr(expected, name).numpy(), atol=atol)
+
+
+def test_one_slot_is_refused(lively_lite: Student, tmp_path: Path) -> None:
+    config = ExportConfig(size=SIZE, buckets=True, max_persons=1)
+    with pytest.raises(ConfigError, match=r"max_persons: got 1 with --buckets, .*; leave out --buckets"):
+        export_model(lively_lite, tmp_path / "lite.onnx", config, "lite@12345678")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("backend", "message"), [("onnxruntime", "inputs .*expected 'image'"), ("openvino", "inputs")])
+def test_the_second_graph_alone_is_no_model(pair: Path, backend: str, message: str) -> None:
+    pytest.importorskip(backend)
+    with pytest.raises(ModelError, match=rf"lite\.poses\.onnx: {message}"):
+        load(backend, pair.with_suffix(".poses.onnx"))
 
 
 @pytest.mark.parametrize("values", [{"batch": 2}, {"precision": "fp16"}, {"frame_size": "320x240"}])

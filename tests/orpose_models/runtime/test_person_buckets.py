@@ -14,6 +14,7 @@ from orpose_models.runtime.models import ModelInfo
 from orpose_models.runtime.person_buckets import (
     FOUND_NAMES,
     PARTS_KEY,
+    POSE_INPUT_NAMES,
     BucketBackend,
     buckets,
     check_parts,
@@ -94,8 +95,10 @@ def test_a_missing_second_file_is_named(tmp_path: Path) -> None:
 
 def test_parts_of_two_models_are_refused() -> None:
     other = ModelInfo("r50@87654321", "r50", (64, 48), 6, "fp32")
-    check_parts(Path("a.onnx"), INFO, FOUND_NAMES, Path("a.poses.onnx"), INFO)
+    check_parts(Path("a.onnx"), INFO, FOUND_NAMES, Path("a.poses.onnx"), INFO, POSE_INPUT_NAMES)
     with pytest.raises(ModelError, match=r"a\.poses\.onnx: it is of r50@87654321, a\.onnx of r50@12345678"):
-        check_parts(Path("a.onnx"), INFO, FOUND_NAMES, Path("a.poses.onnx"), other)
+        check_parts(Path("a.onnx"), INFO, FOUND_NAMES, Path("a.poses.onnx"), other, POSE_INPUT_NAMES)
     with pytest.raises(ModelError, match="it lacks outputs for a second graph"):
-        check_parts(Path("a.onnx"), INFO, ("boxes",), Path("a.poses.onnx"), INFO)
+        check_parts(Path("a.onnx"), INFO, ("boxes",), Path("a.poses.onnx"), INFO, POSE_INPUT_NAMES)
+    with pytest.raises(ModelError, match=r"a\.poses\.onnx: expected inputs roi_features, person_boxes, found image;"):
+        check_parts(Path("a.onnx"), INFO, FOUND_NAMES, Path("a.poses.onnx"), INFO, ["image"])
