@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -112,5 +113,7 @@ def of_worker(error: ImageError) -> ImageError:
 def _start_worker(_: int) -> None:
     # A signal to the trainer's process group is the trainer's to answer: it writes a checkpoint, then ends its workers.
     os.setsid()
+    # Without the interpreter's end, which aborts where a thread is just handing over a large batch.
+    atexit.register(os._exit, 0)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
