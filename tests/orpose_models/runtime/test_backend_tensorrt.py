@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import importlib
+import importlib.machinery
 import json
 import math
 import sys
@@ -100,6 +101,7 @@ class FakeTensorRt(types.ModuleType):
 @pytest.fixture
 def trt(monkeypatch, fake_cudart) -> FakeTensorRt:
     module = FakeTensorRt()
+    module.__spec__ = importlib.machinery.ModuleSpec("tensorrt", None)  # torch looks at it
     monkeypatch.setitem(sys.modules, "tensorrt", module)
     monkeypatch.setattr(cuda_runtime, "_open_library", lambda: fake_cudart)
 
