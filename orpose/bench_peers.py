@@ -198,7 +198,8 @@ def _export_yolo(name: str, size: tuple[int, int], path: Path) -> None:
             write_atomically(path, Path(exported).read_bytes())
         except Exception as error:  # of ultralytics, whose errors share no class
             raise BackendError(
-                f"ultralytics {ultralytics.__version__} cannot export {name} ({first_line(error)})"
+                f"ultralytics {ultralytics.__version__} cannot export {name} ({first_line(error)}); "
+                "give --yolo-onnx exported files"
             ) from None
         finally:
             os.chdir(before)

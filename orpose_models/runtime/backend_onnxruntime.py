@@ -25,6 +25,7 @@ from orpose_models.runtime.models import INPUT_NAME, OUTPUT_NAMES, ModelInfo, ch
 from orpose_models.runtime.onnx_file import read_metadata
 from orpose_models.runtime.person_buckets import (
     FOUND_NAMES,
+    PARTS_KEY,
     POSE_NAMES,
     Arrays,
     BucketBackend,
@@ -76,16 +77,14 @@ def load(config: RuntimeConfig) -> OnnxRuntimeBackend | BucketBackend:
     path = find_model(config.model, ".onnx")
     name = "onnxruntime" if config.provider == "cpu" else f"onnxruntime ({config.provider})"
     _check_installed(config.provider)
+    if config.provider != "cpu" and PARTS_KEY in read_metadata(path):  # before minutes go into an engine
+        raise ModelError(f"{path}: two graphs are for the processor; export without --buckets for {config.provider}")
     session, engine = _open(path, config, takes_turns=poses_file(path).is_file())
     metadata = session.get_modelmeta().custom_metadata_map
     info = ModelInfo.from_metadata(metadata, path)
     info = dataclasses.replace(info, precision=built_precision(info.precision, config.provider), engine=engine)
     outputs = {node.name: node for node in session.get_outputs()}
     if poses := second_graph(metadata, path):
-        if config.provider != "cpu":
-            raise ModelError(
-                f"{path}: two graphs are for the processor; export without --buckets for {config.provider}"
-            )
         second, _ = _open(poses, config, takes_turns=True)
         second_info = ModelInfo.from_metadata(second.get_modelmeta().custom_metadata_map, poses)
         check_parts(path, info, outputs, poses, second_info, [node.name for node in second.get_inputs()])

@@ -6,14 +6,17 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
-from orpose_models.errors import BackendError
+from orpose_models.errors import BackendError, ModelError
 from orpose_models.runtime import RuntimeConfig, backend_onnxruntime
 from orpose_models.runtime.backend_onnxruntime import built_precision
 from orpose_models.runtime.backends import load_backend, probe_backend
 from orpose_models.runtime.engine_cache import EngineKey
+from orpose_models.runtime.onnx_file import read_metadata
+from orpose_models.runtime.person_buckets import PARTS, PARTS_KEY
 
 INSTALLED = onnxruntime.get_available_providers()
 
@@ -36,6 +39,16 @@ def test_a_provider_that_does_not_start_is_an_error(fake_model, monkeypatch):
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", *INSTALLED])
     with pytest.raises(BackendError, match=r"provider 'cuda' does not start \(the session has CPUExecutionProvider\)"):
         load_backend(RuntimeConfig(model=str(fake_model), provider="cuda"))
+
+
+def test_two_graphs_are_refused_before_an_engine_is_built(fake_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["TensorrtExecutionProvider", *INSTALLED])
+    model = onnx.load(fake_model)
+    onnx.helper.set_model_props(model, {**read_metadata(fake_model), PARTS_KEY: PARTS})
+    onnx.save(model, tmp_path / "two.onnx")
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_, **__: pytest.fail("a session was opened"))
+    with pytest.raises(ModelError, match=r"two\.onnx: two graphs are for the processor; export without --buckets"):
+        load_backend(RuntimeConfig(model=str(tmp_path / "two.onnx"), provider="tensorrt"))
 
 
 def test_the_processor_is_named_as_before(fake_model):

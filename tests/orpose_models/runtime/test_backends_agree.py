@@ -200,3 +200,16 @@ def test_images_of_a_batch_do_not_mix(batch_of_two, images, backend):
             for person, same in zip(found.candidates, expected.candidates, strict=True):
                 np.testing.assert_allclose(person.bbox_xywh, same.bbox_xywh, atol=0.05)
                 np.testing.assert_allclose(person.keypoints, same.keypoints, atol=0.05)
+
+
+def test_weights_with_other_code_are_another_network(tmp_path, monkeypatch):
+    """An engine of the code before an update is not used; a program (.pt2) holds its own."""
+    from orpose_models.runtime import backend_torch_network
+
+    files = [tmp_path / "a.safetensors", tmp_path / "a.pt2"]
+    for path in files:
+        path.write_bytes(b"the same")
+    before = [backend_torch_network.network_sha256(path) for path in files]
+    monkeypatch.setattr(backend_torch_network, "sources_sha256", lambda *_: "of other code")
+    after = [backend_torch_network.network_sha256(path) for path in files]
+    assert [old == new for old, new in zip(before, after, strict=True)] == [False, True]
