@@ -53,7 +53,7 @@ class Found:
     def __str__(self) -> str:
         return (
             f"found {self.found} of {self.people} people, with {self.seen[0]} of {self.seen[1]} seen and "
-            f"{self.hidden[0]} of {self.hidden[1]} hidden joints right; {self.others} further boxes"
+            f"{self.hidden[0]} of {self.hidden[1]} hidden joints right; further boxes: {self.others}"
         )
 
 

@@ -44,7 +44,7 @@ def test_people_joints_and_further_boxes(labels: Path, tmp_path: Path, capsys: p
     ]
     (tmp_path / "r.json").write_text(json.dumps(results))
     assert main([str(labels), str(tmp_path / "r.json")]) == 0
-    said = "found 1 of 2 people, with 7 of 10 seen and 5 of 5 hidden joints right; 2 further boxes"
+    said = "found 1 of 2 people, with 7 of 10 seen and 5 of 5 hidden joints right; further boxes: 2"
     assert said in capsys.readouterr().out
     assert main([str(labels), str(tmp_path / "r.json"), "--score", "0.4"]) == 0
     assert "found 2 of 2 people, with 17 of 20 seen and 10 of 10" in capsys.readouterr().out
