@@ -50,6 +50,7 @@ def declarations(**own: str) -> list[DeclareLaunchArgument]:
 def start_node(context: LaunchContext, own: tuple[str, ...] = (), **preset: str) -> list[Node]:
     """The node; `own` are a launch file's further arguments, `preset` those of the node where none is given."""
     require_declared(context, (*own, *OTHERS, *PARAMETERS))
+    tell_passed_on(context)
     given = preset | given_arguments(context)
     values = {name: parameter_from_text(name, given[name]) for name in PARAMETERS if name in given}
     if "use_sim_time" in given:
@@ -77,18 +78,34 @@ def require_declared(context: LaunchContext, declared: tuple[str, ...]) -> None:
     The arguments of a launch file that includes this one are here too: what is nearly one of ours is refused where it
     was typed, else it is a warning.
     """
-    typed = {word.partition(":=")[0] for word in context.argv}
     for name in context.launch_configurations:
         near = difflib.get_close_matches(name, declared, n=1, cutoff=_ALIKE)
         if not near or name in (*declared, _OF_LAUNCH):
             continue
         said = f"launch argument: '{name}' is not declared; did you mean '{near[0]}'?"
-        if name in typed:
+        if name in _typed(context):
             raise ConfigError(
                 f"{said} (Of a launch file that includes this one: rename it, or include this one in a GroupAction "
                 "with forwarding=False)"
             )
         get_logger(NAME).warning(said)
+
+
+def tell_passed_on(context: LaunchContext) -> None:
+    """launch hands all arguments of a launch file that includes this one on to it, its own `model` or `overlay` too.
+
+    Nothing tells them from those meant for this node: so they are said.
+    """
+    passed = [f"{name}:={text}" for name, text in given_arguments(context).items() if name not in _typed(context)]
+    if passed:
+        get_logger(NAME).info(
+            f"launch arguments of the launch file that includes this one: {' '.join(passed)} (where they are not meant "
+            "for this node, include it in a GroupAction with forwarding=False)"
+        )
+
+
+def _typed(context: LaunchContext) -> set[str]:
+    return {word.partition(":=")[0] for word in context.argv}
 
 
 def camera_names(given: Mapping[str, str]) -> list[str]:

@@ -188,7 +188,7 @@ def process(
     from orpose_models.runtime.frames import Unreadable
     from orpose_models.runtime.results import entries_from_persons, write_results
 
-    summary = Summary()
+    summary = Summary(unlabelled=0 if labels is None else _left_out(source, labels))
     entries: list[dict[str, Any]] = []
     people: dict[str | None, People] = {}
     pictures = Pictures(folder, source, config.rate) if config.draw else None
@@ -260,6 +260,13 @@ class Pictures:
         self._video.close()
         if self._tiles:
             cv2.imwrite(str(self._folder / SHEET), contact_sheet(self._tiles, self._captions))
+
+
+def _left_out(source: Source, labels: Labels) -> int:
+    """Files that the labels do not list, such as depth images in folders beside, are not even read; their number."""
+    from orpose_models.runtime.sources import ImageFiles
+
+    return source.leave_out(lambda name: labels.find_named(name) is None) if isinstance(source, ImageFiles) else 0
 
 
 def _require_frames(summary: Summary, source: Source) -> None:

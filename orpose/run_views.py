@@ -194,12 +194,16 @@ class Labels:
         """
         if frame.stamp_ns is not None and frame.stamp_ns in self._by_stamp:
             return self._by_stamp[frame.stamp_ns]
-        if frame.name in self._by_name:
-            return self._by_name[frame.name]
-        same = self._by_base_name.get(Path(frame.name).name, [])
-        whole = (self._folder / frame.name).as_posix()
+        return self.find_named(frame.name)
+
+    def find_named(self, name: str) -> LabelledImage | None:
+        """The label of a frame by its file name alone."""
+        if name in self._by_name:
+            return self._by_name[name]
+        same = self._by_base_name.get(Path(name).name, [])
+        whole = (self._folder / name).as_posix()
         fitting = [image for image in same if whole.endswith(f"/{image.file_name}")]
-        if not fitting and "/" not in frame.name:
+        if not fitting and "/" not in name:
             fitting = same
         return fitting[0] if len(fitting) == 1 else None
 

@@ -80,6 +80,8 @@ def _default(field: FieldInfo) -> str:
         return f"`[{', '.join(str(part.model_dump()) for part in value)}]`"
     if isinstance(value, list | tuple):
         return f"`[{', '.join(str(part) for part in value)}]`"
+    if isinstance(value, float) and len(str(value)) > _FIGURES:
+        return f"`{value:.{_FIGURES}g}...`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
@@ -107,6 +109,8 @@ _WORDS: dict[Any, str] = {
     float: "number",
     tuple[str, ...]: "list of text",
 }
+#: Figures of a number that does not end, such as 1/9; its description says what it is.
+_FIGURES = 6
 _SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 

@@ -123,10 +123,18 @@ def labelled_files(labels: Path, annotations: AnnotationSet) -> list[Path]:
     """
     if not annotations.images:
         raise InputError(f"{labels}: lists no images")
+    first = annotations.images[0]
     names = [image.file_name for image in annotations.images]
     folder = image_folder(labels, names)
     if folder is None:
-        raise InputError(f"{labels}: image {names[0]} is not in {labels.parent}; put the label file beside its images")
+        missing = f"{labels}: image {first.file_name} is not in {labels.parent}"
+        if first.topic is None:
+            raise InputError(f"{missing}; put the label file beside its images")
+        raise InputError(
+            f"{missing}: it is a frame of topic {first.topic} of a recording, expected image files; save the frames "
+            "there under the names that the label file has, or give labels of image files, as `orpose synth` writes "
+            "them (calibration takes the recording itself)"
+        )
     return [folder / name for name in names]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -82,12 +82,20 @@ class ImageFiles:
     def __init__(self, path: Path, files: list[Path]) -> None:
         self.path = path
         self.files = files
+        self._left_out: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
         return len(self.files)
 
+    def leave_out(self, unwanted: Callable[[str], bool]) -> int:
+        """Files whose names are unwanted are not read; the others keep their index. Returns how many are left out."""
+        self._left_out = frozenset(index for index, file in enumerate(self.files) if unwanted(self._name(file)))
+        return len(self._left_out)
+
     def __iter__(self) -> Iterator[Frame | Unreadable]:
         for index, file in enumerate(self.files):
+            if index in self._left_out:
+                continue
             started = time.perf_counter()
             try:
                 image = decode_image(np.frombuffer(file.read_bytes(), np.uint8))

@@ -8,6 +8,9 @@ import itertools
 import json
 import math
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -116,6 +119,22 @@ def test_zones_on_the_rooms_floor(answer_to):
     people = [Person(track_id=7, keypoints_3d_metric=joints), Person(track_id=8)]
     said = answer_to(PersonArray(persons=people), table=MIDDLE, field=MIDDLE, in_room=True)
     assert said == {"people": 2, "at_table": [], "hands_over_field": [7]}
+
+
+def test_what_changes_is_logged(answer_to, capfd):
+    """Without a ROS installation nobody could read the topic."""
+    answer_to(PersonArray(persons=[someone(1, (5, 5), (6, 6))]))
+    assert '{"people": 1, "at_table": [1], "hands_over_field": [1]}' in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_without_a_traceback(stop):
+    words = [sys.executable, str(EXAMPLE), "--ros-args", "-r", "persons:=seen"]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert "waits for /seen" in process.stderr.readline()
+    process.send_signal(stop)
+    assert "Traceback" not in process.communicate(timeout=60)[1]
 
 
 def test_without_zones_everybody_counts(answer_to):

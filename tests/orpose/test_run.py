@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -112,14 +113,15 @@ def test_unreadable_frames_are_counted_and_named(fake_model, frames, tmp_path, c
 
 
 @pytest.mark.parametrize("given", ["", "day1", "day1/cam1/color", "day1/cam1/color/0.png"])
-def test_images_of_several_cameras_with_the_same_names(fake_model, frames, tmp_path, given):
-    """As MVOR has them: dayN/camM/color/0.png, beside depth images that are no frames."""
+def test_images_of_several_cameras_with_the_same_names(fake_model, frames, tmp_path, capsys, given):
+    """As MVOR has them: dayN/camM/color/0.png, beside depth images that are no frames, and not even decoded."""
     images = []
     for number, camera in enumerate(("day1/cam1", "day1/cam2", "day2/cam1")):
         for kind in ("color", "depth"):
             folder = tmp_path / "mvor" / camera / kind
             folder.mkdir(parents=True)
             shutil.copy(frames / "0.png", folder)
+        (folder / "0.png").write_bytes(b"depth that nobody reads")
         images.append({"id": 10 + number, "file_name": f"{camera}/color/0.png", "width": 64, "height": 48})
     labels = tmp_path / "labels.json"
     labels.write_text(json.dumps({"images": images, "annotations": []}))
@@ -127,6 +129,10 @@ def test_images_of_several_cameras_with_the_same_names(fake_model, frames, tmp_p
     entries = json.loads((tmp_path / "out" / "results.json").read_text())
     expected = [10, 11, 12] if given == "" else [10, 11] if given == "day1" else [10]
     assert sorted({entry["image_id"] for entry in entries}) == expected
+    table = capsys.readouterr().out
+    assert re.search(r"^unreadable +0$", table, re.MULTILINE)
+    if given in ("", "day1"):
+        assert re.search(rf"^skipped, not in the annotations +{len(expected)}$", table, re.MULTILINE)
 
 
 def test_annotations_give_image_ids(fake_model, frames, tmp_path, capsys):

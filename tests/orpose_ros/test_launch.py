@@ -117,6 +117,18 @@ def test_a_nearly_right_argument_of_a_launch_file_that_includes_ours_is_a_warnin
     assert "'camera' is not declared; did you mean 'cameras'?" in caplog.text
 
 
+def test_arguments_that_another_launch_file_passes_on_are_told(launch_file, caplog):
+    """Its own `model` reaches the node as if it had been typed: launch has no way to tell which one was meant."""
+    caplog.set_level(logging.INFO)
+    defaults = {name: argument.kwargs["default_value"] for name, argument in declared(launch_file).items()}
+    (node,) = launch_file.start_node(LaunchContext({**defaults, "model": "b.onnx"}, argv=["threads:=1", "model.py"]))
+    assert node.kwargs["parameters"] == [{"model": "b.onnx"}]
+    assert "of the launch file that includes this one: model:=b.onnx (" in caplog.text
+    caplog.clear()
+    launch_file.start_node(LaunchContext({**defaults, "model": "b.onnx"}, argv=["model:=b.onnx"]))
+    assert not caplog.text
+
+
 @pytest.mark.parametrize("name", ["ros_namespace", "camera_name", "enable_depth", "publish_tf", "rviz", "node_name"])
 def test_arguments_of_a_launch_file_that_includes_ours_are_let_be(launch_file, name):
     assert start(launch_file, **{name: "x"})["parameters"] == [{}]

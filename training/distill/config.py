@@ -111,7 +111,9 @@ class TrainConfig(Settings):
         TRAIN_PROPOSALS_PER_LEVEL, ge=1, description="best anchors of each pyramid level that enter the NMS in training"
     )
     box_beta: float = Field(
-        BOX_BETA, gt=0, description="smooth L1 of the box head: square below this, linear above (paper: 0.5)"
+        BOX_BETA,
+        gt=0,
+        description="smooth L1 of the box head: square below this, linear above (1/9: torchvision's; paper: 0.5)",
     )
     freeze_batch_norm: bool = Field(
         False, description="BatchNorm of trunk and pyramid stays as `initial_weights` has it (detectron2's default)"

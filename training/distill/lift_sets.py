@@ -8,7 +8,7 @@ turned into that camera's axes, relative to the mean of the hips.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,10 @@ from orpose_models.errors import AnnotationError
 from orpose_models.evaluate.mpjpe import MIN_OKS, best_match
 from orpose_models.evaluate.results import Result
 from orpose_models.json_values import array_of, list_of, value_of
-from orpose_models.network.lifter import FRAME_LINES
+from orpose_models.runtime.models import REFERENCE_INPUT_SIZE
 from orpose_models.skeleton import COCO17, H36M17, MVOR10, MVOR10_FROM_H36M17
 from training.data.dataset import LabelConfig
+from training.data.geometry import lifter_matrix, moved_points
 from training.distill.lifter_noise import NoiseConfig, disturb
 from training.distill.lifter_people import MIN_JOINTS, People
 
@@ -44,7 +45,7 @@ class LiftSet:
 
     Attributes:
         name: Of the set.
-        joints: `(N, 17, 2)` COCO-17, px of a frame of 480 lines, 4:3 as SynthOR's and MVOR's.
+        joints: `(N, 17, 2)` COCO-17, px of a 640x480 frame into which the image is letterboxed.
         confidence: `(N, 17)` in [0, 1]; 0: unknown, its place says nothing.
         boxes: `(N, 4)` xyxy, px likewise.
         truth: `(N, 17, 3)` Human3.6M-17, mm, relative to the mean of the hips, camera axes.
@@ -116,13 +117,11 @@ def _has_both(person: PersonLabel) -> bool:
 
 def _labelled(person: PersonLabel, image: LabelledImage, annotations: AnnotationSet) -> dict[str, Any]:
     assert person.keypoints is not None and person.keypoints_3d is not None
-    scale = FRAME_LINES / image.height
     flags = person.keypoints[:, 2]
-    x, y, w, h = person.bbox
     return {
-        "joints": person.keypoints[:, :2] * scale,
+        "joints": _in_frame(person.keypoints[:, :2], image),
         "confidence": np.select([flags >= 2, flags >= 1], [1.0, HIDDEN], 0.0),
-        "boxes": np.array([x, y, x + w, y + h]) * scale,
+        "boxes": _box_in_frame(person.bbox, image),
         "truth": person.keypoints_3d[:, :3] - person.keypoints_3d[H36M17.root, :3],
         "known": person.keypoints_3d[:, 3] > 0,
         "cameras": _family(annotations, image),
@@ -146,13 +145,20 @@ def _predicted(person: PersonLabel, results: Sequence[Result], image: LabelledIm
     if match is None or match[1] < MIN_OKS:
         return None
     joints = np.reshape(match[0]["keypoints"], (17, 3)).astype(np.float64)
-    scale = FRAME_LINES / image.height
-    x, y, w, h = match[0]["bbox"]
     return {
-        "joints": joints[:, :2] * scale,
+        "joints": _in_frame(joints[:, :2], image),
         "confidence": joints[:, 2],
-        "boxes": np.array([x, y, x + w, y + h]) * scale,
+        "boxes": _box_in_frame(match[0]["bbox"], image),
     }
+
+
+def _in_frame(points: NDArray, image: LabelledImage) -> NDArray[np.float64]:
+    return moved_points(points, lifter_matrix((image.width, image.height), REFERENCE_INPUT_SIZE))
+
+
+def _box_in_frame(bbox_xywh: Iterable[float], image: LabelledImage) -> NDArray[np.float64]:
+    x, y, w, h = bbox_xywh
+    return _in_frame(np.array([[x, y], [x + w, y + h]]), image).ravel()
 
 
 # ---------------------------------------------------------------------------------------------------------------- MVOR
@@ -201,23 +207,21 @@ def _mvor_row(person: PersonLabel, pose: NDArray, turn: NDArray, image: Labelled
     known = (pose[:, 3] > 0) & (pose[:, :3] != 0).any(axis=1)
     if person.keypoints is None or not known[_HIPS].all():
         return None
-    scale = FRAME_LINES / image.height
     two = person.keypoints
     seen = (two[:, :2] != 0).any(axis=1) & (two[:, 2] > 0)
     if seen.sum() < MIN_JOINTS:
         return None
     joints, confidence, truth = np.zeros((17, 2)), np.zeros(17), np.zeros((17, 3))
-    joints[_COCO_ROWS] = two[_MVOR_ROWS, :2] * scale
+    joints[_COCO_ROWS] = _in_frame(two[_MVOR_ROWS, :2], image)
     confidence[_COCO_ROWS] = (np.where(two[:, 2] >= 2, 1.0, HIDDEN) * seen)[_MVOR_ROWS]
     rows = list(MVOR10_FROM_H36M17)
     truth[rows] = (pose[:, :3] - pose[_HIPS, :3].mean(axis=0)) @ turn.T
     all_known = np.zeros(17, bool)
     all_known[rows] = known
-    x, y, w, h = person.bbox
     return {
         "joints": joints,
         "confidence": confidence,
-        "boxes": np.array([x, y, x + w, y + h]) * scale,
+        "boxes": _box_in_frame(person.bbox, image),
         "truth": truth,
         "known": all_known,
     }

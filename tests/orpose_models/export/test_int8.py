@@ -380,6 +380,7 @@ def test_images_that_are_both_calibrated_and_measured_on_are_counted(
         ({"size": "320x240"}, "--size: .*lite.onnx has that fixed"),
         ({"precision": "fp32"}, "--calibration is for --precision int8; got --precision fp32"),
         ({"model": "nothing"}, "no such shipped model"),
+        ({"validation": str(SAMPLES / "or_clip_annotations.json")}, "frame of topic .* of a recording, .* save the "),
     ],
 )
 def test_what_does_not_fit_is_one_line_and_exit_code_2(

@@ -84,6 +84,17 @@ def test_an_mvor_pose_in_each_cameras_axes(pose, tmp_path: Path) -> None:
     assert not found.confidence[:, unknown].any()
 
 
+def test_a_wide_image_is_where_the_networks_input_has_it(pose, tmp_path: Path) -> None:
+    root = mvor_root(pose, np.eye(4))
+    for image in root["images"]:
+        image |= {"width": 1280, "height": 720}  # fills 360 of 480 lines, 60 px below the upper edge
+    path = tmp_path / "mvor.json"
+    path.write_text(json.dumps(root))
+    found = read_mvor(path)
+    assert found.joints[0, COCO17.index("left_ear")].tolist() == [100 / 2, 50 / 2 + 60]
+    assert found.boxes[0].tolist() == [90 / 2, 40 / 2 + 60, 200 / 2, 100 / 2 + 60]
+
+
 @pytest.mark.parametrize("key", ["cameras_info", "annotations3D"])
 def test_a_file_that_is_not_mvors(pose, tmp_path: Path, key: str) -> None:
     root = mvor_root(pose, np.eye(4))
