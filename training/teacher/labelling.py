@@ -24,7 +24,7 @@ from orpose_models.bulk import map_items, usable_cpus
 from orpose_models.errors import ConfigError, ImageError, InputError, ModelError
 from orpose_models.files import cannot_be_written, file_sha256, remove_if_possible, remove_temporaries, write_atomically
 from orpose_models.runtime.images import decode_image, to_bgr8
-from orpose_models.settings import changed_settings
+from orpose_models.settings import Settings, changed_settings
 from training.data.privacy import down_and_up
 from training.teacher.config import LabellingConfig, TeacherConfig
 from training.teacher.frames import (
@@ -85,6 +85,8 @@ def label_images(
             f"gpus: got 0 with a cluster and device {teacher.device}: a process without a GPU of its own sees none, or"
             " shares the first one with all; set the GPUs each process takes, or device to cpu"
         )
+    if cluster is None:  # whose machines may have files that this one does not
+        check_weight_files(teacher)
     info = {"teacher": teacher.model_dump(mode="json"), "weights": weight_hashes(teacher)}
     prepare(out, {**info, "labelling": config.model_dump(mode="json"), "inputs": [str(p.resolve()) for p in inputs]})
     listing = listed_frames(inputs, out, config)
@@ -129,11 +131,33 @@ def prepare(out: Path, wanted: Mapping[str, Any]) -> None:
     write_atomically(path, json.dumps(wanted, indent=1).encode())
 
 
+def check_weight_files(teacher: TeacherConfig) -> None:
+    """Looks for the files that the stages name before hours of bags and videos are decoded for them.
+
+    Raises:
+        ModelError: One is not there; what it should be.
+    """
+    for name, stage, key, path in _weight_files(teacher):
+        if not path.is_file():
+            wanted = type(stage).model_fields[key].description
+            raise ModelError(f"{path}: no such weight file; `{name}.{key}` takes: {wanted}")
+
+
 def weight_hashes(teacher: TeacherConfig) -> dict[str, str]:
     """SHA-256 of every weight file that the configuration names by its path."""
-    stages = (teacher.boxes, teacher.keypoints, teacher.lifting, teacher.sspcm and teacher.sspcm.keypoints)
-    paths = {getattr(stage, "weights", None) for stage in stages}
-    return {str(path): file_sha256(path) for path in sorted(filter(None, paths)) if path.is_file()}
+    paths = {path for _, _, _, path in _weight_files(teacher)}
+    return {str(path): file_sha256(path) for path in sorted(paths) if path.is_file()}
+
+
+def _weight_files(teacher: TeacherConfig) -> Iterator[tuple[str, Settings, str, Path]]:
+    """Name of the stage, the stage, its key and the path of each file that it names."""
+    other = None if teacher.sspcm is None else teacher.sspcm.keypoints
+    stages = {"boxes": teacher.boxes, "keypoints": teacher.keypoints, "lifting": teacher.lifting}
+    for name, stage in {**stages, "sspcm.keypoints": other}.items():
+        for key in ("weights", "statistics"):
+            path = getattr(stage, key, None)
+            if stage is not None and path is not None:
+                yield name, stage, key, path
 
 
 def shard_path(out: Path, index: int) -> Path:

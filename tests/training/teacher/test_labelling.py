@@ -183,10 +183,24 @@ def test_other_settings_are_refused(pictures, run, make_teacher_config, config, 
 
 def test_other_settings_are_fine_before_the_first_batch(pictures, run, make_teacher_config, tmp_path):
     out = tmp_path / "out"
-    eye = {"kind": "network", "weights": tmp_path / "none.safetensors"}
-    with pytest.raises(Exception, match="no such weight file"):
+    eye = {"kind": "network", "weights": tmp_path / "junk.safetensors"}
+    eye["weights"].write_bytes(b"junk")
+    with pytest.raises(ModelError, match="not a readable safetensors file"):
         label_images([pictures], make_teacher_config(boxes=eye), LabellingConfig(every=2), out)
     assert label_images([pictures / "b"], make_teacher_config(), LabellingConfig(every=3), out).images == 1
+
+
+def test_weights_that_are_not_there_are_missed_before_anything_is_decoded(pictures, make_teacher_config, tmp_path):
+    hrnet = {"kind": "hrnet", "weights": tmp_path / "hrnet.pth"}
+    orpose = {"kind": "orpose", "weights": make_teacher_config().boxes.weights, "statistics": tmp_path / "h36.json"}
+    for changes, told in (
+        ({"keypoints": hrnet}, r"hrnet\.pth: no such weight file; `keypoints.weights` takes: pose_hrnet_w48_.* HRNet"),
+        ({"sspcm": {"keypoints": hrnet}, "keypoint_views": {"flip": True}}, "`sspcm.keypoints.weights` takes: pose_"),
+        ({"lifting": orpose}, r"h36\.json: no such weight file; `lifting.statistics` takes: Human3.6M's h36stats.json"),
+    ):
+        with pytest.raises(ModelError, match=told):
+            label_images([pictures], make_teacher_config(**changes), BATCH, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_teacher_sees_what_privacy_allows(pictures, teacher, monkeypatch, tmp_path):
