@@ -24,7 +24,7 @@ from orpose_models.bulk import map_items, usable_cpus
 from orpose_models.errors import ConfigError, ImageError, InputError, ModelError
 from orpose_models.files import cannot_be_written, file_sha256, remove_if_possible, remove_temporaries, write_atomically
 from orpose_models.runtime.images import decode_image, to_bgr8
-from orpose_models.settings import Settings, changed_settings
+from orpose_models.settings import Settings, changed_settings, told_changes
 from training.data.privacy import down_and_up
 from training.teacher.config import LabellingConfig, TeacherConfig
 from training.teacher.frames import (
@@ -122,10 +122,11 @@ def prepare(out: Path, wanted: Mapping[str, Any]) -> None:
         found = None
     if not isinstance(found, dict):
         raise ConfigError(f"{path}: not the settings of a labelling run; use an empty folder")
-    if changed := [name for name in changed_settings(found, as_json) if name not in _FREE]:
+    changed = {name: values for name, values in changed_settings(found, as_json).items() if name not in _FREE}
+    if changed:
         if any((out / "shards").glob("*.json")):
             advice = "use the same ones or another --out"
-            raise ConfigError(f"{out}: begun with other settings ({', '.join(changed)}); {advice}")
+            raise ConfigError(f"{out}: begun with other settings: {told_changes(changed)}; {advice}")
         forget_listing(out)  # nothing was labelled yet
     remove_temporaries(out / "shards")
     write_atomically(path, json.dumps(wanted, indent=1).encode())
