@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
@@ -45,7 +45,10 @@ _FREE = ("labelling.split",)
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did. `unreadable` lists every image that could not be used: `(name, reason)`."""
+    """What a run did. `unreadable` lists every image that could not be used: `(name, reason)`.
+
+    `was_whole`: an earlier start had labelled everything; images that its inputs got since are not among them.
+    """
 
     batches: int
     images: int
@@ -53,6 +56,7 @@ class Summary:
     people: int
     hard_joints: int
     unreadable: tuple[tuple[str, str], ...]
+    was_whole: bool = False
 
 
 def label_images(
@@ -102,7 +106,7 @@ def label_images(
             bar.update()
     remove_temporaries(out / "shards")  # of a node that was killed while it wrote
     header = AnnotationSet((), (), cameras_of(inputs), info={"pseudo_labels": info})
-    return merge(out, batches, listing, header, aside)
+    return replace(merge(out, batches, listing, header, aside), was_whole=not missing)
 
 
 def prepare(out: Path, wanted: Mapping[str, Any]) -> None:
