@@ -90,6 +90,8 @@ def _report(summary: Summary, out: Path) -> str:
         f"images {summary.images}  people {summary.people}  hard joints {share:.0%}"
         f"  unreadable {len(summary.unreadable)}  {out}/{TRAINING}"
     ]
+    if summary.was_whole:
+        lines.append(f"labelled before: {out} keeps the images that it began with; label newer ones into another --out")
     if summary.validation_images:
         lines.append(f"kept aside for validation: images {summary.validation_images}  {out}/{VALIDATION}")
     lines += [f"unreadable: {name}: {reason}" for name, reason in summary.unreadable[:LISTED]]

@@ -15,6 +15,8 @@ SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
 #: Longer values are cut in errors (characters).
 _LONGEST_VALUE = 200
+#: Longer pairs of values are not told where settings changed (characters).
+_LONGEST_CHANGE = 40
 #: Kinds of error whose text speaks of Python rather than of YAML.
 _PLAIN = {"model_type": "expected names and values", "tuple_type": "expected a list"}
 
@@ -68,6 +70,12 @@ def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[
         elif old != new:
             changed[name] = (old, new)
     return changed
+
+
+def told_changes(changed: Mapping[str, tuple[Any, Any]]) -> str:
+    """`name (before, now value)` of each of `changed_settings`, for an error; long values are left out."""
+    values = {name: f" ({before!r}, now {now!r})" for name, (before, now) in changed.items()}
+    return ", ".join(name if len(text) > _LONGEST_CHANGE else name + text for name, text in values.items())
 
 
 def _shortened(text: str) -> str:

@@ -31,6 +31,7 @@ CONVENTIONS_KEY = "orpose.conventions"
 LIFTER_KEY = "orpose.lifter_input"
 #: WIDTHxHEIGHT of the network's input that the weights are meant for, px; older files do not name it.
 INPUT_SIZE_KEY = "orpose.input_size"
+_WANTED = "give weights.safetensors of `orpose train` (not its checkpoint.pt), or what `orpose convert` wrote"
 
 
 def save_weights(
@@ -133,9 +134,9 @@ def read_input_size(path: str | Path) -> tuple[int, int] | None:
 def _opened(path: Path) -> Iterator[Any]:
     """A safetensors file for reading. Raises ModelError where it is missing or corrupt."""
     if not path.is_file():
-        raise ModelError(f"{path}: no such weight file")
+        raise ModelError(f"{path}: no such weight file; {_WANTED}")
     try:
         with safe_open(str(path), framework="pt") as handle:
             yield handle
     except (SafetensorError, OSError, ValueError) as error:
-        raise ModelError(f"{path}: not a readable safetensors file ({error}); copy or export it again") from None
+        raise ModelError(f"{path}: not a readable safetensors file ({error}); copy it again, or {_WANTED}") from None

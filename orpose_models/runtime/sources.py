@@ -161,9 +161,9 @@ def images_in(folder: Path, *, nested: bool = False) -> list[Path]:
     Raises:
         InputError: There are none.
     """
-    files = _image_files(folder.iterdir())
+    files = image_files(folder.iterdir())
     if not files and nested:
-        files = _image_files(folder.rglob("*"))
+        files = image_files(folder.rglob("*"))
     if not files:
         below = sorted({p.parent.name for p in folder.glob("*/*") if p.suffix.lower() in IMAGE_SUFFIXES})
         hint = f"; there are some in its folders {', '.join(below)}" if below else ""
@@ -171,10 +171,18 @@ def images_in(folder: Path, *, nested: bool = False) -> list[Path]:
     return files
 
 
-def _image_files(paths: Iterable[Path]) -> list[Path]:
-    files = [p for p in paths if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
+def image_files(paths: Iterable[Path]) -> list[Path]:
+    """The image files among `paths`, in natural order, without the depth and instance images of others.
+
+    A link to a file that is not there is one of them: it will be counted as unreadable, not passed over.
+    """
+    files = [p for p in paths if p.suffix.lower() in IMAGE_SUFFIXES and (p.is_file() or _is_broken_link(p))]
     known = {(file.parent, file.stem) for file in files}
     return sorted((file for file in files if not _is_label_of(file, known)), key=_natural_key)
+
+
+def _is_broken_link(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
 
 
 def _is_label_of(file: Path, known: set[tuple[Path, str]]) -> bool:

@@ -112,7 +112,7 @@ def test_bad_input_is_one_line_and_exit_2(work, tmp_path, capsys, words, message
     assert len(errors) == 1 and message in errors[0]
 
 
-def test_a_killed_run_goes_on_to_the_same_bytes(work):
+def test_a_killed_run_goes_on_to_the_same_bytes(work, capsys):
     call = [sys.executable, "-m", "orpose", *arguments(work, "--batch", "1", out="killed")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     shards = work / "killed" / "shards"
@@ -125,6 +125,10 @@ def test_a_killed_run_goes_on_to_the_same_bytes(work):
     assert 3 <= len(done) < 40
     assert main(arguments(work, "--batch", "1", out="killed")) == 0
     assert main(arguments(work, "--batch", "1", out="whole")) == 0
+    capsys.readouterr()
+    assert main(arguments(work, "--batch", "1", out="whole")) == 0
+    told = f"labelled before: {work}/whole keeps the images that it began with; label newer ones into another --out"
+    assert capsys.readouterr().out.splitlines()[1] == told
     assert {path.name: path.stat().st_mtime_ns for path in shards.glob("*.json") if path.name in done} == done
     for name in ("annotations.json", *(f"shards/{index:07d}.json" for index in range(40))):
         assert (work / "killed" / name).read_bytes() == (work / "whole" / name).read_bytes()

@@ -24,7 +24,7 @@ from training.data.occlusion import random_cutout
 from training.data.packed_items import PackedItems
 from training.data.photometry import random_photometry
 from training.data.privacy import down_and_up, draw_factor, factor_of_input
-from training.data.sample import Sample, place_unknown_joints, sample_from_labels, targets_from_sample
+from training.data.sample import Sample, joints_of, place_unknown_joints, sample_from_labels, targets_from_sample
 
 Size = tuple[int, int]
 #: A few broken files are skipped; so many one after the other mean a wrong folder or a lost disk.
@@ -61,15 +61,27 @@ def read_items(sources: Sequence[SourceConfig], *, labelled: bool = True) -> lis
     """All images of the sources; some of them may be without people. Without `labelled` nobody's labels are looked at.
 
     Raises:
-        InputError or AnnotationError: naming the file; also if nobody is labelled in any of the sources.
+        InputError or AnnotationError: naming the file; also if nobody is labelled, or nobody with a joint, in any of
+            the sources.
     """
     items: list[Item] = []
     for source in sources:
         items.extend(_read_source(source, labelled=labelled) * source.repeat)
-    if sources and labelled and all(person.is_crowd for item in items for person in item.persons):
-        names = ", ".join(str(source.annotations) for source in sources)
-        raise AnnotationError(f"{names}: annotations: no labelled person in {len(items)} images; nothing to learn from")
+    if sources and labelled:
+        _check_that_somebody_is_labelled(items, ", ".join(str(source.annotations) for source in sources))
     return items
+
+
+def _check_that_somebody_is_labelled(items: Sequence[Item], names: str) -> None:
+    """Raises AnnotationError: boxes alone would leave the keypoint branches as they are, unsaid."""
+    people = [person for item in items for person in item.persons if not person.is_crowd]
+    if not people:
+        raise AnnotationError(f"{names}: annotations: no labelled person in {len(items)} images; nothing to learn from")
+    if not any((joints_of(person, 1.0, True)[0][:, 2] > 0).any() for person in people):
+        raise AnnotationError(
+            f"{names}: annotations: none of {len(people)} people has a keypoint (v or confidence above 0); nothing to"
+            " learn joints from: give labels with keypoints, such as those of orpose pseudo-label"
+        )
 
 
 def label_file(source: SourceConfig) -> Path:

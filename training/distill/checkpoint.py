@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from orpose_models.errors import InputError
 from orpose_models.files import remove_if_possible
-from orpose_models.settings import changed_settings, validation_message
+from orpose_models.settings import changed_settings, told_changes, validation_message
 from training.distill.config import TrainConfig
 
 #: Settings that may differ between a stopped run and its continuation: how long, where, and how it is watched.
@@ -23,8 +23,8 @@ _FREE = {
 }  # fmt: skip
 #: Facts that older checkpoints do not have.
 _NEWER_FACTS = {"label_files"}
-#: Longer values are not shown in errors (characters).
-_LONGEST_VALUE = 40
+#: What to do about a checkpoint that cannot be used: where one lies no run starts anew.
+START_ANEW = "remove it and start without --resume, or choose another --out"
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -60,30 +60,24 @@ def read_checkpoint(path: Path, config: TrainConfig, facts: Mapping[str, Any]) -
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise InputError(
-            f"{path}: not a training checkpoint, or a truncated one ({type(error).__name__}); start without --resume"
+            f"{path}: not a training checkpoint, or a truncated one ({type(error).__name__}); {START_ANEW}"
         ) from None
     foreign = f"{path}: not a training checkpoint of this version of orpose"
     needed = {"student", "optimizer", "config", "iteration", *facts} - _NEWER_FACTS
     if not isinstance(state, dict) or not state.keys() >= needed:
-        raise InputError(f"{foreign}; start without --resume")
+        raise InputError(f"{foreign}; {START_ANEW}")
     try:  # settings that are newer than the checkpoint have their defaults
         settings = TrainConfig.model_validate(state["config"]).model_dump(mode="json")
     except ValidationError as error:
-        raise InputError(f"{foreign} ({validation_message(error)}); start without --resume") from None
+        raise InputError(f"{foreign} ({validation_message(error)}); {START_ANEW}") from None
     before = {**settings, **{name: state[name] for name in facts if name in state}}
     now = {**config.model_dump(mode="json"), **{name: facts[name] for name in facts if name in state}}
     changed = {name: values for name, values in changed_settings(before, now).items() if name not in _FREE}
     if changed:
-        told = ", ".join(_told(name, *values) for name, values in changed.items())
         start = f" (`torchrun --nproc-per-node {state['world_size']}`)" if "world_size" in changed else ""
         advice = f"resume with the same ones{start}, or choose another --out"
-        raise InputError(f"{path}: begun with other settings: {told}; {advice}")
+        raise InputError(f"{path}: begun with other settings: {told_changes(changed)}; {advice}")
     return state
-
-
-def _told(name: str, before: Any, now: Any) -> str:
-    values = f" ({before!r}, now {now!r})"
-    return name if len(values) > _LONGEST_VALUE else name + values
 
 
 def source_commit() -> str:

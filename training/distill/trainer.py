@@ -28,7 +28,7 @@ from orpose_models.network.student import Student
 from training.data.dataset import Item, SourceConfig, TrainingSet, label_file, read_items, readable
 from training.data.loader import Batch, BatchShape, EndlessBatches, make_loader, of_worker
 from training.distill import processes
-from training.distill.checkpoint import read_checkpoint, source_commit, write_checkpoint
+from training.distill.checkpoint import START_ANEW, read_checkpoint, source_commit, write_checkpoint
 from training.distill.config import TrainConfig
 from training.distill.ema import MovingAverage
 from training.distill.log import RunLog
@@ -279,10 +279,12 @@ class Trainer:
         try:
             self._load_state(state)
         except KeyError as error:
-            raise InputError(f"{self.checkpoint_path}: has no {error}; start without --resume") from None
+            raise InputError(f"{self.checkpoint_path}: has no {error}; {START_ANEW}") from None
         except (RuntimeError, ValueError) as error:
             detail = " ".join(str(error).split())[:200]
-            raise InputError(f"{self.checkpoint_path}: does not fit the run's network: {detail}") from None
+            raise InputError(
+                f"{self.checkpoint_path}: does not fit the run's network: {detail}; {START_ANEW}"
+            ) from None
 
     def _load_state(self, state: dict[str, Any]) -> None:
         self.student.load_state_dict(state["student"])

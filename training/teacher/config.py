@@ -40,7 +40,7 @@ class NetworkBoxes(Settings):
     """The box part of one of our own networks."""
 
     kind: Literal["network"] = Field(description="which of the kinds")
-    weights: Path = Field(description="safetensors file")
+    weights: Path = Field(description="safetensors file of `orpose train` or `orpose convert`")
     size: InputSize = Field((640, 480), description="network input, width and height px, at scale 1")
     batch_size: int = Field(4, ge=1, description="images in one go")
 
@@ -53,7 +53,8 @@ class HrnetKeypoints(Settings):
 
     kind: Literal["hrnet"] = Field(description="which of the kinds")
     weights: Path = Field(
-        description="pose_hrnet_w48_*.pth of the HRNet repository, or a checkpoint with mmpose's key names"
+        description="pose_hrnet_w48_*.pth of the HRNet repository (leoxiaobin/deep-high-resolution-net.pytorch), or a"
+        " checkpoint with mmpose's key names"
     )
     size: Literal["384x288", "256x192"] = Field(
         "384x288", description="height x width of the crop, px, as the weights' name has it"
@@ -87,7 +88,7 @@ class NetworkKeypoints(Settings):
     """The keypoint part of one of our own networks, on the boxes of the first stage."""
 
     kind: Literal["network"] = Field(description="which of the kinds")
-    weights: Path = Field(description="safetensors file")
+    weights: Path = Field(description="safetensors file of `orpose train` or `orpose convert`")
     size: InputSize = Field((640, 480), description="network input, width and height px, at scale 1")
 
 
@@ -100,7 +101,7 @@ class NetworkLifting(Settings):
     """The lifters of one of our own networks: their mean."""
 
     kind: Literal["network"] = Field(description="which of the kinds")
-    weights: Path = Field(description="safetensors file")
+    weights: Path = Field(description="safetensors file of `orpose train` or `orpose convert`")
 
 
 class PublishedLifting(Settings):
@@ -109,9 +110,12 @@ class PublishedLifting(Settings):
     kind: Literal["orpose", "martinez"] = Field(
         description="orpose: 16 joints without Human3.6M's 8 (neck); martinez: without its 9 (neck/nose)"
     )
-    weights: Path = Field(description="PyTorch checkpoint or safetensors with w1, batch_norm1, linear_stages, w2")
+    weights: Path = Field(
+        description="PyTorch checkpoint or safetensors with w1, batch_norm1, linear_stages, w2: an ORPose checkpoint,"
+        " or ckpt_best.pth.tar of the PyTorch version of 3d-pose-baseline"
+    )
     branch: Literal["hard", "soft"] = Field("soft", description="which one, in a whole ORPose checkpoint")
-    statistics: Path = Field(description="h36stats.json")
+    statistics: Path = Field(description="Human3.6M's h36stats.json")
 
 
 # --------------------------------------------------------------------------------------------------------- the whole

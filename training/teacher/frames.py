@@ -24,7 +24,15 @@ from orpose_models.errors import ImageError, InputError
 from orpose_models.files import write_atomically
 from orpose_models.runtime.frames import Unreadable
 from orpose_models.runtime.images import to_bgr8
-from orpose_models.runtime.sources import BAG_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES, Source, images_in, open_source
+from orpose_models.runtime.sources import (
+    BAG_SUFFIXES,
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    Source,
+    image_files,
+    images_in,
+    open_source,
+)
 from training.data.dataset import SourceConfig, image_folder
 from training.teacher.config import LabellingConfig
 
@@ -64,12 +72,14 @@ def listed_frames(inputs: Sequence[Path], out: Path, config: LabellingConfig) ->
         return read_listing(out)
     unreadable: list[tuple[str, str]] = []
     frames: list[FrameRef] = []
-    for entry in inputs:
+    known: set[str] = set()
+    for entry in _images_together(inputs):
         found = list(_Finder(out, config, unreadable, several=len(inputs) > 1).frames(entry))
-        known = {frame.sequence for frame in frames}
-        if twice := sorted(known & {frame.sequence for frame in found}):
-            raise InputError(f"{entry}: recording '{twice[0]}' is in two inputs; rename one, or label them apart")
+        sequences = {frame.sequence for frame in found}
+        if twice := sorted(known & sequences):
+            raise InputError(f"{entry[0]}: recording '{twice[0]}' is in two inputs; rename one, or label them apart")
         frames += found
+        known |= sequences
     if len(inputs) > 1 or len({frame.image_id for frame in frames}) < len(frames):
         frames = [replace(frame, image_id=number) for number, frame in enumerate(frames)]
     if not frames:
@@ -80,6 +90,24 @@ def listed_frames(inputs: Sequence[Path], out: Path, config: LabellingConfig) ->
     listing = Listing(tuple(frames), tuple(unreadable))
     _write_listing(out, listing)
     return listing
+
+
+def _images_together(inputs: Sequence[Path]) -> list[list[Path]]:
+    """The inputs one by one; but image files of one folder, as a shell's `*.png` gives them, in the first one's place.
+
+    They are one recording: thinned as such, and never split by frame.
+    """
+    entries: list[list[Path]] = []
+    of_folder: dict[Path, list[Path]] = {}
+    for path in inputs:
+        if not _is_image(path):
+            entries.append([path])
+        elif (folder := path.parent.resolve()) in of_folder:
+            of_folder[folder].append(path)
+        else:
+            of_folder[folder] = [path]
+            entries.append(of_folder[folder])
+    return entries
 
 
 def forget_listing(out: Path) -> None:
@@ -137,17 +165,19 @@ class _Finder:
         self._out, self._config, self._unreadable, self._several = out, config, unreadable, several
         self._ids = count()
 
-    def frames(self, path: Path) -> Iterator[FrameRef]:
-        """Frames of a label file, an image, a video, a bag, or a folder of such."""
+    def frames(self, entry: Sequence[Path]) -> Iterator[FrameRef]:
+        """Frames of image files of one folder, or of one label file, video, bag, or folder of such."""
+        path = entry[0]
         labels = path / "annotations.json" if path.is_dir() else path
-        if not path.exists():
-            raise InputError(f"{path}: no such file or folder")
+        for each in entry:
+            if not each.exists():
+                raise InputError(f"{each}: no such file or folder")
         if labels.suffix == ".json" and labels.is_file():
             yield from self._listed(path, labels)
         elif path.is_dir() and not _is_bag(path):
             yield from self._below(path)
-        elif path.suffix.lower() in IMAGE_SUFFIXES:
-            yield from self._files([path], path.name)
+        elif _is_image(path):
+            yield from self._files(image_files(entry), path.parent.resolve().name)
         else:
             yield from self._recorded(path, path.resolve().name)
 
@@ -241,6 +271,10 @@ def cameras_of(inputs: Sequence[Path]) -> dict[str, Camera]:
             for name, camera in read_annotations(labels).cameras.items():
                 cameras[prefix + name] = replace(camera, camera_id=prefix + name)
     return cameras
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir()
 
 
 def _is_bag(path: Path) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
@@ -24,7 +24,7 @@ from orpose_models.bulk import map_items, usable_cpus
 from orpose_models.errors import ConfigError, ImageError, InputError, ModelError
 from orpose_models.files import cannot_be_written, file_sha256, remove_if_possible, remove_temporaries, write_atomically
 from orpose_models.runtime.images import decode_image, to_bgr8
-from orpose_models.settings import changed_settings
+from orpose_models.settings import Settings, changed_settings, told_changes
 from training.data.privacy import down_and_up
 from training.teacher.config import LabellingConfig, TeacherConfig
 from training.teacher.frames import (
@@ -45,7 +45,10 @@ _FREE = ("labelling.split",)
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did. `unreadable` lists every image that could not be used: `(name, reason)`."""
+    """What a run did. `unreadable` lists every image that could not be used: `(name, reason)`.
+
+    `was_whole`: an earlier start had labelled everything; images that its inputs got since are not among them.
+    """
 
     batches: int
     images: int
@@ -53,6 +56,7 @@ class Summary:
     people: int
     hard_joints: int
     unreadable: tuple[tuple[str, str], ...]
+    was_whole: bool = False
 
 
 def label_images(
@@ -85,6 +89,8 @@ def label_images(
             f"gpus: got 0 with a cluster and device {teacher.device}: a process without a GPU of its own sees none, or"
             " shares the first one with all; set the GPUs each process takes, or device to cpu"
         )
+    if cluster is None:  # whose machines may have files that this one does not
+        check_weight_files(teacher)
     info = {"teacher": teacher.model_dump(mode="json"), "weights": weight_hashes(teacher)}
     prepare(out, {**info, "labelling": config.model_dump(mode="json"), "inputs": [str(p.resolve()) for p in inputs]})
     listing = listed_frames(inputs, out, config)
@@ -100,7 +106,7 @@ def label_images(
             bar.update()
     remove_temporaries(out / "shards")  # of a node that was killed while it wrote
     header = AnnotationSet((), (), cameras_of(inputs), info={"pseudo_labels": info})
-    return merge(out, batches, listing, header, aside)
+    return replace(merge(out, batches, listing, header, aside), was_whole=not missing)
 
 
 def prepare(out: Path, wanted: Mapping[str, Any]) -> None:
@@ -120,20 +126,43 @@ def prepare(out: Path, wanted: Mapping[str, Any]) -> None:
         found = None
     if not isinstance(found, dict):
         raise ConfigError(f"{path}: not the settings of a labelling run; use an empty folder")
-    if changed := [name for name in changed_settings(found, as_json) if name not in _FREE]:
+    changed = {name: values for name, values in changed_settings(found, as_json).items() if name not in _FREE}
+    if changed:
         if any((out / "shards").glob("*.json")):
             advice = "use the same ones or another --out"
-            raise ConfigError(f"{out}: begun with other settings ({', '.join(changed)}); {advice}")
+            raise ConfigError(f"{out}: begun with other settings: {told_changes(changed)}; {advice}")
         forget_listing(out)  # nothing was labelled yet
     remove_temporaries(out / "shards")
     write_atomically(path, json.dumps(wanted, indent=1).encode())
 
 
+def check_weight_files(teacher: TeacherConfig) -> None:
+    """Looks for the files that the stages name before hours of bags and videos are decoded for them.
+
+    Raises:
+        ModelError: One is not there; what it should be.
+    """
+    for name, stage, key, path in _weight_files(teacher):
+        if not path.is_file():
+            wanted = type(stage).model_fields[key].description
+            raise ModelError(f"{path}: no such weight file; `{name}.{key}` takes: {wanted}")
+
+
 def weight_hashes(teacher: TeacherConfig) -> dict[str, str]:
     """SHA-256 of every weight file that the configuration names by its path."""
-    stages = (teacher.boxes, teacher.keypoints, teacher.lifting, teacher.sspcm and teacher.sspcm.keypoints)
-    paths = {getattr(stage, "weights", None) for stage in stages}
-    return {str(path): file_sha256(path) for path in sorted(filter(None, paths)) if path.is_file()}
+    paths = {path for _, _, _, path in _weight_files(teacher)}
+    return {str(path): file_sha256(path) for path in sorted(paths) if path.is_file()}
+
+
+def _weight_files(teacher: TeacherConfig) -> Iterator[tuple[str, Settings, str, Path]]:
+    """Name of the stage, the stage, its key and the path of each file that it names."""
+    other = None if teacher.sspcm is None else teacher.sspcm.keypoints
+    stages = {"boxes": teacher.boxes, "keypoints": teacher.keypoints, "lifting": teacher.lifting}
+    for name, stage in {**stages, "sspcm.keypoints": other}.items():
+        for key in ("weights", "statistics"):
+            path = getattr(stage, key, None)
+            if stage is not None and path is not None:
+                yield name, stage, key, path
 
 
 def shard_path(out: Path, index: int) -> Path:

@@ -117,7 +117,7 @@ def damaged(saved: Path, tmp_path: Path, kind: str) -> Path:
     ("kind", "message"),
     [
         ("truncated", "not a readable safetensors file"),
-        ("noise", "not a readable safetensors file"),
+        ("noise", r"not a readable safetensors file .*; copy it again, or give .* \(not its checkpoint.pt\)"),
         ("empty", "not a readable safetensors file"),
         ("foreign", r"not an orpose model: orpose\.format is none, expected 1"),
         ("newer format", r"orpose\.format is 2, expected 1"),
@@ -136,7 +136,7 @@ def test_files_that_do_not_fit_are_refused_in_one_line(saved: Path, tmp_path: Pa
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"gone\.safetensors: no such weight file"):
+    with pytest.raises(ModelError, match=r"gone\.safetensors: no such weight file; give weights.safetensors of"):
         load_student(tmp_path / "gone.safetensors")
 
 

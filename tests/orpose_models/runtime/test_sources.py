@@ -63,6 +63,14 @@ def test_unreadable_images_take_their_place(tmp_path):
     assert items[3].index == 3
 
 
+def test_a_link_to_nowhere_takes_its_place(tmp_path):
+    save(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to(tmp_path / "gone/b.png")
+    frames = list(open_source(tmp_path))
+    assert isinstance(frames[0], Frame) and isinstance(frames[1], Unreadable)
+    assert (frames[1].name, frames[1].reason) == ("b.png", "cannot be read (No such file or directory)")
+
+
 def test_video(tmp_path):
     path = tmp_path / "clip.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48))

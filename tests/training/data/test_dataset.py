@@ -128,6 +128,19 @@ def test_nobody_labelled(tmp_path: Path, crowd: bool) -> None:
         read_items([SourceConfig(annotations=tmp_path)])
 
 
+@pytest.mark.parametrize(
+    "change", [{"keypoints": None}, {"keypoints": np.zeros((17, 3))}, {"joint_weight": np.zeros(17)}]
+)
+def test_nobody_has_a_joint(make_dataset: Callable[..., Path], change: dict) -> None:
+    """Boxes alone, unknown joints, or joints that SSPCM dropped: the keypoint branches would learn nothing, unsaid."""
+    folder = make_dataset(1)
+    labels = read_annotations(folder / "annotations.json")
+    people = tuple(replace(person, **change) for person in labels.persons)
+    write_annotations(folder / "annotations.json", replace(labels, persons=people))
+    with pytest.raises(AnnotationError, match=rf"annotations: none of {len(people)} people has a keypoint"):
+        read_items([SourceConfig(annotations=folder)])
+
+
 def test_no_images(tmp_path: Path) -> None:
     path = tmp_path / "labels.json"
     path.write_text('{"images": [], "annotations": []}')

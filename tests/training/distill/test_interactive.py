@@ -295,7 +295,7 @@ def test_checkpoints_of_other_runs(config: TrainConfig, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"num_labelled \(3, now 2\)"):
         read_checkpoint(trainer.checkpoint_path, config, {**facts, "num_labelled": 2})
     del state["snapshots"]
-    with pytest.raises(InputError, match=r"checkpoint.pt: has no 'snapshots'; start without --resume"):
+    with pytest.raises(InputError, match=r"checkpoint.pt: has no 'snapshots'; remove it and start without --resume"):
         trainer._resume(state)
 
 

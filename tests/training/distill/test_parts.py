@@ -117,14 +117,14 @@ def test_an_older_checkpoint_has_the_defaults_of_newer_settings(tmp_path: Path) 
 @pytest.mark.parametrize("change", [{"config": {"name": "a"}}, {"config": {**STATE["config"], "bf16": True}}])
 def test_settings_that_this_version_does_not_have(tmp_path: Path, change: dict[str, Any]) -> None:
     write_checkpoint(tmp_path / "c.pt", {**STATE, **change})
-    with pytest.raises(InputError, match=r"not a training checkpoint of this version of orpose \(.*\); start without"):
+    with pytest.raises(InputError, match=r"not a training checkpoint of this version of orpose \(.*\); remove it"):
         read_checkpoint(tmp_path / "c.pt", CONFIG, FACTS)
 
 
 def test_a_truncated_checkpoint_and_a_file_of_something_else(tmp_path: Path) -> None:
     write_checkpoint(tmp_path / "c.pt", {**STATE, "a": torch.zeros(10_000)})
     (tmp_path / "c.pt").write_bytes((tmp_path / "c.pt").read_bytes()[:20_000])
-    with pytest.raises(InputError, match="a truncated one"):
+    with pytest.raises(InputError, match=r"a truncated one .*; remove it and start without --resume, or choose"):
         read_checkpoint(tmp_path / "c.pt", CONFIG, FACTS)
     write_checkpoint(tmp_path / "c.pt", {"weights": torch.zeros(1)})
     with pytest.raises(InputError, match="not a training checkpoint of this version"):

@@ -220,6 +220,21 @@ def test_two_recordings_of_one_name(tmp_path):
         listed([tmp_path / "x/room", tmp_path / "y/room"], tmp_path / "out")
 
 
+def test_image_files_of_one_folder_are_one_recording(tmp_path):
+    for name in ("a/frame10.png", "a/frame9.png", "a/frame11.png", "b/frame9.png"):
+        save(tmp_path / name)
+    files = [tmp_path / name for name in ("a/frame10.png", "b/frame9.png", "a/frame11.png", "a/frame9.png")]
+    listing = listed(files, tmp_path / "out", every=2)
+    assert [(f.image_id, f.path, f.sequence, f.frame_index) for f in listing.frames] == [
+        (0, "../a/frame9.png", "a", 0),
+        (1, "../a/frame11.png", "a", 2),
+        (2, "../b/frame9.png", "b", 0),
+    ]
+    assert recordings_kept_aside(listing.frames, 0.1) in ({"a"}, {"b"})
+    with pytest.raises(InputError, match=r"gone\.png: no such file"):
+        listed([files[0], tmp_path / "a/gone.png"], tmp_path / "other")
+
+
 def test_nothing_to_label(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.txt").write_text("x")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import re
 import shutil
 import threading
 import time
@@ -171,22 +172,36 @@ def test_recordings_kept_aside_are_in_a_file_of_their_own(pictures, teacher, run
 
 
 @pytest.mark.parametrize(("config", "changes", "name"), [
-    (LabellingConfig(batch=3), {}, "labelling.batch"),
-    (LabellingConfig(batch=2, downsample=12), {}, "labelling.downsample"),
-    (BATCH, {"joint_threshold": 0.9}, "teacher.joint_threshold"),
-    (BATCH, {"keypoint_views": {"flip": True}}, "teacher.keypoint_views.flip"),
+    (LabellingConfig(batch=3), {}, "labelling.batch (2, now 3)"),
+    (LabellingConfig(batch=2, downsample=12), {}, "labelling.downsample (1.0, now 12.0)"),
+    (BATCH, {"joint_threshold": 0.9}, "teacher.joint_threshold (0.3, now 0.9)"),
+    (BATCH, {"keypoint_views": {"flip": True}}, "teacher.keypoint_views.flip (False, now True)"),
 ])  # fmt: skip
 def test_other_settings_are_refused(pictures, run, make_teacher_config, config, changes, name):
-    with pytest.raises(ConfigError, match=f"begun with other settings \\({name}\\)"):
+    with pytest.raises(ConfigError, match=re.escape(f"begun with other settings: {name}; use the same")):
         label_images([pictures], make_teacher_config(**changes), config, run)
 
 
 def test_other_settings_are_fine_before_the_first_batch(pictures, run, make_teacher_config, tmp_path):
     out = tmp_path / "out"
-    eye = {"kind": "network", "weights": tmp_path / "none.safetensors"}
-    with pytest.raises(Exception, match="no such weight file"):
+    eye = {"kind": "network", "weights": tmp_path / "junk.safetensors"}
+    eye["weights"].write_bytes(b"junk")
+    with pytest.raises(ModelError, match="not a readable safetensors file"):
         label_images([pictures], make_teacher_config(boxes=eye), LabellingConfig(every=2), out)
     assert label_images([pictures / "b"], make_teacher_config(), LabellingConfig(every=3), out).images == 1
+
+
+def test_weights_that_are_not_there_are_missed_before_anything_is_decoded(pictures, make_teacher_config, tmp_path):
+    hrnet = {"kind": "hrnet", "weights": tmp_path / "hrnet.pth"}
+    orpose = {"kind": "orpose", "weights": make_teacher_config().boxes.weights, "statistics": tmp_path / "h36.json"}
+    for changes, told in (
+        ({"keypoints": hrnet}, r"hrnet\.pth: no such weight file; `keypoints.weights` takes: pose_hrnet_w48_.* HRNet"),
+        ({"sspcm": {"keypoints": hrnet}, "keypoint_views": {"flip": True}}, "`sspcm.keypoints.weights` takes: pose_"),
+        ({"lifting": orpose}, r"h36\.json: no such weight file; `lifting.statistics` takes: Human3.6M's h36stats.json"),
+    ):
+        with pytest.raises(ModelError, match=told):
+            label_images([pictures], make_teacher_config(**changes), BATCH, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_teacher_sees_what_privacy_allows(pictures, teacher, monkeypatch, tmp_path):
