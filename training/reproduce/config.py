@@ -38,6 +38,7 @@ class ReproduceConfig(Settings):
         "seen", description="joints that keypoint AP counts: renders label hidden ones as well, people hardly ever"
     )
     scales: tuple[float, ...] = Field((1, 8, 10, 12), min_length=1, description="privacy downsampling factors tested")
+    start: str | None = Field(None, description="what student and teacher start from, a training config's name")
     undistilled: str = Field("undistilled", description="the student before distillation, a training config's name")
     teacher: str = Field("undistilled_teacher", description="the teacher's network, a training config's name")
     train_teacher: bool = Field(
@@ -58,7 +59,8 @@ class ReproduceConfig(Settings):
     @property
     def trained_first(self) -> tuple[str, ...]:
         """Training configs of what is trained before anything is labelled, in order."""
-        return (self.undistilled, *([self.teacher] if self.train_teacher else []))
+        first = () if self.start is None else (self.start,)
+        return (*first, self.undistilled, *([self.teacher] if self.train_teacher else []))
 
     @model_validator(mode="after")
     def _names_are_known(self) -> ReproduceConfig:
