@@ -75,8 +75,9 @@ def test_a_shipped_graph_becomes_the_weights_that_it_was_made_of(
     assert read_input_size(out) == (128, 96)
     again = load_student(out)
     assert again.preset == student.preset
+    tensors = again.state_dict()
     for name, value in student.state_dict().items():
-        torch.testing.assert_close(again.state_dict()[name], value, rtol=0, atol=6e-4 * float(value.abs().max()))
+        torch.testing.assert_close(tensors[name], value, rtol=0, atol=6e-4 * float(value.abs().max()))
     card = yaml.safe_load(out.with_suffix(".yaml").read_text())
     assert (card["name"], card["data"], card["licence"]) == ("back", "rendered", "Apache-2.0")
     assert (card["sha256"], card["lifter_input"]) == (file_sha256(out), "confidence")
