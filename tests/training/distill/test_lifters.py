@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,15 @@ from training.distill.statistics import set_lifter_statistics  # noqa: E402
 
 SIZE = (640, 480)
 GENTLE = LifterConfig(views=0, noise=NoiseConfig(heavy_tails=False, dropped=0))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """The batches are small, and two threads wait for each other on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def flat_people(count: int) -> list[Item]:
