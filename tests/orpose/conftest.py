@@ -1,9 +1,11 @@
-"""A real browser without a window, for what `orpose replay` writes."""
+"""A real browser without a window, for what `orpose replay` writes; a graph that `orpose export` made."""
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import fcntl
+import io
 import json
 import os
 import select
@@ -147,3 +149,19 @@ def open_page(tmp_path_factory) -> Iterator[Callable[..., Browser]]:
     yield open_
     for browser in opened:
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory) -> tuple[Path, Path, str]:
+    """Weights, the graph that `orpose export` made of them, and what it printed; not to be changed."""
+    pytest.importorskip("onnxscript")
+    from orpose.main import main
+    from orpose_models.network import build_student, get_preset, save_weights
+
+    folder = tmp_path_factory.mktemp("exported")
+    weights, graph = folder / "first.safetensors", folder / "out" / "first.onnx"
+    save_weights(build_student(get_preset("lite").with_lifter_input("confidence")), weights, input_size=(128, 96))
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert main(["export", "--model", str(weights), "--out", str(graph), "--frame-size", "160x90"]) == 0
+    return weights, graph, printed.getvalue()

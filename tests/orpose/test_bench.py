@@ -187,14 +187,24 @@ def test_presets_are_exported_and_measured_in_batches_and_parts(tmp_path, monkey
     assert "people in view are put in by force" in capsys.readouterr().out
 
 
-def test_fp16_graphs_run_in_float32_on_this_processor_and_say_so(tmp_path, monkeypatch, capsys):
-    pytest.importorskip("onnxscript")
+def test_fp16_graphs_run_in_float32_on_this_processor_and_say_so(make_fake_model, tmp_path, monkeypatch, capsys):
     if platform.machine() not in ("x86_64", "AMD64"):
         pytest.skip("another processor may have float16 arithmetic")
+    pytest.importorskip("torch")
+    from orpose_models.export.config import ExportConfig
+
+    graph, asked = make_fake_model((96, 64), batch=2, precision="float16, boxes in float32"), []
+
+    def export(_, path: Path, config: ExportConfig, __) -> None:
+        asked.append(config)
+        shutil.copy(graph, path)  # what is said is about the file's own words
+
+    monkeypatch.setattr("orpose_models.export.formats.export_model", export)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     out = tmp_path / "bench.json"
     words = ["--presets", "lite", "--sizes", "96x64", "--batches", "2", "--precisions", "fp16"]
     assert main(["bench", *words, "--frames", "2", "--warmup", "0", "--rounds", "1", "--json", str(out)]) == 0
+    assert asked == [ExportConfig(size=(96, 64), batch=2, precision="fp16")]
     report = json.loads(out.read_text())
     (item,) = report["contestants"]
     assert (item["name"], item["batch"], item["file_precision"]) == ("lite, onnxruntime fp16", 2, "fp16")

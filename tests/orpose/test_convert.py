@@ -48,20 +48,22 @@ def test_a_checkpoint_becomes_weights_with_a_card(
 
 
 def test_a_shipped_graph_becomes_the_weights_that_it_was_made_of(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    exported: tuple[Path, Path, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import torch
 
     from orpose_models.files import file_sha256
-    from orpose_models.network import build_student, get_preset, load_student, save_weights
+    from orpose_models.network import load_student
     from orpose_models.network.weights import read_input_size
 
-    student = build_student(get_preset("lite").with_lifter_input("confidence"))
-    weights, graph, out = (tmp_path / name for name in ("first.safetensors", "shipped/own.onnx", "back.safetensors"))
-    save_weights(student, weights)
-    assert (
-        main(["export", "--model", str(weights), "--out", str(graph), "--size", "96x64", "--frame-size", "128x72"]) == 0
-    )
+    weights, made, _ = exported
+    student = load_student(weights)
+    graph, out = (tmp_path / name for name in ("shipped/own.onnx", "back.safetensors"))
+    graph.parent.mkdir()
+    shutil.copy(made, graph)
     card = {"name": "own", "data": "rendered", "exported": "twice", "licence": "Apache-2.0"}
     card |= {"sha256": file_sha256(weights), "onnx": {"sha256": file_sha256(graph), "bytes": 1}}
     graph.with_suffix(".yaml").write_text(yaml.safe_dump(card))
@@ -69,16 +71,17 @@ def test_a_shipped_graph_becomes_the_weights_that_it_was_made_of(
     capsys.readouterr()
     assert main(["convert", "own", "--out", str(out)]) == 0
     model_id = f"first@{file_sha256(weights)[:8]}"
-    assert capsys.readouterr().out == f"{out}: lite, 96x64, from {model_id} own.onnx; float32 / float16 weights\n"
-    assert read_input_size(out) == (96, 64)
+    assert capsys.readouterr().out == f"{out}: lite, 128x96, from {model_id} own.onnx; float32 / float16 weights\n"
+    assert read_input_size(out) == (128, 96)
     again = load_student(out)
     assert again.preset == student.preset
+    tensors = again.state_dict()
     for name, value in student.state_dict().items():
-        torch.testing.assert_close(again.state_dict()[name], value, rtol=0, atol=6e-4 * float(value.abs().max()))
+        torch.testing.assert_close(tensors[name], value, rtol=0, atol=6e-4 * float(value.abs().max()))
     card = yaml.safe_load(out.with_suffix(".yaml").read_text())
     assert (card["name"], card["data"], card["licence"]) == ("back", "rendered", "Apache-2.0")
     assert (card["sha256"], card["lifter_input"]) == (file_sha256(out), "confidence")
-    assert card["input_size"] == "96x64"
+    assert card["input_size"] == "128x96"
     assert card["source"] == {"file": "own.onnx", "sha256": file_sha256(graph), "model_id": model_id,
                               "precision": "float32 / float16 weights"}  # fmt: skip
     assert not {"exported", "onnx"} & set(card) and "Not a medical device" in card["limitations"]

@@ -14,18 +14,16 @@ from orpose_models.runtime import RuntimeConfig, backends
 from orpose_models.runtime.models import ModelInfo
 
 
-def test_weights_become_a_graph(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_weights_become_a_graph(exported: tuple[Path, Path, str]) -> None:
     from orpose_models.files import file_sha256
-    from orpose_models.network import build_student, save_weights
 
-    weights, graph = tmp_path / "first.safetensors", tmp_path / "out" / "first.onnx"
-    save_weights(build_student("lite"), weights, input_size=(128, 96))  # which is taken, for want of a --size
-    assert main(["export", "--model", str(weights), "--out", str(graph)]) == 0
+    weights, graph, printed = exported
     model_id = f"first@{file_sha256(weights)[:8]}"
-    assert model_id in capsys.readouterr().out
+    assert model_id in printed
     properties = {entry.key: entry.value for entry in onnx.load(str(graph)).metadata_props}
     assert properties["orpose.model_id"] == model_id
-    assert properties["orpose.input_size"] == "128x96"
+    assert properties["orpose.input_size"] == "160x90"
+    assert properties["orpose.network_size"] == "128x96", "the weights' own, for want of a --size"
     assert properties["orpose.precision"] == "float32 / float16 weights"
     assert graph.stat().st_size < 15e6
     assert [path.name for path in graph.parent.iterdir()] == ["first.onnx"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from rosbags.highlevel import AnyReader
 
 from orpose_models.bags import write_image_bag
+from orpose_ros.load import main
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,6 +21,22 @@ ROOT = Path(__file__).resolve().parents[2]
 def load(*words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "orpose_ros.load", *(str(word) for word in words)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
+
+
+@pytest.fixture
+def load_here(monkeypatch, capsys) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The same in this process, for what is refused before anything starts."""
+
+    def run(*words: object) -> subprocess.CompletedProcess[str]:
+        command = ["load", *(str(word) for word in words)]
+        monkeypatch.setattr(sys, "argv", command)
+        try:
+            code = main()
+        except SystemExit as end:  # argparse's
+            code = end.code
+        return subprocess.CompletedProcess(command, code, *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +49,7 @@ def source(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("options", [[], ["--compressed"]], ids=["raw", "compressed"])
-def test_two_cameras(source, make_fake_model, tmp_path, options):
+def test_two_cameras(source, make_fake_model, tmp_path, load_here, options):
     out = tmp_path / "out"
     words = ["--source", source, "--model", make_fake_model((64, 48)), "--threads", 1, "--size", "64x48"]
     ended = load("--out", out, *words, "--rates", "5", "--seconds", 3, "--way", *options)
@@ -52,23 +70,23 @@ def test_two_cameras(source, make_fake_model, tmp_path, options):
         counts = {connection.topic: connection.msgcount for connection in reader.connections}
     answered = [level["cameras"][camera]["answered"] for camera in ("camera1", "camera2")]
     assert [counts[f"/orpose/camera{number}/persons"] for number in (1, 2)] == answered
-    again = load("--out", out, *words)
+    again = load_here("--out", out, *words)
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)
     assert "exists already" in again.stderr
 
 
 @pytest.mark.parametrize(
-    ("options", "expected"),
+    ("options", "expected", "starts_processes"),
     [
-        (["--model", "missing.onnx"], "missing.onnx"),
-        (["--source", "missing"], "missing: no such file"),
-        (["--downsample", "99"], "downsample"),
-        (["--rates", "5,fast"], "rates"),
+        (["--model", "missing.onnx"], "missing.onnx", True),
+        (["--source", "missing"], "missing: no such file", True),
+        (["--downsample", "99"], "downsample", False),
+        (["--rates", "5,fast"], "rates", False),
     ],
 )
-def test_what_cannot_run_is_one_line(source, make_fake_model, tmp_path, options, expected):
+def test_what_cannot_run_is_one_line(source, make_fake_model, tmp_path, load_here, options, expected, starts_processes):
     words = ["--source", source, "--model", make_fake_model((64, 48)), "--seconds", 1]
-    ended = load("--out", tmp_path / "out", *words, *options)
+    ended = (load if starts_processes else load_here)("--out", tmp_path / "out", *words, *options)
     assert ended.returncode == 2
     assert expected in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr

@@ -43,9 +43,9 @@ def test_without_a_gpu_every_training_is_told_so() -> None:
     assert all(arguments[-2:] == ("--device", "cpu") for arguments in trainings)
 
 
-@pytest.mark.timeout(590)  # two minutes of training on a quiet machine
+@pytest.mark.timeout(590)  # a minute of training on a quiet machine
 def test_the_short_version_learns(tmp_path: Path) -> None:
-    """The loss halves, and the twelve images' people are found again."""
+    """The loss halves, and the four images' people are found again."""
     command = [sys.executable, "-m", "training.weights", str(CONFIGS / "weights_short.yaml")]
     (tmp_path / "training").symlink_to(ROOT / "training")
     subprocess.run(command, cwd=tmp_path, env=_environment(), check=True, capture_output=True, text=True)
@@ -53,10 +53,11 @@ def test_the_short_version_learns(tmp_path: Path) -> None:
     losses = [line["loss"] for line in lines if "loss" in line]
     assert losses[-1] < 0.6 * losses[0]
     found = lines[-1]["validation"]
-    assert found["box_ap50@1x"] > 0.15
-    assert found["keypoint_ap@1x"] > 0.05
+    assert found["box_ap50@1x"] > 0.5
+    assert found["keypoint_ap@1x"] > 0.3
     model = tmp_path / "out/short/models/short.onnx"
-    assert PoseEstimator(RuntimeConfig(model=str(model))).info.input_size == (160, 120)
+    info = PoseEstimator(RuntimeConfig(model=str(model))).info
+    assert (info.preset, info.input_size) == ("lite_small", (160, 120))
     again = subprocess.run([*command, "--plan"], cwd=tmp_path, env=_environment(), capture_output=True, text=True)
     assert (again.returncode, again.stdout) == (0, "")
 

@@ -91,12 +91,11 @@ def _is_lifters(key: str) -> bool:
 
 def _fits(source: Student, student: Student) -> bool:
     """Whether the source has all of the student's layers, but for lifters, in their shape."""
-    tensors = source.state_dict()
+    tensors, own = source.state_dict(), student.state_dict()  # once: each call makes all of it
     try:
-        shapes = {key: _tensor_for(key, tensors).shape for key in student.state_dict() if not _is_lifters(key)}
+        return all(_tensor_for(key, tensors).shape == own[key].shape for key in own if not _is_lifters(key))
     except KeyError:
         return False
-    return all(student.state_dict()[key].shape == shape for key, shape in shapes.items())
 
 
 def _tensor_for(key: str, tensors: dict[str, torch.Tensor]) -> torch.Tensor:

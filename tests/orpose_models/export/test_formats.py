@@ -151,44 +151,41 @@ def test_openvino_files_agree_with_torch_and_are_known_to_the_runtime(
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_torch_export_is_loaded_without_this_package(
-    lively_lite: Student, image: np.ndarray, expected: Outputs, tmp_path: Path, precision: str
+    lively_lite: Student, lite_program: Path, image: np.ndarray, expected: Outputs, tmp_path: Path, precision: str
 ) -> None:
-    path = tmp_path / "lite.pt2"
-    config = ExportConfig(format="torch-export", size=SIZE, precision=precision)
-    metadata = export_model(lively_lite, path, config, ID)
+    path = lite_program
+    if precision == "fp16":
+        path = tmp_path / "lite.pt2"
+        export_model(lively_lite, path, ExportConfig(format="torch-export", size=SIZE, precision=precision), ID)
     with torch.no_grad():
         answer = torch.export.load(str(path)).module()(torch.from_numpy(image))
     got = {name: value.numpy() for name, value in zip(OUTPUT_NAMES, answer, strict=True)}
     loose = precision == "fp16"
     assert_close(got, expected, boxes=1.0 if loose else 1e-3, joints=0.5 if loose else 1e-3, scores=5e-3)
-    description = json.loads((tmp_path / "lite.pt2.json").read_text())
-    assert ModelInfo.from_metadata(description, path).precision == metadata.precision
+    description = json.loads(Path(f"{path}.json").read_text())
+    stated = "float16, boxes in float32" if loose else "float32 / float32 weights"
+    assert ModelInfo.from_metadata(description, path).precision == stated
     assert_close(run_runtime(path, "torch", image), got, boxes=0, joints=1e-6, scores=0)
     assert description["orpose.sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def test_lite_small_is_exported_too(make_lively_student: Callable[[str], Student], tmp_path: Path) -> None:
-    config = ExportConfig(size=(160, 120), precision="fp16", batch=2)
-    metadata = export_model(make_lively_student("lite_small"), tmp_path / "small.onnx", config, "small@12345678")
-    assert (metadata.preset, metadata.input_size, metadata.batch) == ("lite_small", "160x120", 2)
 
 
 # --- frames letterboxed inside ---------------------------------------------------------------------------------------
 
 
 def test_the_runtime_takes_a_model_that_letterboxes_inside(
-    lively_lite: Student, make_bgr_images: Callable[[int, tuple[int, int]], torch.Tensor], tmp_path: Path
+    calibrated_lite: Student,
+    lite_onnx: Path,
+    make_bgr_images: Callable[[int, tuple[int, int]], torch.Tensor],
+    tmp_path: Path,
 ) -> None:
     from orpose_models.runtime import PoseEstimator, RuntimeConfig
 
     # Blocks of 2 x 2 equal pixels: their means are whole numbers, so that rounding (OpenCV's) makes no difference.
     frame = make_bgr_images(1, (256, 144))[0].numpy().repeat(2, axis=0).repeat(2, axis=1)
+    config = ExportConfig(size=SIZE, frame_size=(512, 288), weights="float32")
+    assert export_model(calibrated_lite, tmp_path / "inside.onnx", config, ID).network_size == "256x192"
     results = {}
-    for name, frame_size in (("inside", (512, 288)), ("outside", None)):
-        path = tmp_path / f"{name}.onnx"
-        config = ExportConfig(size=SIZE, frame_size=frame_size, weights="float32")
-        metadata = export_model(lively_lite, path, config, ID)
-        assert metadata.network_size == "256x192"
+    for name, path in (("inside", tmp_path / "inside.onnx"), ("outside", lite_onnx)):
         results[name] = PoseEstimator(RuntimeConfig(model=str(path), threads=1)).estimate(frame)
     inside, outside = (results[name].candidates for name in ("inside", "outside"))
     assert len(inside) == len(outside) >= 2

@@ -177,14 +177,12 @@ def test_signed_graphs_have_zero_points_of_0_and_float_biases(lite: onnx.ModelPr
         assert values[layer.input[2]].dtype == np.float32
 
 
-def test_signed_graphs_build_with_tensorrt_rtx(lively_lite: Student, tmp_path: Path) -> None:
+def test_signed_graphs_build_with_tensorrt_rtx(lite_onnx: Path, tmp_path: Path) -> None:
     trt = pytest.importorskip("tensorrt_rtx_bindings", reason="pip install 'orpose[tensorrt-rtx]'")
-    from orpose_models.export.onnx_export import export_onnx
     from orpose_models.runtime.tensorrt_build import build_engine
 
     path = tmp_path / "lite.onnx"
-    export_onnx(lively_lite, path, (256, 192))
-    model = read_exact(path)
+    model = read_exact(lite_onnx)
     layers = layers_to_quantise(model)
     insert_pairs(model, layers, dict.fromkeys(tensors_to_quantise(model, layers, "signed"), (-1.0, 3.0)), "signed")
     check_graph(model)

@@ -28,11 +28,9 @@ SIZE = (256, 192)
 Outputs = dict[str, np.ndarray]
 
 
-@pytest.fixture(scope="session")
-def exported(lively_lite: Student, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("onnx") / "lite.onnx"
-    export_onnx(lively_lite, path, SIZE, model_id="lite@12345678", weights="float32")
-    return path
+@pytest.fixture
+def exported(lite_onnx: Path) -> Path:
+    return lite_onnx
 
 
 @pytest.fixture(scope="session")
@@ -42,10 +40,10 @@ def image(make_bgr_images: Callable[[int, tuple[int, int]], torch.Tensor]) -> np
 
 
 @pytest.fixture(scope="session")
-def expected(lively_lite: Student, image: np.ndarray) -> Outputs:
+def expected(calibrated_lite: Student, image: np.ndarray) -> Outputs:
     """torch's answer in float32."""
     with torch.no_grad():
-        poses = StaticStudent(lively_lite, SIZE).float()(torch.from_numpy(image))
+        poses = StaticStudent(calibrated_lite, SIZE).float()(torch.from_numpy(image))
     return {name: value.numpy() for name, value in poses._asdict().items()}
 
 

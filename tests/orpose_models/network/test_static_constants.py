@@ -46,8 +46,7 @@ def test_nothing_of_the_network_is_on_another_device(preset, float16):
     ]
 
 
-@pytest.mark.parametrize("float16", [False, True], ids=["fp32", "fp16"])
-@pytest.mark.parametrize("preset", ["r50", "lite"])
+@pytest.mark.parametrize(("preset", "float16"), [("r50", True), ("lite", False)], ids=["r50-fp16", "lite-fp32"])
 def test_no_call_copies_a_constant_to_the_gpu(preset, float16):
     """Not even one that is only moved: a CUDA graph could not be recorded."""
     mode = FakeTensorMode(allow_non_fake_inputs=True)  # the exporter keeps small constants as they are

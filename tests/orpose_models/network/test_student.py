@@ -57,7 +57,8 @@ def test_images_of_different_sizes_share_a_batch(student: Student, target: dict[
 def test_batch_norm_learns(student: Student, target: dict[str, Tensor]) -> None:
     before = {k: v.clone() for k, v in student.state_dict().items() if "running_mean" in k}
     student([image(), image()], [target, target])
-    unmoved = [k for k, v in before.items() if torch.equal(v, student.state_dict()[k])]
+    after = student.state_dict()
+    unmoved = [k for k, v in before.items() if torch.equal(v, after[k])]
     assert not unmoved
 
 

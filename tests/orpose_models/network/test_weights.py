@@ -29,8 +29,9 @@ def saved(student: Student, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_weights_come_back(student: Student, saved: Path) -> None:
     loaded = load_student(saved)
     assert not loaded.training
+    again = loaded.state_dict()
     for key, value in student.state_dict().items():
-        assert torch.equal(value, loaded.state_dict()[key]), key
+        assert torch.equal(value, again[key]), key
 
 
 def test_the_card_lies_beside_and_names_the_file(saved: Path) -> None:

@@ -73,7 +73,7 @@ def config(make_dataset: Callable[..., Path], starts: list[Path]) -> TrainConfig
             },
             "stages": [{"until": 1, "size": (96, 64), "batch_size": 2}],
             "augment": {"cut_occlude_joints": 2, "rotation_sigma_deg": 30},
-            "keypoint_rois_per_image": 4,
+            "keypoint_rois_per_image": 2,
             "iterations": 2,
             "log_every": 1,
             "num_workers": 0,

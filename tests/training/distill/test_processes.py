@@ -32,6 +32,7 @@ def run_of(data: Path, **changes: object) -> dict:
         "name": "two",
         "sources": [{"annotations": str(data)}],
         "stages": [{"until": 1, "size": [96, 64], "batch_size": 4}],
+        "keypoint_rois_per_image": 2,
         "iterations": 100_000,
         "log_every": 1,
         "num_workers": 0,

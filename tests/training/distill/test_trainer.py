@@ -39,6 +39,7 @@ def config(make_dataset: Callable[..., Path]) -> TrainConfig:
                 {"until": 1, "size": (128, 96), "batch_size": 2},
             ],
             "validation": {"sources": [source], "downsample": (1.0, 4.0)},
+            "keypoint_rois_per_image": 2,
             "iterations": 6,
             "log_every": 2,
             "num_workers": 0,

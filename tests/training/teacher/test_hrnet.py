@@ -82,7 +82,8 @@ def test_mmposes_names(network, tmp_path, head):
     path = tmp_path / "mmpose.pth"
     torch.save({"state_dict": as_mmpose(network, head), "meta": {"epoch": 210}}, path)
     loaded = load_hrnet(path)
-    assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in network.state_dict().items())
+    again = loaded.state_dict()
+    assert all(torch.equal(value, again[name]) for name, value in network.state_dict().items())
 
 
 def test_a_data_parallel_training_checkpoint(network, tmp_path):
