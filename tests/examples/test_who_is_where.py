@@ -128,11 +128,16 @@ def test_what_changes_is_logged(answer_to, capfd):
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_it_ends_without_a_traceback(stop):
+def test_it_ends_without_a_traceback(spin, stop):
     words = [sys.executable, str(EXAMPLE), "--ros-args", "-r", "persons:=seen"]
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     assert "waits for /seen" in process.stderr.readline()
+    node = rclpy.create_node("camera")
+    publisher = node.create_publisher(PersonArray, "seen", 10)
+    spin([node], publisher.get_subscription_count)
+    publisher.publish(PersonArray())
+    assert '"people": 0' in process.stderr.readline(), "it spins"
     process.send_signal(stop)
     assert "Traceback" not in process.communicate(timeout=60)[1]
 
