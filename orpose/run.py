@@ -193,7 +193,7 @@ def process(
     people: dict[str | None, People] = {}
     pictures = Pictures(folder, source, config.rate) if config.draw else None
     try:
-        for item in tqdm(source, total=len(source), unit="frame", disable=None):
+        for item in tqdm(source, total=len(source) - summary.unlabelled, unit="frame", disable=None):
             if isinstance(item, Unreadable):
                 summary.unreadable.append(item)
                 continue
