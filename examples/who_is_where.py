@@ -8,13 +8,14 @@ metres on the room's floor; without one, everywhere. Publishes JSON on who_is_wh
 
 import contextlib
 import json
+import signal
 
 import cv2
 import numpy as np
 import rclpy
 from orpose_msgs.msg import Person, PersonArray
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
 SCORE = 0.3  # of a joint that counts
@@ -26,8 +27,8 @@ class WhoIsWhere(Node):
     def __init__(self, **options):
         super().__init__("who_is_where", **options)
         self.in_room = self.declare_parameter("in_room", False).value
-        zones = {name: self.declare_parameter(name, EVERYWHERE).value for name in ("table", "field")}
-        self.zones = {name: np.reshape(zone, (-1, 2)).astype(np.float32) for name, zone in zones.items()}
+        given = {name: self.declare_parameter(name, EVERYWHERE).value for name in ("table", "field")}
+        self.zones = {name: np.float32(zone).reshape(-1, 2) for name, zone in given.items()}
         self.said = ""
         self.publisher = self.create_publisher(String, "who_is_where", 10)
         subscription = self.create_subscription(PersonArray, "persons", self.receive, 10)
@@ -51,6 +52,9 @@ class WhoIsWhere(Node):
 
 
 if __name__ == "__main__":
-    rclpy.init()
-    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
-        rclpy.spin(WhoIsWhere())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # with ROS's own a signal may end as an RCLError
+    with contextlib.suppress(KeyboardInterrupt):
+        node = WhoIsWhere()
+        while True:
+            rclpy.spin_once(node, timeout_sec=0.1)

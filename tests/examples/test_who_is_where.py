@@ -93,10 +93,10 @@ def someone(track_id: int, hip_px: tuple[float, float], wrist_px: tuple[float, f
 
 
 def test_it_is_short():
-    """40 lines below its description, blank ones aside."""
+    """44 lines below its description, blank ones aside."""
     text = EXAMPLE.read_text(encoding="utf-8")
     end = ast.parse(text).body[0].end_lineno
-    assert sum(bool(line.strip()) for line in text.splitlines()[end:]) <= 40
+    assert sum(bool(line.strip()) for line in text.splitlines()[end:]) <= 44
 
 
 def test_zones_in_the_image(answer_to):
