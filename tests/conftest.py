@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many threads as workers; read when numpy and torch are imported
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 # A shell's background job ignores Ctrl-C, and so would all that it starts: tests of Ctrl-C need the usual answer.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -154,12 +154,12 @@ def process_of(module: str, replay: subprocess.Popen[str]) -> psutil.Process:
 
 @pytest.fixture
 def running_replay(bag, make_fake_model, tmp_path):
-    """A replay that has sent a few frames."""
+    """A replay that has sent frames for two seconds."""
     options = ["--model", make_fake_model((64, 48)), "--threads", 1]
     replay = start_replay([bag, "--out", tmp_path / "out", *options])
     sent = tmp_path / "out/logs/sent.txt"
     deadline_s = time.monotonic() + 60
-    while not (sent.exists() and sent.read_text().count("\n") >= 3):
+    while not (sent.exists() and sent.read_text().count("\n") >= 20):
         assert time.monotonic() < deadline_s and replay.poll() is None, replay.communicate()
         time.sleep(0.1)
     yield replay

@@ -74,7 +74,7 @@ def node(ros, namespace, fake_model) -> PoseNode:
 def check(ros, name: str) -> int:
     """Runs the check in a thread of its own, while the node spins in this one."""
     codes: list[int] = []
-    thread = threading.Thread(target=lambda: codes.append(health.main(["--node", name, "--window", "3"])))
+    thread = threading.Thread(target=lambda: codes.append(health.main(["--node", name])))
     thread.start()
     ros.until(lambda: not thread.is_alive())
     return codes[0]
