@@ -28,6 +28,7 @@ from orpose_models.settings import Settings, changed_settings, told_changes
 from training.data.privacy import down_and_up
 from training.teacher.config import LabellingConfig, TeacherConfig
 from training.teacher.frames import (
+    LISTING,
     FrameRef,
     Listing,
     cameras_of,
@@ -91,6 +92,8 @@ def label_images(
         )
     if cluster is None:  # whose machines may have files that this one does not
         check_weight_files(teacher)
+        if not (out / LISTING).exists():
+            check_it_loads(teacher)
     info = {"teacher": teacher.model_dump(mode="json"), "weights": weight_hashes(teacher)}
     prepare(out, {**info, "labelling": config.model_dump(mode="json"), "inputs": [str(p.resolve()) for p in inputs]})
     listing = listed_frames(inputs, out, config)
@@ -137,7 +140,7 @@ def prepare(out: Path, wanted: Mapping[str, Any]) -> None:
 
 
 def check_weight_files(teacher: TeacherConfig) -> None:
-    """Looks for the files that the stages name before hours of bags and videos are decoded for them.
+    """Looks for the files that the stages name; says what each should be.
 
     Raises:
         ModelError: One is not there; what it should be.
@@ -146,6 +149,19 @@ def check_weight_files(teacher: TeacherConfig) -> None:
         if not path.is_file():
             wanted = type(stage).model_fields[key].description
             raise ModelError(f"{path}: no such weight file; `{name}.{key}` takes: {wanted}")
+
+
+def check_it_loads(teacher: TeacherConfig) -> None:
+    """Loads the teacher once, on the processor, before hours of bags and videos are decoded for it.
+
+    Raises:
+        ModelError: Weights that are corrupt or of something else.
+        BackendError: A library or device that is not there.
+    """
+    from training.teacher.build import build_teacher, choose_device
+
+    choose_device(teacher.device)
+    build_teacher(teacher.model_copy(update={"device": "cpu"}))
 
 
 def weight_hashes(teacher: TeacherConfig) -> dict[str, str]:

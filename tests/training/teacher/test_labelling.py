@@ -7,6 +7,7 @@ import errno
 import json
 import re
 import shutil
+import sys
 import threading
 import time
 import warnings
@@ -20,13 +21,13 @@ import pytest
 
 from orpose_models.annotations import AnnotationSet, PersonLabel, read_annotations
 from orpose_models.bulk import map_items
-from orpose_models.errors import ConfigError, InputError, ModelError
+from orpose_models.errors import ConfigError, InputError, ModelError, OrposeError
 from training.data.augment_config import NO_AUGMENTATION
 from training.data.dataset import Draw, LabelConfig, SourceConfig, TrainingSet, read_items
 from training.teacher import labelling
 from training.teacher.config import LabellingConfig
 from training.teacher.contact_sheet import write_contact_sheet
-from training.teacher.frames import FrameRef, read_listing
+from training.teacher.frames import FrameRef, listed_frames, read_listing
 from training.teacher.labelling import label_images, prepare
 
 BATCH = LabellingConfig(batch=2)
@@ -183,11 +184,9 @@ def test_other_settings_are_refused(pictures, run, make_teacher_config, config, 
 
 
 def test_other_settings_are_fine_before_the_first_batch(pictures, run, make_teacher_config, tmp_path):
-    out = tmp_path / "out"
-    eye = {"kind": "network", "weights": tmp_path / "junk.safetensors"}
-    eye["weights"].write_bytes(b"junk")
-    with pytest.raises(ModelError, match="not a readable safetensors file"):
-        label_images([pictures], make_teacher_config(boxes=eye), LabellingConfig(every=2), out)
+    out, begun = tmp_path / "out", LabellingConfig(every=2)
+    prepare(out, {"labelling": begun.model_dump(mode="json")})
+    assert len(listed_frames([pictures], out, begun).frames) > 1
     assert label_images([pictures / "b"], make_teacher_config(), LabellingConfig(every=3), out).images == 1
 
 
@@ -201,6 +200,24 @@ def test_weights_that_are_not_there_are_missed_before_anything_is_decoded(pictur
     ):
         with pytest.raises(ModelError, match=told):
             label_images([pictures], make_teacher_config(**changes), BATCH, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("boxes", "told"),
+    [
+        ({"kind": "network", "weights": "junk.safetensors"}, "not a readable safetensors file"),
+        ({"kind": "detectron2", "weights": "junk.safetensors"}, "detectron2: not installed"),
+    ],
+)
+def test_a_teacher_that_cannot_be_loaded_is_told_before_anything_is_decoded(
+    pictures, make_teacher_config, tmp_path, monkeypatch, boxes, told
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "detectron2", None)
+    (tmp_path / "junk.safetensors").write_bytes(b"junk")
+    with pytest.raises(OrposeError, match=told):
+        label_images([pictures], make_teacher_config(boxes=boxes), BATCH, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
