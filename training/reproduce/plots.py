@@ -64,21 +64,27 @@ def _point(config: ReproduceConfig, name: str, scale: float, metric: Metric) -> 
 
 
 def _write_scales(path: Path, curves: Sequence[Curve], metric: Metric) -> None:
-    with figure(path, (8, 5)) as axes:
+    """Ours on the left, the paper's on the right: another test, so each has its own axis."""
+    with figure(path, (10, 4.5)) as ours:
+        theirs = ours.figure.add_subplot(1, 2, 2)
+        ours.set_subplotspec(theirs.get_gridspec()[0])
         for number, (name, points, row) in enumerate(curves):
             colour = f"C{number}"
             style = "s" if name == FIXED_CURVE else "o-"
-            axes.plot(list(points), [value for value, *_ in points.values()], style, color=colour, label=name)
+            ours.plot(list(points), [value for value, *_ in points.values()], style, color=colour, label=name)
             for scale, (_, low, high) in points.items():
-                axes.vlines(scale, low, high, color=colour, linewidth=2, alpha=0.6)
-            theirs = [getattr(figures, metric.paper) for figures in row.values()]
-            axes.plot(list(row), theirs, "--", color=colour, alpha=0.6)
-        axes.plot([], [], "--", color="grey", label=paper.LABEL)
-        axes.set_xticks(sorted({scale for _, points, _ in curves for scale in points}))
-        axes.set_xlabel("downsampling")
-        axes.set_ylabel(f"{metric.unit} (95 % interval)")
-        axes.set_ylim(bottom=0)
-        axes.legend(fontsize=8)
+                ours.vlines(scale, low, high, color=colour, linewidth=2, alpha=0.6)
+            figures = [getattr(figures, metric.paper) for figures in row.values()]
+            theirs.plot(list(row), figures, f"{style[0]}--", color=colour, alpha=0.6)
+        ours.set_title("here (95 % interval)", fontsize=10)
+        theirs.set_title(paper.LABEL, fontsize=10)
+        for axes in (ours, theirs):
+            axes.set_xticks(sorted({scale for _, points, _ in curves for scale in points}))
+            axes.set_xlabel("downsampling")
+            axes.set_ylabel(metric.unit)
+            axes.set_ylim(bottom=0)
+        theirs.grid(alpha=0.3)
+        ours.legend(fontsize=8)
 
 
 def _write_bars(path: Path, bars: Sequence[tuple[str, Point]], config: ReproduceConfig, metric: Metric) -> None:
