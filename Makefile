@@ -63,9 +63,8 @@ msgs: .venv/.messages
 demo: .venv/.messages
 	.venv/bin/orpose replay '$(SAMPLE)' --out out/demo $(DEMO_OPTIONS)
 
-# Two files of tests at a time, each with one thread (tests/conftest.py).
 test: .venv-dev/.messages
-	.venv-dev/bin/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST_OPTIONS)
+	.venv-dev/bin/python -m pytest $(PYTEST_OPTIONS)
 
 .venv-torch28/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv-torch28

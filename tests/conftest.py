@@ -11,9 +11,7 @@ from typing import Any
 
 import pytest
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # as many threads as workers; read when numpy and torch are imported
-    os.environ["OMP_NUM_THREADS"] = "1"
-os.environ["RAY_worker_niceness"] = "0"  # beside another test, Ray's usual 15 leaves its workers hardly any time
+os.environ |= {"RAY_worker_niceness": "0"}  # beside other work, Ray's usual 15 leaves its workers hardly any time
 
 # A shell's background job ignores Ctrl-C, and so would all that it starts: tests of Ctrl-C need the usual answer.
 signal.signal(signal.SIGINT, signal.default_int_handler)
