@@ -24,8 +24,8 @@ from orpose_models.errors import ConfigError, WorkerError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-#: Items handed to a pool at once, per process: the one under way and the next.
-_IN_FLIGHT = 2
+#: Items handed out at once, per process: the one under way and the next.
+IN_FLIGHT = 2
 
 
 def usable_cpus() -> int:
@@ -98,7 +98,7 @@ def _map_in_pool(
     remaining = iter(items)
     try:
         while True:
-            for item in itertools.islice(remaining, workers * _IN_FLIGHT - len(waiting)):
+            for item in itertools.islice(remaining, workers * IN_FLIGHT - len(waiting)):
                 with _interrupts_blocked():
                     waiting.add(pool.submit(_do_item, item))
             if not waiting:

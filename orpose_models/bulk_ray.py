@@ -6,21 +6,22 @@ import logging
 import os
 import pickle
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
+from orpose_models.bulk import IN_FLIGHT
 from orpose_models.errors import BackendError, OrposeError, WorkerError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-#: Parts the items are dealt out in: small enough that no machine waits long for another one's last part, and few
-#: enough for Ray to keep track of.
-_MOST_BLOCKS = 10_000
 _ANSWER_S = 10.0
+#: How often the cluster is asked for machines that joined or left (s).
+_LOOK_S = 2.0
+#: Workers that may die over one item, or while they start, before it is no machine's fault.
+_MOST_DEATHS = 5
 _START = "`ray start --head` makes this machine a cluster, and prints its address"
 #: Of what Ray's daemons print only the loss of a machine is for the user; the rest is pages of their inner state.
 _UNWANTED = r"(?s)\A(?!.*has been marked dead)"
@@ -32,18 +33,10 @@ def map_on_cluster(
     """`orpose_models.bulk.map_items` with one Ray actor a processor. Machines may leave meanwhile, and join."""
     ray = _connected(address)
     try:
-        seen = bytearray(len(items))
-        for row in _rows(ray, items, make_worker, gpus):
-            index, (result, error) = int(row["id"]), pickle.loads(row["result"])
-            if error is not None:
-                raise error
-            if not seen[index]:
-                seen[index] = True
-                yield result
-        if lost := seen.count(0):
-            raise WorkerError(f"Ray gave no result of {lost} of {len(items)} items; run the same command again")
-    except (ray.exceptions.RayActorError, ray.exceptions.RaySystemError, ray.exceptions.OutOfMemoryError) as error:
-        raise WorkerError(f"Ray gave up: {' '.join(str(error).split())}; run the same command again") from None
+        if items:
+            yield from _Dealer(ray, items, make_worker, gpus).results()
+    except ray.exceptions.RaySystemError as error:
+        raise WorkerError(f"Ray gave up: {_one_line(error)}; run the same command again") from None
     finally:
         ray.shutdown()
 
@@ -55,15 +48,13 @@ def _connected(address: str) -> Any:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
         import ray
-        import ray.data
     except ImportError:
         raise BackendError("ray: not installed, needed for a cluster; run: pip install 'orpose[ray]'") from None
     _check_address(address)
     try:
         ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise WorkerError(f"cluster {address}: {reason}; {_START}") from None
+        raise WorkerError(f"cluster {address}: {_one_line(error)}; {_START}") from None
     return ray
 
 
@@ -80,43 +71,96 @@ def _check_address(address: str) -> None:
         raise WorkerError(f"cluster {address}: nobody answers ({error.strerror or error}); {_START}") from None
 
 
-def _rows(
-    ray: Any, items: Sequence[Item], make_worker: Callable[[], Callable[[Item], Result]], gpus: float
-) -> Iterator[Mapping[str, Any]]:
-    """`id` and pickled `result` of every item, as soon as it is done."""
-    if not items:
-        return
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    context.target_max_block_size = 1  # results leave an actor one by one
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what is raised need not be logged as well
-    resources = ray.cluster_resources()
-    most = int(resources.get("GPU", 0) / gpus if gpus else resources.get("CPU", 1))
-    if most < 1:
-        raise WorkerError(f"the cluster has {resources.get('GPU', 0):g} GPUs, every worker needs {gpus:g}")
-    dataset = ray.data.from_arrow(_blocks(items)).map_batches(
-        _Actor,
-        batch_size=1,
-        # Not a fixed number: when a machine is lost, its actors have to find place among the others.
-        compute=ray.data.ActorPoolStrategy(min_size=1, initial_size=most, max_size=most),
-        fn_constructor_args=(make_worker,),
-        num_cpus=1,
-        num_gpus=gpus or None,
-    )
-    yield from dataset.iter_rows()
+class _Dealer:
+    """Deals the items out to actors, and again those whose actor is lost.
 
+    Not Ray Data: its pipeline may wait for ever for a task that was lost with its machine.
+    """
 
-def _blocks(items: Sequence[Any]) -> list[Any]:
-    """The items as tables of `id` and pickled `item`, each the work of one task."""
-    import pyarrow
+    def __init__(self, ray: Any, items: Sequence[Any], make_worker: Callable[[], Callable], gpus: float) -> None:
+        self._ray, self._items, self._make_worker = ray, items, make_worker
+        self._actor = ray.remote(num_cpus=1, num_gpus=gpus or None)(_Actor)
+        self._resource, self._share = ("GPU", gpus) if gpus else ("CPU", 1.0)
+        self._left = deque(range(len(items)))
+        self._starting: dict[Any, Any] = {}  # the answer that an actor owes, and the actor
+        self._working: dict[Any, tuple[Any, int]] = {}  # the answer; the actor and the item's index
+        self._load: dict[Any, int] = {}  # items that an actor holds
+        self._deaths: Counter[int] = Counter()
+        self._deaths_at_start = 0
+        self._looked_s = -_LOOK_S
 
-    size = -(-len(items) // _MOST_BLOCKS)
-    return [
-        pyarrow.table({"id": range(start, stop), "item": [pickle.dumps(items[index]) for index in range(start, stop)]})
-        for start in range(0, len(items), size)
-        for stop in [min(start + size, len(items))]
-    ]
+    def results(self) -> Iterator[Any]:
+        while self._left or self._working:
+            self._fill_places()
+            self._deal()
+            done, _ = self._ray.wait([*self._starting, *self._working], timeout=_LOOK_S)
+            for answer in done:
+                if answer in self._starting:
+                    self._began(answer)
+                else:
+                    yield from self._finished(answer)
+
+    def _fill_places(self) -> None:
+        """An actor for every processor or GPU; one that other work keeps waiting holds no items meanwhile."""
+        actors = len(self._starting) + len(self._load)
+        if actors and time.monotonic() < self._looked_s + _LOOK_S:
+            return
+        there = self._ray.cluster_resources().get(self._resource, 0)
+        places = int(there / self._share)
+        if not actors and not places:
+            raise WorkerError(f"the cluster has {there:g} {self._resource}s, every worker needs {self._share:g}")
+        for _ in range(min(places, len(self._items)) - actors):
+            actor = self._actor.remote(self._make_worker)
+            self._starting[actor.is_there.remote()] = actor
+        self._looked_s = time.monotonic()
+
+    def _deal(self) -> None:
+        for actor, load in self._load.items():
+            for _ in range(IN_FLIGHT - load):
+                if not self._left:
+                    return
+                index = self._left.popleft()
+                self._working[actor.work.remote(self._items[index])] = (actor, index)
+                self._load[actor] += 1
+
+    def _began(self, answer: Any) -> None:
+        actor = self._starting.pop(answer)
+        try:
+            self._ray.get(answer)
+        except self._losses() as error:
+            self._deaths_at_start += 1
+            if self._deaths_at_start > _MOST_DEATHS:
+                raise WorkerError(f"no worker starts on the cluster: {_one_line(error)}") from None
+            return
+        self._deaths_at_start = 0
+        self._load[actor] = 0
+
+    def _finished(self, answer: Any) -> Iterator[Any]:
+        """The result, or none if actor or result are lost: then the item comes next."""
+        actor, index = self._working.pop(answer)
+        try:
+            result, error = pickle.loads(self._ray.get(answer))
+        except self._losses() as loss:
+            self._load.pop(actor, None)
+            self._ray.kill(actor)
+            self._left.appendleft(index)
+            self._deaths[index] += 1
+            if self._deaths[index] > _MOST_DEATHS:
+                raise WorkerError(
+                    f"item {index} of {len(self._items)}: {self._deaths[index]} workers died over it, perhaps for want"
+                    f" of memory: {_one_line(loss)}"
+                ) from None
+            return
+        if actor in self._load:
+            self._load[actor] -= 1
+        if error is not None:
+            raise error
+        yield result
+
+    def _losses(self) -> tuple[type[Exception], ...]:
+        """What an answer is when its machine, process or memory is gone."""
+        known = self._ray.exceptions
+        return known.RayActorError, known.ObjectLostError, known.OutOfMemoryError, known.NodeDiedError
 
 
 class _Actor:
@@ -126,15 +170,18 @@ class _Actor:
         self._make_worker = make_worker
         self._worker: Callable[[Any], Any] | None = None
 
-    def __call__(self, batch: Mapping[str, NDArray]) -> dict[str, Any]:
-        results = [pickle.dumps(self._outcome(pickle.loads(item))) for item in batch["item"]]
-        return {"id": batch["id"], "result": np.array(results, object)}
+    def is_there(self) -> None:
+        """Answers when the actor has found a place."""
 
-    def _outcome(self, item: Any) -> tuple[Any, OrposeError | None]:
-        """The result and None, or None and what the user has to mend. Defects are left to Ray."""
+    def work(self, item: Any) -> bytes:
+        """Pickled: the result and None, or None and what the user has to mend. Defects are left to Ray."""
         try:
             if self._worker is None:
                 self._worker = self._make_worker()
-            return self._worker(item), None
+            return pickle.dumps((self._worker(item), None))
         except OrposeError as error:
-            return None, error
+            return pickle.dumps((None, error))
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 
@@ -46,6 +47,28 @@ def test_items_of_any_kind_come_back(cluster):
 def test_an_items_error_is_raised(cluster):
     with pytest.raises(InputError, match="item c has no file"):
         list(map_items("abc", make_worker, cluster=cluster))
+
+
+def test_an_item_whose_worker_dies_is_done_by_another(cluster, tmp_path):
+    def make_dying_worker():
+        def work(number: int) -> int:
+            done_before = (tmp_path / str(number)).exists()
+            (tmp_path / str(number)).touch()
+            if number == 3 and not done_before:
+                os._exit(1)
+            return number
+
+        return work
+
+    assert sorted(map_items(range(8), make_dying_worker, cluster=cluster)) == list(range(8))
+
+
+def test_an_item_that_kills_every_worker_is_named(cluster):
+    def make_killing_worker():
+        return lambda number: os._exit(1) if number == 2 else number
+
+    with pytest.raises(WorkerError, match=r"item 2 of 3: 6 workers died over it"):
+        list(map_items(range(3), make_killing_worker, cluster=cluster))
 
 
 def test_gpus_that_are_not_there(cluster):

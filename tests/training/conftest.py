@@ -1,9 +1,11 @@
-"""A small labelled data set of stick figures, drawn by OpenCV."""
+"""A small labelled data set of stick figures, drawn by OpenCV, and a Ray cluster that loses a node."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -54,3 +56,21 @@ def make_dataset(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path
         return folder
 
     return make
+
+
+@pytest.fixture
+def two_nodes() -> Iterator[Any]:
+    """A Ray cluster of two nodes on this machine; `lose_a_node` kills the second, as a power cut would."""
+    cluster_utils = pytest.importorskip("ray.cluster_utils", reason="needs the extra 'ray'")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # A lost node, which refuses the connection, is noticed after 1 second instead of 10; a busy one is not lost.
+        health = {"health_check_period_ms": 500, "health_check_timeout_ms": 20_000, "health_check_failure_threshold": 2}
+        head = {"num_cpus": 1, "include_dashboard": False, "_system_config": health}
+        cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=head)
+        second = cluster.add_node(num_cpus=1)
+        cluster.lose_a_node = lambda: cluster.remove_node(second, allow_graceful=False)
+        try:
+            yield cluster
+        finally:
+            cluster.shutdown()

@@ -74,8 +74,8 @@ def _write_scales(path: Path, curves: Sequence[Curve], metric: Metric) -> None:
             ours.plot(list(points), [value for value, *_ in points.values()], style, color=colour, label=name)
             for scale, (_, low, high) in points.items():
                 ours.vlines(scale, low, high, color=colour, linewidth=2, alpha=0.6)
-            figures = [getattr(figures, metric.paper) for figures in row.values()]
-            theirs.plot(list(row), figures, f"{style[0]}--", color=colour, alpha=0.6)
+            published = [getattr(figures, metric.paper) for figures in row.values()]
+            theirs.plot(list(row), published, f"{style[0]}--", color=colour, alpha=0.6)
         ours.set_title("here (95 % interval)", fontsize=10)
         theirs.set_title(paper.LABEL, fontsize=10)
         for axes in (ours, theirs):

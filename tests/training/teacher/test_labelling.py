@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import re
@@ -10,8 +9,6 @@ import shutil
 import sys
 import threading
 import time
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -297,46 +294,27 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half(run, monkeypatch):
     assert sorted(path.name for path in out.iterdir()) == before
 
 
-@contextlib.contextmanager
-def two_nodes() -> Iterator[Any]:
-    from ray.cluster_utils import Cluster
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        # A lost node, which refuses the connection, is noticed after 1 second instead of 10; a busy one is not lost.
-        health = {"health_check_period_ms": 500, "health_check_timeout_ms": 20_000, "health_check_failure_threshold": 2}
-        head = {"num_cpus": 1, "include_dashboard": False, "_system_config": health}
-        cluster = Cluster(initialize_head=True, head_node_args=head)
-        cluster.lost = cluster.add_node(num_cpus=1)
-        try:
-            yield cluster
-        finally:
-            cluster.shutdown()
-
-
 @pytest.mark.timeout(590)  # two Ray nodes start, each with its own torch
 @pytest.mark.filterwarnings("ignore")
-def test_a_node_killed_half_way_loses_nothing(teacher, tmp_path):
-    pytest.importorskip("ray", reason="needs the extra 'ray'")
+def test_a_node_killed_half_way_loses_nothing(two_nodes, teacher, tmp_path):
     rng = np.random.default_rng(0)
     for number in range(40):
         coarse = rng.integers(0, 255, (6, 8, 3)).astype(np.uint8)
         cv2.imwrite(str(tmp_path / f"or_{number}.png"), cv2.resize(coarse, (128, 96), interpolation=cv2.INTER_CUBIC))
     inputs, config, out = sorted(tmp_path.glob("or_*.png")), LabellingConfig(batch=1), tmp_path / "cluster"
-    with two_nodes() as cluster:
-        left = []
+    left = []
 
-        def kill_half_way() -> None:
-            while len(list(out.glob("shards/*.json"))) < 10:
-                time.sleep(0.01)
-            cluster.remove_node(cluster.lost, allow_graceful=False)
-            (out / "shards" / ".0000000.json.lost-1.part").write_text("half")  # as if it was killed while it wrote
-            left.append(40 - len(list(out.glob("shards/*.json"))))
+    def kill_half_way() -> None:
+        while len(list(out.glob("shards/*.json"))) < 10:
+            time.sleep(0.01)
+        two_nodes.lose_a_node()
+        (out / "shards" / ".0000000.json.lost-1.part").write_text("half")  # as if it was killed while it wrote
+        left.append(40 - len(list(out.glob("shards/*.json"))))
 
-        killer = threading.Thread(target=kill_half_way, daemon=True)
-        killer.start()
-        label_images(inputs, teacher, config, out, cluster=cluster.address)
-        killer.join(timeout=10)
+    killer = threading.Thread(target=kill_half_way, daemon=True)
+    killer.start()
+    label_images(inputs, teacher, config, out, cluster=two_nodes.address)
+    killer.join(timeout=10)
     assert left and left[0] > 0
     label_images(inputs, teacher, config, tmp_path / "alone")
     assert shards(out) == shards(tmp_path / "alone")
