@@ -67,7 +67,7 @@ def test_commands_name_no_package_without_a_version(dockerfile):
     assert [argument for argument in dockerfile.pip_arguments() if not PIN.fullmatch(argument)] == []
 
 
-@pytest.mark.timeout(900)  # pip, on a busy computer
+@pytest.mark.timeout(590)  # pip, on a busy computer
 @pytest.mark.parametrize("name", TARGETS)
 def test_what_runs_the_node_is_there_for_its_platform_and_fits_together(index, name, tmp_path):
     """There are wheels of all of them; with their needs and those of pyproject.toml nothing is left open."""
@@ -101,7 +101,7 @@ def is_installed(name: str, version: str) -> bool:
         return False
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(590)
 def test_the_other_pip_packages_are_there(index, all_dockerfiles, tmp_path):
     """Those in the same version as here are known to be; pip is asked for the rest."""
     wanted = {**pins(ROOT / "docker/requirements-train.txt"), **pins(ROOT / "docker/requirements-tensorrt.txt")}

@@ -132,7 +132,7 @@ def test_the_box_stays_in_the_image():
     assert normalised_box(person(1), 200, 400) == pytest.approx((0.0, 0.15, 0.5, 0.45))
 
 
-@pytest.mark.timeout(900)  # the first time it builds messages
+@pytest.mark.timeout(590)  # the first time it builds messages
 def test_over_dds(start, foreign_messages, namespace):
     options = ("--ros-args", "-r", f"__ns:={namespace}", "-p", "cameras:=[cam1]")
     bridge = start("orpose_ros.rep155", *options, **foreign_messages)

@@ -72,7 +72,7 @@ rclpy.shutdown()
 """
 
 
-@pytest.mark.timeout(900)  # the first time it builds messages
+@pytest.mark.timeout(590)  # the first time it builds messages
 def test_lens_and_pose_at_the_images_stamp(foreign_messages):
     ended = subprocess.run(
         [sys.executable, "-c", LISTEN], cwd=ROOT, env=os.environ | foreign_messages, capture_output=True, text=True,

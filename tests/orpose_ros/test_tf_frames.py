@@ -94,7 +94,7 @@ def test_without_track_sight_or_metres_there_is_no_frame(unknown):
     assert list(joint_transforms(answer(unknown), 0.0)) == []
 
 
-@pytest.mark.timeout(900)  # the first time it builds messages
+@pytest.mark.timeout(590)  # the first time it builds messages
 def test_over_dds(foreign_messages):
     from rclpy.serialization import serialize_message
 

@@ -89,7 +89,7 @@ CONTESTANTS = {
 }
 
 
-@pytest.mark.timeout(1800)  # compiling takes minutes
+@pytest.mark.timeout(590)  # compiling takes minutes
 @pytest.mark.parametrize("name", CONTESTANTS)
 def test_agrees_with_torch(model_files, images, torch_results, tmp_path, name):
     if name == "torch compile" and "ORPOSE_SLOW_TESTS" not in os.environ:

@@ -294,7 +294,6 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half(run, monkeypatch):
     assert sorted(path.name for path in out.iterdir()) == before
 
 
-@pytest.mark.timeout(590)  # two Ray nodes start, each with its own torch
 @pytest.mark.filterwarnings("ignore")
 def test_a_node_killed_half_way_loses_nothing(two_nodes, teacher, tmp_path):
     rng = np.random.default_rng(0)
