@@ -25,7 +25,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 #: Items handed out at once, per process: the one under way and the next.
-IN_FLIGHT = 2
+_IN_FLIGHT = 2
 
 
 def usable_cpus() -> int:
@@ -63,7 +63,7 @@ def map_items(
             raise ConfigError("workers and cluster exclude each other: a cluster's processors are all used")
         from orpose_models.bulk_ray import map_on_cluster
 
-        return map_on_cluster(items, make_worker, cluster, gpus)
+        return map_on_cluster(items, make_worker, cluster, gpus, _IN_FLIGHT)
     if gpus:
         raise ConfigError(
             f"gpus: got {gpus:g} without a cluster: on this machine every worker takes the next GPU; leave it out, or"
@@ -98,7 +98,7 @@ def _map_in_pool(
     remaining = iter(items)
     try:
         while True:
-            for item in itertools.islice(remaining, workers * IN_FLIGHT - len(waiting)):
+            for item in itertools.islice(remaining, workers * _IN_FLIGHT - len(waiting)):
                 with _interrupts_blocked():
                     waiting.add(pool.submit(_do_item, item))
             if not waiting:

@@ -11,7 +11,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from orpose_models.bulk import IN_FLIGHT
 from orpose_models.errors import BackendError, OrposeError, WorkerError
 
 Item = TypeVar("Item")
@@ -28,13 +27,20 @@ _UNWANTED = r"(?s)\A(?!.*has been marked dead)"
 
 
 def map_on_cluster(
-    items: Sequence[Item], make_worker: Callable[[], Callable[[Item], Result]], address: str, gpus: float
+    items: Sequence[Item],
+    make_worker: Callable[[], Callable[[Item], Result]],
+    address: str,
+    gpus: float,
+    in_flight: int,
 ) -> Iterator[Result]:
-    """`orpose_models.bulk.map_items` with one Ray actor a processor. Machines may leave meanwhile, and join."""
+    """`orpose_models.bulk.map_items` with one Ray actor a processor, which holds up to `in_flight` items.
+
+    Machines may leave meanwhile, and join.
+    """
     ray = _connected(address)
     try:
         if items:
-            yield from _Dealer(ray, items, make_worker, gpus).results()
+            yield from _Dealer(ray, items, make_worker, gpus, in_flight).results()
     except ray.exceptions.RaySystemError as error:
         raise WorkerError(f"Ray gave up: {_one_line(error)}; run the same command again") from None
     finally:
@@ -77,20 +83,22 @@ class _Dealer:
     Not Ray Data: its pipeline may wait for ever for a task that was lost with its machine.
     """
 
-    def __init__(self, ray: Any, items: Sequence[Any], make_worker: Callable[[], Callable], gpus: float) -> None:
-        self._ray, self._items, self._make_worker = ray, items, make_worker
+    def __init__(
+        self, ray: Any, items: Sequence[Any], make_worker: Callable[[], Callable], gpus: float, in_flight: int
+    ) -> None:
+        self._ray, self._items, self._make_worker, self._in_flight = ray, items, make_worker, in_flight
         self._actor = ray.remote(num_cpus=1, num_gpus=gpus or None)(_Actor)
         self._resource, self._share = ("GPU", gpus) if gpus else ("CPU", 1.0)
         self._left = deque(range(len(items)))
         self._starting: dict[Any, Any] = {}  # the answer that an actor owes, and the actor
         self._working: dict[Any, tuple[Any, int]] = {}  # the answer; the actor and the item's index
-        self._load: dict[Any, int] = {}  # items that an actor holds
+        self._held: dict[Any, deque[int]] = {}  # indices of the items that an actor holds; it does the first one now
         self._deaths: Counter[int] = Counter()
         self._deaths_at_start = 0
         self._looked_s = -_LOOK_S
 
     def results(self) -> Iterator[Any]:
-        while self._left or self._working:
+        while self._left or any(self._held.values()):
             self._fill_places()
             self._deal()
             done, _ = self._ray.wait([*self._starting, *self._working], timeout=_LOOK_S)
@@ -102,7 +110,7 @@ class _Dealer:
 
     def _fill_places(self) -> None:
         """An actor for every processor or GPU; one that other work keeps waiting holds no items meanwhile."""
-        actors = len(self._starting) + len(self._load)
+        actors = len(self._starting) + len(self._held)
         if actors and time.monotonic() < self._looked_s + _LOOK_S:
             return
         there = self._ray.cluster_resources().get(self._resource, 0)
@@ -115,13 +123,10 @@ class _Dealer:
         self._looked_s = time.monotonic()
 
     def _deal(self) -> None:
-        for actor, load in self._load.items():
-            for _ in range(IN_FLIGHT - load):
-                if not self._left:
-                    return
-                index = self._left.popleft()
-                self._working[actor.work.remote(self._items[index])] = (actor, index)
-                self._load[actor] += 1
+        for actor, held in self._held.items():
+            while self._left and len(held) < self._in_flight:
+                held.append(self._left.popleft())
+                self._working[actor.work.remote(self._items[held[-1]])] = (actor, held[-1])
 
     def _began(self, answer: Any) -> None:
         actor = self._starting.pop(answer)
@@ -133,29 +138,34 @@ class _Dealer:
                 raise WorkerError(f"no worker starts on the cluster: {_one_line(error)}") from None
             return
         self._deaths_at_start = 0
-        self._load[actor] = 0
+        self._held[actor] = deque()
 
     def _finished(self, answer: Any) -> Iterator[Any]:
-        """The result, or none if actor or result are lost: then the item comes next."""
+        """The result, or none if the actor was lost."""
         actor, index = self._working.pop(answer)
+        if actor not in self._held:
+            return  # its items are dealt out again
         try:
             result, error = pickle.loads(self._ray.get(answer))
         except self._losses() as loss:
-            self._load.pop(actor, None)
-            self._ray.kill(actor)
-            self._left.appendleft(index)
-            self._deaths[index] += 1
-            if self._deaths[index] > _MOST_DEATHS:
-                raise WorkerError(
-                    f"item {index} of {len(self._items)}: {self._deaths[index]} workers died over it, perhaps for want"
-                    f" of memory: {_one_line(loss)}"
-                ) from None
+            self._lose(actor, loss)
             return
-        if actor in self._load:
-            self._load[actor] -= 1
+        self._held[actor].remove(index)
         if error is not None:
             raise error
         yield result
+
+    def _lose(self, actor: Any, loss: BaseException) -> None:
+        held = self._held.pop(actor)
+        self._ray.kill(actor)
+        self._left.extendleft(reversed(held))
+        index = held[0]
+        self._deaths[index] += 1
+        if self._deaths[index] > _MOST_DEATHS:
+            raise WorkerError(
+                f"item {index} of {len(self._items)}: {self._deaths[index]} workers died over it, perhaps for want of"
+                f" memory: {_one_line(loss)}"
+            ) from None
 
     def _losses(self) -> tuple[type[Exception], ...]:
         """What an answer is when its machine, process or memory is gone."""

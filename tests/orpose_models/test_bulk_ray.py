@@ -65,10 +65,10 @@ def test_an_item_whose_worker_dies_is_done_by_another(cluster, tmp_path):
 
 def test_an_item_that_kills_every_worker_is_named(cluster):
     def make_killing_worker():
-        return lambda number: os._exit(1) if number == 2 else number
+        return lambda number: os._exit(1) if number == 1 else number
 
-    with pytest.raises(WorkerError, match=r"item 2 of 3: 6 workers died over it"):
-        list(map_items(range(3), make_killing_worker, cluster=cluster))
+    with pytest.raises(WorkerError, match=r"item 1 of 4: 6 workers died over it"):
+        list(map_items(range(4), make_killing_worker, cluster=cluster))
 
 
 def test_gpus_that_are_not_there(cluster):
