@@ -17,6 +17,12 @@ os.environ |= {"RAY_worker_niceness": "0"}  # beside other work, Ray's usual 15 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_runtest_logstart(nodeid: str) -> None:
+    """For .ci/run: where a run was that ended without a report."""
+    if path := os.environ.get("ORPOSE_LAST_TEST"):
+        Path(path).write_text(nodeid)
+
+
 def _bright_box_graph(input_size: tuple[int, int], batch: int = 1):
     """A graph with the interface of an exported network that really looks at the image.
 
