@@ -58,9 +58,10 @@ def test_there_are_two_examples_and_their_rooms_render_from_their_cameras(assets
 
 def test_the_rooms_of_the_shipped_weights_can_be_read():
     rooms = {path.stem: load_room(path) for path in (Path(__file__).parents[4] / WEIGHTS_ROOMS).glob("*.yaml")}
-    assert set(rooms) == {"light_blue", "navy", "nobody"}
-    assert rooms["nobody"].staff.max == 0
-    assert all(rooms[name].drapes for name in ("light_blue", "navy"))
+    empty = {"nobody", "free_floor", "screens"}
+    assert set(rooms) == {"light_blue", "navy", *empty, "free_floor_staff", "screens_staff"}
+    assert {name for name, room in rooms.items() if room.staff.max == 0} == empty
+    assert {name for name, room in rooms.items() if room.drapes} == {"light_blue", "navy"}
 
 
 @pytest.mark.parametrize(("values", "message"), [
