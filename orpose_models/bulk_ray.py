@@ -116,7 +116,10 @@ class _Dealer:
         there = self._ray.cluster_resources().get(self._resource, 0)
         places = int(there / self._share)
         if not actors and not places:
-            raise WorkerError(f"the cluster has {there:g} {self._resource}s, every worker needs {self._share:g}")
+            raise WorkerError(
+                f"the cluster has {there:g} {self._resource}s, every worker needs {self._share:g}; add machines with"
+                " more, or ask for less"
+            )
         for _ in range(min(places, len(self._items)) - actors):
             actor = self._actor.remote(self._make_worker)
             self._starting[actor.is_there.remote()] = actor
@@ -135,7 +138,9 @@ class _Dealer:
         except self._losses() as error:
             self._deaths_at_start += 1
             if self._deaths_at_start > _MOST_DEATHS:
-                raise WorkerError(f"no worker starts on the cluster: {_one_line(error)}") from None
+                raise WorkerError(
+                    f"no worker starts on the cluster: {_one_line(error)}; is this version of orpose on every machine?"
+                ) from None
             return
         self._deaths_at_start = 0
         self._held[actor] = deque()
@@ -164,7 +169,7 @@ class _Dealer:
         if self._deaths[index] > _MOST_DEATHS:
             raise WorkerError(
                 f"item {index} of {len(self._items)}: {self._deaths[index]} workers died over it, perhaps for want of"
-                f" memory: {_one_line(loss)}"
+                f" memory: {_one_line(loss)}; look at that item, then run the same command again"
             ) from None
 
     def _losses(self) -> tuple[type[Exception], ...]:

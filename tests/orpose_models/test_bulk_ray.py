@@ -71,6 +71,21 @@ def test_an_item_that_kills_every_worker_is_named(cluster):
         list(map_items(range(4), make_killing_worker, cluster=cluster))
 
 
+class _NotHere:
+    """Cannot be unpickled, as something of another version."""
+
+    def __call__(self):
+        return str
+
+    def __reduce__(self):
+        return (__import__, ("no_such_module",))
+
+
+def test_workers_that_do_not_start(cluster):
+    with pytest.raises(WorkerError, match=r"no worker starts on the cluster: .*no_such_module.*; is this version"):
+        list(map_items(["a"], _NotHere(), cluster=cluster))
+
+
 def test_gpus_that_are_not_there(cluster):
     with pytest.raises(WorkerError, match="the cluster has 0 GPUs, every worker needs 1"):
         list(map_items(["a"], make_worker, cluster=cluster, gpus=1.0))
