@@ -109,6 +109,38 @@ def read_yaml_mapping(path: str | Path) -> dict[str, Any]:
     return content
 
 
+def read_yaml_with_bases(path: str | Path) -> dict[str, Any]:
+    """The mapping of a YAML file and of those it builds on.
+
+    `base: FILE` or `base: [FILE, ...]` (relative to the file) takes over those files' keys, a later one's over an
+    earlier one's; mappings are merged, all else is replaced.
+
+    Raises:
+        ConfigError: As `read_yaml_mapping`, for any of them, or one leads back to itself.
+    """
+    return _with_bases(Path(path), ())
+
+
+def _with_bases(path: Path, readers: tuple[Path, ...]) -> dict[str, Any]:
+    values = read_yaml_mapping(path)
+    if "base" not in values:
+        return values
+    named = values.pop("base")
+    merged: dict[str, Any] = {}
+    for each in named if isinstance(named, list) else [named]:
+        base = path.parent / str(each)
+        if base.resolve() in (path.resolve(), *readers):
+            raise ConfigError(f"{path}: base: {base} leads back to itself")
+        merged = _merged(merged, _with_bases(base, (path.resolve(), *readers)))
+    return _merged(merged, values)
+
+
+def _merged(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    both = base.keys() & values.keys()
+    nested = {key for key in both if isinstance(base[key], dict) and isinstance(values[key], dict)}
+    return {**base, **values, **{key: _merged(base[key], values[key]) for key in nested}}
+
+
 def load_settings(model: type[SettingsT], path: str | Path) -> SettingsT:
     """A configuration model from a YAML file.
 

@@ -7,12 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from orpose_models.errors import ConfigError
 from orpose_models.network.lifter import LifterInput
 from orpose_models.network.losses import BOX_BETA, TrainedLabels
 from orpose_models.network.presets import PRESETS
 from orpose_models.network.rpn import TRAIN_PROPOSALS, TRAIN_PROPOSALS_PER_LEVEL
-from orpose_models.settings import Settings, build_settings, read_yaml_mapping
+from orpose_models.settings import Settings, build_settings, read_yaml_with_bases
 from training.data.augment_config import AugmentConfig
 from training.data.dataset import LabelConfig, SourceConfig
 from training.distill.lifters import LifterConfig
@@ -172,30 +171,9 @@ class TrainConfig(Settings):
 def read_config(path: str | Path, **overrides: Any) -> TrainConfig:
     """A run's YAML file with some keys replaced; relative paths in it are relative to the working directory.
 
-    `base: FILE` or `base: [FILE, ...]` (relative to the file) takes over those files' keys, a later one's over an
-    earlier one's; mappings are merged, all else is replaced.
+    Keys that are not given are its `base`'s (`read_yaml_with_bases`).
 
     Raises:
         ConfigError: One line that names file, key and what was expected.
     """
-    return build_settings(TrainConfig, {**_read_with_base(Path(path), ()), **overrides}, str(path))
-
-
-def _read_with_base(path: Path, readers: tuple[Path, ...]) -> dict[str, Any]:
-    values = read_yaml_mapping(path)
-    if "base" not in values:
-        return values
-    named = values.pop("base")
-    merged: dict[str, Any] = {}
-    for each in named if isinstance(named, list) else [named]:
-        base = path.parent / str(each)
-        if base.resolve() in (path.resolve(), *readers):
-            raise ConfigError(f"{path}: base: {base} leads back to itself")
-        merged = _merged(merged, _read_with_base(base, (path.resolve(), *readers)))
-    return _merged(merged, values)
-
-
-def _merged(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    both = base.keys() & values.keys()
-    nested = {key for key in both if isinstance(base[key], dict) and isinstance(values[key], dict)}
-    return {**base, **values, **{key: _merged(base[key], values[key]) for key in nested}}
+    return build_settings(TrainConfig, {**read_yaml_with_bases(path), **overrides}, str(path))

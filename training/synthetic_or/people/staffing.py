@@ -15,6 +15,7 @@ from training.synthetic_or.shapes.drapes import drape_colour
 #: Number of staff in an operating room and how often.
 _NUMBERS = {0: 0.04, 1: 0.12, 2: 0.2, 3: 0.24, 4: 0.2, 5: 0.12, 6: 0.08}
 _PATIENT = 0.6
+_SHARE_AT_TABLE = 0.58
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,25 @@ class OutfitChoice:
 
 @dataclass(frozen=True)
 class Staffing:
-    """How many people, what they wear by role, and the colours of drapes, linear `(3,)`.
+    """How many people, how many of them at the table, what they wear by role, and the sheets over table and patient.
 
     None, roles that are not named and no drapes: as in any room.
+
+    Attributes:
+        numbers: Fewest and most people.
+        at_table: Share of them at the table.
+        patient_probability: That somebody lies on it.
+        outfits: By role.
+        drapes: Linear colours `(3,)` of the sheets.
+        drape_hang: Shortest and longest that a sheet hangs down at the table's long sides, m.
     """
 
     numbers: tuple[int, int] | None = None
+    at_table: float | None = None
     patient_probability: float | None = None
     outfits: Mapping[str, OutfitChoice] = field(default_factory=dict)
     drapes: tuple[NDArray, ...] = ()
+    drape_hang: tuple[float, float] | None = None
 
     def sample_number(self, rng: np.random.Generator) -> int:
         if self.numbers is not None:
@@ -49,6 +60,13 @@ class Staffing:
 
     def sample_patient(self, rng: np.random.Generator) -> bool:
         return bool(rng.random() < (_PATIENT if self.patient_probability is None else self.patient_probability))
+
+    def sample_at_table(self, rng: np.random.Generator) -> bool:
+        return bool(rng.random() < (_SHARE_AT_TABLE if self.at_table is None else self.at_table))
+
+    def sample_hang(self, rng: np.random.Generator, usual: tuple[float, float]) -> float:
+        """How far a sheet hangs down at the table's long sides (m): between `usual`, where a room has no own range."""
+        return float(rng.uniform(*(self.drape_hang or usual)))
 
     def sample_drape(self, rng: np.random.Generator) -> NDArray:
         """Linear colour `(3,)` of the sheets over table and patient."""

@@ -49,9 +49,15 @@ def staffing_of(room_file: RoomFile) -> Staffing:
         role: OutfitChoice(outfit.kinds, {garment: tuple(map(linear_of, c)) for garment, c in outfit.colours.items()})
         for role, outfit in room_file.outfits.items()
     }
-    numbers = None if room_file.staff is None else (room_file.staff.min, room_file.staff.max)
-    drapes = tuple(map(linear_of, room_file.drapes))
-    return Staffing(numbers, room_file.patient_probability, outfits, drapes)
+    staff = room_file.staff
+    return Staffing(
+        numbers=None if staff is None else (staff.min, staff.max),
+        at_table=None if staff is None else staff.at_table,
+        patient_probability=room_file.patient_probability,
+        outfits=outfits,
+        drapes=tuple(map(linear_of, room_file.drapes)),
+        drape_hang=room_file.drape_hang_m,
+    )
 
 
 def linear_of(code: str) -> NDArray:

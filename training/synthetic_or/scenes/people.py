@@ -109,7 +109,11 @@ def operation(
     elif rng.random() < 0.4:
         bounds = (rng.uniform(-1.0, -0.6), rng.uniform(0.5, 1.0), -0.3, 0.3)
         colour = staffing.sample_drape(rng) if staffing.drapes else None  # drawn with the folds: seeds keep their rooms
-        drape = drape_over(np.zeros((0, 3)), bounds, table.height + 0.02, rng, colour=colour)
+        hang = None
+        if staffing.drape_hang is not None:
+            sides = staffing.sample_hang(rng, staffing.drape_hang)
+            hang = (0.4, 0.4, sides, sides)
+        drape = drape_over(np.zeros((0, 3)), bounds, table.height + 0.02, rng, hang, colour)
         meshes += turned(drape, table.heading, table.foot)
     people += _staff(bank, table, floor, room, rng, len(people) + 1, staffing)
     return people, meshes + _seats(people, rng)
@@ -123,7 +127,7 @@ def _staff(
     team: Outfit | None = None
     places: list[tuple[float, float]] = []
     for _ in range(staffing.sample_number(rng)):
-        at_table = rng.random() < 0.58
+        at_table = staffing.sample_at_table(rng)
         request = _at_table(table, floor, places, rng) if at_table else _somewhere(floor, room, _ELSEWHERE, rng)
         if request is None:
             continue
@@ -226,7 +230,7 @@ def _patient_drape(patient: Person, table: TableFrame, rng: np.random.Generator,
     over_head, over_feet = rng.random() < 0.2, rng.random() < 0.65
     upper = head_x + to_feet * (-0.2 if over_head else rng.uniform(0.22, 0.55))
     lower = feet_x + to_feet * (rng.uniform(0.03, 0.15) if over_feet else -rng.uniform(0.3, 0.75))
-    sides = rng.uniform(0.2, 0.7)
+    sides = staffing.sample_hang(rng, usual=(0.2, 0.7))
     ends = (rng.uniform(0.1, 0.5) if over_head else 0.0, rng.uniform(0.1, 0.6) if over_feet else 0.0)
     half, colour = rng.uniform(0.31, 0.36), staffing.sample_drape(rng)
     low, high = (upper, lower) if upper < lower else (lower, upper)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_
 
 from orpose_models.errors import ConfigError
 from orpose_models.lens import Lens
-from orpose_models.settings import Settings, build_settings, read_yaml_mapping
+from orpose_models.settings import Settings, build_settings, read_yaml_with_bases
 from training.synthetic_or.rooms.cameras import Camera, look_at
 from training.synthetic_or.scenes.room_calibration import read_calibration
 
@@ -26,6 +26,7 @@ Row = tuple[float, float, float, float]
 Colour = Annotated[str, AfterValidator(lambda code: _colour(code))]
 Side = Annotated[float, Field(gt=0, le=30)]
 Chance = Annotated[float, Field(ge=0, le=1)]
+Hang = Annotated[float, Field(ge=0, le=1.5)]
 StaffRole = Literal["surgeon", "assistant", "nurse", "anaesthetist", "visitor"]
 Garment = Literal["gown", "scrubs", "cap", "mask", "gloves", "apron"]
 
@@ -117,6 +118,7 @@ class Staff(Settings):
 
     min: int = Field(0, ge=0, le=12, description="fewest people")
     max: int = Field(6, ge=0, le=12, description="most people; every number between is as likely")
+    at_table: Chance | None = Field(None, description="share of them at the table; none: as in random rooms")
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Staff:
@@ -191,6 +193,9 @@ class RoomFile(Settings):
     patient_probability: Chance | None = Field(None, description="that a patient lies on the table")
     outfits: dict[StaffRole, RoleOutfit] = Field({}, description="by role")
     drapes: tuple[Colour, ...] = Field((), description="sheets over table and patient: #rrggbb, each as likely")
+    drape_hang_m: tuple[Hang, Hang] | None = Field(
+        None, description="shortest and longest a sheet hangs down at the table's long sides (m); none: at random"
+    )
     lights: tuple[CeilingLight, ...] | None = Field(None, min_length=1, description="lamps at the ceiling")
     ambient: float | None = Field(None, ge=0, le=2, description="light from everywhere; 0.25 to 0.5 is usual")
     _path: str = PrivateAttr("room")
@@ -206,6 +211,13 @@ class RoomFile(Settings):
         if size_m is not None and not (min(size_m[:2]) >= 2.5 and max(size_m[:2]) <= 30 and 2.2 <= size_m[2] <= 8):
             raise ValueError("expected 2.5 to 30 m along x and y and a height of 2.2 to 8 m")
         return size_m
+
+    @field_validator("drape_hang_m")
+    @classmethod
+    def _hang_is_a_range(cls, hang: tuple[float, float] | None) -> tuple[float, float] | None:
+        if hang is not None and hang[0] > hang[1]:
+            raise ValueError(f"expected the shortest before the longest, got {list(hang)}")
+        return hang
 
     @field_validator("cameras")
     @classmethod
@@ -284,12 +296,14 @@ class RoomFile(Settings):
 
 
 def load_room(path: str | Path) -> RoomFile:
-    """A room from a YAML file; cameras of its `calibration` are read and become its `cameras`.
+    """A room from a YAML file and its `base` (`read_yaml_with_bases`).
+
+    Cameras of its `calibration`, which lies beside the file named here, are read and become its `cameras`.
 
     Raises:
         ConfigError: The file, its calibration or one of their values does not fit.
     """
-    values: dict[str, Any] = read_yaml_mapping(path)
+    values = read_yaml_with_bases(path)
     calibration = values.get("calibration")
     if calibration is not None:
         if values.get("cameras"):

@@ -59,9 +59,11 @@ def test_there_are_two_examples_and_their_rooms_render_from_their_cameras(assets
 def test_the_rooms_of_the_shipped_weights_can_be_read():
     rooms = {path.stem: load_room(path) for path in (Path(__file__).parents[4] / WEIGHTS_ROOMS).glob("*.yaml")}
     empty = {"nobody", "free_floor", "screens"}
-    assert set(rooms) == {"light_blue", "navy", *empty, "free_floor_staff", "screens_staff"}
+    others = {f"{place}_{team}" for place in ("free_floor", "screens") for team in ("staff", "navy")}
+    assert set(rooms) == {"light_blue", "navy", *empty, *others, "bedside", "bedside_blue", "bedside_navy"}
     assert {name for name, room in rooms.items() if room.staff.max == 0} == empty
-    assert {name for name, room in rooms.items() if room.drapes} == {"light_blue", "navy"}
+    assert rooms["bedside_navy"].outfits == rooms["navy"].outfits
+    assert rooms["bedside_navy"].cameras == rooms["bedside_blue"].cameras == rooms["bedside"].cameras
 
 
 @pytest.mark.parametrize(("values", "message"), [
@@ -78,6 +80,9 @@ def test_the_rooms_of_the_shipped_weights_can_be_read():
     ({"table": {"height_m": 95}}, "table.height_m: got 95"),
     ({"staff": {"min": 5, "max": 2}}, "min 5 is above max 2"),
     ({"patient_probability": 60}, "patient_probability: got 60"),
+    ({"staff": {"at_table": 60}}, "staff.at_table: got 60"),
+    ({"drape_hang_m": [0.8, 0.2]}, "drape_hang_m: got [0.8, 0.2]: expected the shortest before the longest"),
+    ({"drape_hang_m": [20, 40]}, "drape_hang_m.0: got 20"),
     ({"outfits": {"surgeon": {"kinds": {"tuxedo": 1}}}}, "unknown outfit 'tuxedo': expected gown, scrubs, apron"),
     ({"outfits": {"surgeon": {"kinds": {"gown": 0}}}}, "at least one of them above 0"),
     ({"outfits": {"pirate": {}}}, "outfits.pirate"),
@@ -239,6 +244,43 @@ def test_sheets_over_table_and_patient_are_as_the_room_says(assets, patient):
     assert found == allowed
     scene = sample_scene("or", assets.bank, assets.textures, np.random.default_rng(0), room(machines=[], clutter=0))
     assert not allowed & {tuple(mesh.colours[0]) for mesh in scene.furniture}
+
+
+@pytest.mark.parametrize("patient", [0.0, 1.0])
+def test_sheets_hang_down_as_far_as_the_room_says(assets, patient):
+    def lowest(hang: float) -> list[float]:
+        given = room(
+            drapes=["#ff0000"], drape_hang_m=[hang, hang], table={"height_m": 0.9}, staff={"min": 0, "max": 0},
+            patient_probability=patient, clutter=0, machines=[],
+        )  # fmt: skip
+        ends = []
+        for seed in range(16):
+            scene = sample_scene("or", assets.bank, assets.textures, np.random.default_rng(seed), given)
+            red = [mesh for mesh in scene.furniture if tuple(mesh.colours[0]) == tuple(linear_of("#ff0000"))]
+            ends += [min(mesh.vertices[:, 2].min() for mesh in red)] if red else []
+        return ends
+
+    long, short = lowest(0.75), lowest(0.1)
+    assert len(long) > 2
+    assert max(long) < 0.35 < 0.4 < min(short)  # of a table 0.9 m high; folds and corners take some, a body lifts it
+
+
+def test_as_many_stand_at_the_table_as_the_room_says(assets):
+    here, elsewhere = {"surgeon", "assistant", "nurse"}, {"nurse", "anaesthetist", "visitor"}
+    for share, roles in ((1.0, here), (0.0, elsewhere)):
+        given = room(staff={"min": 5, "max": 5, "at_table": share}, patient_probability=0.0)
+        scenes = (sample_scene("or", assets.bank, assets.textures, np.random.default_rng(i), given) for i in range(3))
+        staff = [person.role for scene in scenes for person in scene.people]
+        assert len(staff) > 5
+        assert set(staff) == roles
+
+
+def test_a_room_takes_over_what_its_base_says(tmp_path):
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump({**ROOM, "staff": {"min": 2, "max": 3}}))
+    (tmp_path / "own.yaml").write_text("base: base.yaml\nstaff: {max: 5}\nclutter: 4\n")
+    own, base = load_room(tmp_path / "own.yaml"), load_room(tmp_path / "base.yaml")
+    assert (own.staff.min, own.staff.max, own.clutter, own.size_m) == (2, 5, 4, base.size_m)
+    assert own.cameras == base.cameras
 
 
 def test_table_lamps_light_and_size_are_as_the_room_says(assets):
