@@ -98,6 +98,7 @@ class TrainConfig(Settings):
     average_with: Path | None = Field(
         None, description="safetensors file whose mean with the run's weights is kept, with its lifters; none: no mean"
     )
+    average_share: Share = Field(0.5, description="how much `average_with` counts in that mean")
     keypoint_rois_per_image: int = Field(16, ge=1, description="boxes of people per image in the keypoint loss")
     hard_3d_target: Literal["s3d", "h3d"] = Field("s3d", description="3D label of the hard branch (paper.md)")
     trained_labels: TrainedLabels = Field(

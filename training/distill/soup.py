@@ -42,11 +42,15 @@ def load_partner(config: TrainConfig, student: Student) -> Student | None:
     return partner
 
 
-def average(student: Student, partner: Student) -> None:
-    """Sets the student to the mean of both, but for the lifters, whose mean is no lifter: those are the partner's."""
+def average(student: Student, partner: Student, share: float) -> None:
+    """Sets the student to the mean of both, in which the partner's weights count by `share` (0-1).
+
+    But for the lifters, whose mean is no lifter: those are the partner's.
+    """
     other = partner.state_dict()
     mean = {}
     for key, own in student.state_dict().items():
         theirs = other[key].to(own.device)
-        mean[key] = theirs if key.startswith(_LIFTERS) or not torch.is_floating_point(own) else (own + theirs) / 2
+        whole = key.startswith(_LIFTERS) or not torch.is_floating_point(own)
+        mean[key] = theirs if whole else torch.lerp(own, theirs, share)
     student.load_state_dict(mean)

@@ -185,12 +185,12 @@ def test_a_run_that_ended_gives_the_same_weights_when_it_is_resumed(config: Trai
 def test_the_mean_with_other_weights_has_their_lifters(config: TrainConfig, tmp_path: Path) -> None:
     finish(Trainer(config, tmp_path / "first"))
     first = load_student(tmp_path / "first/weights.safetensors")
-    changes = {"seed": 9, "average_with": tmp_path / "first/weights.safetensors"}
+    changes = {"seed": 9, "average_with": tmp_path / "first/weights.safetensors", "average_share": 0.25}
     second = Trainer(config.model_copy(update=changes), tmp_path / "second")
     own = second.average.model
     finish(second)
     mean = load_student(tmp_path / "second/weights.safetensors")
-    expected = (first.heads.box.fc6[0].weight + own.heads.box.fc6[0].weight) / 2
+    expected = 0.25 * first.heads.box.fc6[0].weight + 0.75 * own.heads.box.fc6[0].weight
     assert torch.allclose(mean.heads.box.fc6[0].weight, expected)
     assert torch.equal(mean.heads.lifter_hard.w2.weight, first.heads.lifter_hard.w2.weight)
     with pytest.raises(ConfigError, match=r"average_with: .* of preset 'lite' .* the run's are 'lite_small'"):
