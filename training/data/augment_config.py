@@ -67,6 +67,13 @@ class AugmentConfig(Settings):
         6.0, ge=0, description="a box with a shorter side becomes an ignored region (480-line px)"
     )
 
+    blank_probability: float = Field(
+        0.0, ge=0, le=1, description="one dark, grey or bright frame without people instead of the image"
+    )
+    anonymise_probability: float = Field(
+        0.0, ge=0, le=1, description="heads blurred or pixelated, as in recordings made anonymous"
+    )
+
     exposure_stops: Range = Field((-0.9, 0.7), description="brightness, in powers of two")
     contrast: Range = Field((0.65, 1.5), description="contrast about the image's mean")
     white_balance: float = Field(0.12, ge=0, description="standard deviation of each channel's log gain")

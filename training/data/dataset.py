@@ -17,7 +17,9 @@ from orpose_models.annotations import Camera, LabelledImage, PersonLabel, read_a
 from orpose_models.errors import AnnotationError, ImageError, InputError
 from orpose_models.runtime.images import decode_image, to_bgr8
 from orpose_models.settings import Settings
+from training.data.anonymise import anonymise_heads
 from training.data.augment_config import AugmentConfig
+from training.data.blank import blank_frame
 from training.data.cut_occlude import cut_occlude
 from training.data.geometry import random_warp
 from training.data.occlusion import random_cutout
@@ -180,6 +182,8 @@ def augment(
     if config.cut_occlude_joints > 0 and donor is not None:
         sample = cut_occlude(sample, donor, config, rng)
     sample = random_warp(sample, size, config, rng)
+    sample = blank_frame(sample, size, config, rng)
+    sample = anonymise_heads(sample, config, rng)
     sample = random_cutout(sample, config, rng, hidden_confidence=labels.hidden_confidence)
     sample = place_unknown_joints(sample, rng)
     image = random_photometry(sample.image, config, rng)
