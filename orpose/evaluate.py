@@ -12,6 +12,7 @@ from orpose.options import add_options, settings_from_args
 from orpose_models.errors import InputError
 from orpose_models.evaluate.protocols import PROTOCOLS
 from orpose_models.evaluate.resample import ResampleSettings
+from orpose_models.runtime.config import RuntimeConfig
 
 if TYPE_CHECKING:
     from orpose_models.annotations import AnnotationSet
@@ -35,6 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="results whose metric is taken away from each of --results, with intervals",
+    )
+    parser.add_argument(
+        "--min-score",
+        type=float,
+        metavar="SCORE",
+        help=f"leave results of lower scores out (default: none, found: {RuntimeConfig().score_threshold:g})",
     )
     parser.add_argument("--roles", choices=("all", "staff", "patient"), default="all", help="others are ignored")
     parser.add_argument(
@@ -85,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
             "other_categories": annotations.others,
             "roles": args.roles,
             "joints": args.joints,
+            "min_score": _min_score(args),
             "images": len(annotations.images),
             "against": None if args.against is None else str(args.against),
             "resampling": resampling.model_dump() if intervals else None,
@@ -104,6 +112,8 @@ def _check_options(args: argparse.Namespace, intervals: bool) -> None:
         raise InputError(
             f"--{given[0]}: changes nothing without intervals; add --intervals or --against, or leave it out"
         )
+    if args.min_score is not None and not 0 <= args.min_score <= 1:
+        raise InputError(f"--min-score: expected 0 to 1, got {args.min_score:g}")
     if args.keep_label_ids and args.protocol != "coco-bbox":
         raise InputError(f"--keep-label-ids: of coco-bbox, not of {args.protocol}; leave it out")
 
@@ -124,10 +134,18 @@ def _named(texts: Sequence[str]) -> dict[str, Path]:
 def _read(path: Path, annotations: AnnotationSet, args: argparse.Namespace) -> list[Result]:
     from orpose_models.evaluate.results import check_images, read_results
 
-    need = {*PROTOCOLS[args.protocol].need, *(("keypoints_3d",) if args.per_bone else ())}
+    score = ("score",) if args.min_score is not None else ()
+    need = {*PROTOCOLS[args.protocol].need, *score, *(("keypoints_3d",) if args.per_bone else ())}
     results = read_results(path, need=sorted(need))
     check_images(results, annotations, str(path), args.annotations)
-    return results
+    least = _min_score(args)
+    return results if least is None else [result for result in results if result["score"] >= least]
+
+
+def _min_score(args: argparse.Namespace) -> float | None:
+    if args.min_score is None and args.protocol == "found":
+        return RuntimeConfig().score_threshold
+    return args.min_score
 
 
 def _write_json(path: Path, content: Any) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from orpose_models.annotations import AnnotationSet
 from orpose_models.errors import AnnotationError, InputError
-from orpose_models.evaluate import coco, identity, matches, mpjpe, multiview, mvor_pck, places
+from orpose_models.evaluate import coco, found, identity, matches, mpjpe, multiview, mvor_pck, places
 from orpose_models.evaluate.resample import Statistic
 from orpose_models.evaluate.results import Result
 from orpose_models.skeleton import MVOR10
@@ -40,6 +40,7 @@ class Protocol:
 PROTOCOLS = {
     "coco-bbox": Protocol(("bbox", "score"), "AP", "0-1", ("AP", "AP50", "AP75")),
     "coco-keypoints": Protocol(("keypoints", "score"), "AP", "0-1", ("AP", "AP50", "AP75")),
+    "found": Protocol(("bbox", "score", "keypoints"), "recall", "0-1", ("recall", "F1")),
     "mvor-pck": Protocol(("keypoints", "score"), "mean", "%", ("mean",)),
     "mpjpe": Protocol(("keypoints", "keypoints_3d"), "mpjpe_mm", "mm", ("mpjpe_mm", "published_mm")),
     "identity": Protocol(("bbox", "score", "track_id"), "HOTA", "0-1", ()),
@@ -54,13 +55,15 @@ def metrics_of(
     """All metrics of a protocol.
 
     Raises:
-        AnnotationError: Nobody is labelled in the way the protocol needs: there is nothing to measure against.
+        AnnotationError: Nobody is labelled in the way the protocol needs: there is nothing to measure against. Only
+            `found` counts boxes in rooms that nobody is in.
     """
     if protocol == "coco-bbox":
         metrics = coco.box_metrics(annotations, results, keep_label_ids=keep_label_ids)
     else:
         functions: dict[str, Callable[[AnnotationSet, Sequence[Result]], dict[str, float]]] = {
             "coco-keypoints": coco.keypoint_metrics,
+            "found": found.found,
             "mvor-pck": mvor_pck.mvor_pck,
             "mpjpe": mpjpe.mpjpe,
             "identity": identity.identity,
@@ -68,7 +71,7 @@ def metrics_of(
             "places": places.places,
         }
         metrics = functions[protocol](annotations, results)
-    if metrics.get("AP") == -1 or metrics.get("persons") == 0:
+    if protocol != "found" and (metrics.get("AP") == -1 or metrics.get("persons") == 0):
         counts = f"{len(annotations.persons)} labels, {len(annotations.images)} images"
         raise AnnotationError(f"{protocol}: no label counts ({counts}); it needs people who are not iscrowd")
     return metrics
@@ -88,6 +91,12 @@ def statistic_of(
         kind: coco.Kind = "bbox" if protocol == "coco-bbox" else "keypoints"
         matched = matches.match(annotations, results, kind, keep_label_ids=keep_label_ids)
         return lambda weights: matches.average_precisions(matched, weights)
+    if protocol == "found":
+        images = found.images_of(annotations, results)
+        hits = [(image.image_id, np.ones(len(image.pairs))) for image in images]
+        misses = [(image.image_id, np.zeros(len(image.missed))) for image in images]
+        further = [(image.image_id, np.zeros(image.further)) for image in images]
+        return _ratios(annotations, [hits + misses, hits + hits + misses + further])
     if protocol == "mvor-pck":
         people = mvor_pck.judged_people(annotations, results, MVOR10)
         return _ratios(annotations, [[(person.image_id, 100.0 * person.right) for person in people]])
@@ -95,9 +104,9 @@ def statistic_of(
         fused = multiview.best_fused(multiview.room_errors(annotations, results))
         return _ratios(annotations, [[(e.image_id, e.room_mm) for e in fused if e.room_mm is not None]])
     errors = mpjpe.person_errors(annotations, results)
-    found = [(p.image_id, p.errors[mpjpe.ROWS]) for p in errors if p.has_root and p.errors is not None]
+    measured = [(p.image_id, p.errors[mpjpe.ROWS]) for p in errors if p.has_root and p.errors is not None]
     published = [(p.image_id, p.published[mpjpe.ROWS]) for p in errors if p.published is not None]
-    return _ratios(annotations, [found, published])
+    return _ratios(annotations, [measured, published])
 
 
 def _ratios(annotations: AnnotationSet, metrics: Sequence[Sequence[tuple[int, NDArray]]]) -> Statistic:
@@ -116,7 +125,7 @@ def _ratios(annotations: AnnotationSet, metrics: Sequence[Sequence[tuple[int, ND
 
 
 def joints_of(protocol: str, annotations: AnnotationSet, results: Sequence[Result]) -> Table:
-    """Joint -> 3D errors for mpjpe, else PCK@0.2 over labelled joints.
+    """Joint -> 3D errors for mpjpe, else PCK@0.2 over labelled joints, for `found` of people found.
 
     Raises:
         InputError: Boxes and identities have no joints.
@@ -125,6 +134,8 @@ def joints_of(protocol: str, annotations: AnnotationSet, results: Sequence[Resul
         raise InputError("coco-bbox measures boxes, not joints; use coco-keypoints, mvor-pck or mpjpe for --per-joint")
     if protocol in ("identity", "places"):
         raise InputError(f"{protocol} has no table of joints; use coco-keypoints or mpjpe for --per-joint")
+    if protocol == "found":
+        return found.per_joint(annotations, results)
     if protocol == "mpjpe":
         return mpjpe.per_joint(mpjpe.person_errors(annotations, results))
     if protocol == "multiview":
@@ -146,18 +157,22 @@ def sizes_of(
     if protocol in ("identity", "places"):
         raise InputError(f"{protocol} has no table of sizes; leave out --per-size")
     if protocol in ("coco-bbox", "coco-keypoints"):
-        found = metrics_of(protocol, annotations, results, keep_label_ids=keep_label_ids)
+        metrics = metrics_of(protocol, annotations, results, keep_label_ids=keep_label_ids)
         areas = [person.area_px for person in annotations.persons if not person.is_crowd]
         if protocol == "coco-keypoints":
             areas = [p.area_px for p in annotations.persons if p.num_keypoints and not p.is_crowd]
         return {
-            size: {"AP": found[f"AP_{size}"], "persons": float(sum(least <= area <= most for area in areas))}
+            size: {"AP": metrics[f"AP_{size}"], "persons": float(sum(least <= area <= most for area in areas))}
             for size, (least, most) in SIZES.items()
-            if f"AP_{size}" in found
+            if f"AP_{size}" in metrics
         }
     if protocol == "mvor-pck":
         judged = mvor_pck.judged_people(annotations, results, MVOR10)
         values = [(person.area, 100.0 * person.right) for person in judged]
+    elif protocol == "found":
+        images = found.images_of(annotations, results)
+        values = [(label.area_px, np.ones(1)) for image in images for label, _ in image.pairs]
+        values += [(label.area_px, np.zeros(1)) for image in images for label in image.missed]
     else:
         people = mpjpe.person_errors(annotations, results)
         values = [(p.area, p.errors[mpjpe.ROWS]) for p in people if p.has_root and p.errors is not None]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orpose_models.evaluate.found import main
+from orpose.main import main
 
 BODY = np.column_stack([np.full(17, 20.0), np.linspace(10, 100, 17), np.array([2] * 10 + [1] * 5 + [0] * 2)])
 
@@ -34,22 +34,66 @@ def labels(tmp_path: Path) -> Path:
     return path
 
 
-def test_people_joints_and_further_boxes(labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    results = [
-        found([0, 5, 40, 90], 0.9, wrong=3),  # the first person, three of ten seen joints wrong
-        found([0, 5, 40, 100], 0.6),  # a second box of the first
-        found([205, 60, 40, 100], 0.8),  # too far off the second: overlap 0.24
-        found([420, 20, 60, 90], 0.7),  # in the crowd: ignored
-        found([200, 5, 40, 100], 0.4),  # the second person, not reported
-    ]
-    (tmp_path / "r.json").write_text(json.dumps(results))
-    assert main([str(labels), str(tmp_path / "r.json")]) == 0
-    said = "found 1 of 2 people, with 7 of 10 seen and 5 of 5 hidden joints right; further boxes: 2"
-    assert said in capsys.readouterr().out
-    assert main([str(labels), str(tmp_path / "r.json"), "--score", "0.4"]) == 0
-    assert "found 2 of 2 people, with 17 of 20 seen and 10 of 10" in capsys.readouterr().out
+RESULTS = [
+    found([0, 5, 40, 90], 0.9, wrong=3),  # the first person, three of ten seen joints wrong
+    found([0, 5, 40, 100], 0.6),  # a second box of the first
+    found([205, 60, 40, 100], 0.8),  # too far off the second: overlap 0.24
+    found([420, 20, 60, 90], 0.7),  # in the crowd: ignored
+    found([200, 5, 40, 100], 0.4),  # the second person, below the score that reports people
+]
 
 
-def test_a_missing_file_is_one_line(labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(labels), str(tmp_path / "none.json")]) == 2
-    assert "none.json: cannot be read" in capsys.readouterr().err
+def evaluate(labels: Path, folder: Path, *more: str) -> dict:
+    (folder / "r.json").write_text(json.dumps(RESULTS))
+    files = ["--annotations", str(labels), "--results", str(folder / "r.json"), "--json", str(folder / "out.json")]
+    assert main(["evaluate", "--protocol", "found", *files, *more]) == 0
+    return json.loads((folder / "out.json").read_text())
+
+
+def test_people_joints_and_further_boxes(labels: Path, tmp_path: Path) -> None:
+    report = evaluate(labels, tmp_path)
+    assert report["min_score"] == 0.5
+    assert report["runs"]["r"]["metrics"] == {
+        "recall": 0.5,
+        "precision": pytest.approx(1 / 3),
+        "F1": pytest.approx(2 / 5),
+        "seen_joints": 0.7,
+        "hidden_joints": 1.0,
+        "persons": 2,
+        "found": 1,
+        "further": 2,
+        "images": 1,
+    }
+
+
+def test_a_lower_score_finds_more(labels: Path, tmp_path: Path) -> None:
+    run = evaluate(labels, tmp_path, "--min-score", "0.4", "--per-joint", "--per-size")["runs"]["r"]
+    assert (run["metrics"]["found"], run["metrics"]["further"]) == (2, 2)
+    assert run["metrics"]["seen_joints"] == pytest.approx(17 / 20)
+    assert run["joints"]["nose"] == {"pck": 50, "labelled": 2}
+    assert run["joints"]["left_ankle"] == {"pck": -1, "labelled": 0}
+    assert run["sizes"]["medium"] == {"recall": 1, "persons": 2}
+
+
+def test_rooms_that_nobody_is_in_are_counted(labels: Path, tmp_path: Path) -> None:
+    empty = json.loads(labels.read_text())
+    empty["annotations"] = []
+    labels.write_text(json.dumps(empty))
+    metrics = evaluate(labels, tmp_path)["runs"]["r"]["metrics"]
+    assert (metrics["recall"], metrics["further"], metrics["precision"]) == (-1, 4, 0)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--min-score", "5"], "--min-score: expected 0 to 1, got 5"),
+        (["--results", "none.json"], "none.json: cannot be read"),
+    ],
+)
+def test_errors_are_one_line(
+    labels: Path, tmp_path: Path, more: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "r.json").write_text("[]")
+    files = ["--annotations", str(labels), "--results", str(tmp_path / "r.json")]
+    assert main(["evaluate", "--protocol", "found", *files, *more]) == 2
+    assert message in capsys.readouterr().err
