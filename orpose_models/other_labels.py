@@ -2,7 +2,7 @@
 
 Of a file with several categories the people are kept. MVOR+'s keys are checked.
 
-WEPDTOF-Pose (paper.md, P2) is COCO JSON of overhead fisheye images. Its public evaluation reads 14 joints a person
+WEPDTOF-Pose (SSPCM 2023) is COCO JSON of overhead fisheye images. Its public evaluation reads 14 joints a person
 (right and left limbs, head top, neck) and takes 0.53 of the area of the box; with 17 joints it is plain COCO.
 """
 

@@ -96,7 +96,7 @@ COCO17_SIGMAS: NDArray[np.float64] = np.array(
     [.26, .25, .25, .35, .35, .79, .79, .72, .72, .62, .62, 1.07, 1.07, .87, .87, .89, .89]
 ) / 10.0  # fmt: skip
 
-#: Human3.6M-17 joints as weighted means of COCO-17 joints (paper.md, public inference code): name -> COCO indices.
+#: Human3.6M-17 joints as weighted means of COCO-17 joints (public code of Srivastav 2020): name -> COCO indices.
 #: Thorax = mean of pelvis and neck = the four torso joints; head and head-top = mean of the ears.
 H36M17_SOURCES: tuple[tuple[int, ...], ...] = (
     (11, 12), (12,), (14,), (16,), (11,), (13,), (15,),
@@ -104,7 +104,7 @@ H36M17_SOURCES: tuple[tuple[int, ...], ...] = (
     (5,), (7,), (9,), (6,), (8,), (10,),
 )  # fmt: skip
 
-#: MVOR-10 joints in Human3.6M-17 order (paper.md).
+#: MVOR-10 joints in Human3.6M-17 order (Srivastav 2020).
 MVOR10_FROM_H36M17: tuple[int, ...] = (9, 8, 11, 14, 4, 1, 12, 15, 13, 16)
 
 

@@ -1,4 +1,4 @@
-"""The published two-block lifters (Martinez 2017), each with the input its weights were made for (paper.md)."""
+"""The published two-block lifters (Martinez 2017), each with the input its weights were made for (Srivastav 2020)."""
 
 from __future__ import annotations
 

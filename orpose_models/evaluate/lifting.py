@@ -1,6 +1,6 @@
 """Errors of 3D poses lifted from given 2D joints: root-relative, after alignment, by joint and by camera.
 
-The error is MPJPE over eight joints of the upper body (paper.md, Metrics: shoulders, elbows, wrists and hips),
+The error is MPJPE over eight joints of the upper body (Srivastav 2020: shoulders, elbows, wrists and hips),
 relative to the mean of the hips; only known joints count. Head and neck have rows of their own and are in no mean.
 """
 

@@ -1,4 +1,4 @@
-"""Mean per-joint position error of 3D poses in mm, root-relative, over eight upper-body joints (paper.md, Metrics)."""
+"""Mean per-joint position error of 3D poses in mm, root-relative, over eight upper-body joints (Srivastav 2020)."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def _linear(in_features: int, out_features: int, *, norm: bool) -> nn.Module:
 
 
 class KeypointHead(nn.Module):
-    """Shared convolutions, then one transposed convolution per branch (paper.md, Student).
+    """Shared convolutions, then one transposed convolution per branch (Srivastav 2020).
 
     `forward`: `(N, C, 14, 14)` RoI features -> heatmap logits `(N, 2, 17, 56, 56)`, branch 0 hard, branch 1 soft.
     A single branch, `(N, 1, 17, 56, 56)`, has the hard one's names, as a COCO-trained head has in the public code.

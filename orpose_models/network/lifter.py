@@ -1,8 +1,8 @@
 """2D to 3D: the residual fully connected lifter (Martinez 2017), what enters it, and the statistics it works with.
 
-Two inputs (a preset's `lifter_input`): "paper", 16 joints standardised as absolute px (paper.md); "confidence", the
-same joints relative to their own centre and spread, each with its confidence, and where the centre is and how large the
-spread. Joints of confidence 0 enter as nothing, wherever they are said to be.
+Two inputs (a preset's `lifter_input`): "paper", 16 joints standardised as absolute px (Srivastav 2020); "confidence",
+the same joints relative to their own centre and spread, each with its confidence, and where the centre is and how
+large the spread. Joints of confidence 0 enter as nothing, wherever they are said to be.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from orpose_models.skeleton import H36M17_FROM_COCO17, H36M17_SOURCES
 
-#: Human3.6M-17 joints that enter, in order: all but 8, the neck (paper.md, public inference code).
+#: Human3.6M-17 joints that enter, in order: all but 8, the neck (as in the public inference code of Srivastav 2020).
 INPUT_JOINTS = tuple(j for j in range(17) if j != 8)
 #: Joints that come out, relative to joint 0, the pelvis.
 OUTPUT_JOINTS = tuple(range(1, 17))

@@ -1,4 +1,4 @@
-"""The four distillation losses of the keypoint branches (paper.md, Losses) and the box head's."""
+"""The four distillation losses of the keypoint branches (Srivastav 2020) and the box head's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from orpose_models.network.lifter import (
 )
 
 Hard3dTarget = Literal["s3d", "h3d"]
-#: Labels that are trained on (paper.md, Table 3).
+#: Labels that are trained on (Srivastav 2020, Table 3).
 TrainedLabels = Literal["hard", "soft", "hard+soft"]
 #: Where the box head's smooth L1 turns from square to linear, unless `RoIHeads.box_beta` is set.
 BOX_BETA = 1 / 9
@@ -72,7 +72,7 @@ def keypoint_loss(
         boxes: `(N, 4)` RoIs.
         weights: `(N, 17)` of each joint's loss; they do not change the divisor.
         soft: The logits are multiplied by the joint's confidence before the softmax.
-        sigma: Standard deviation in cells of a Gaussian target; 0: the joint's cell alone (paper.md).
+        sigma: Standard deviation in cells of a Gaussian target; 0: the joint's cell alone (Srivastav 2020).
     """
     cells, inside = heatmap_targets(keypoints[..., :2], boxes)
     confidence = keypoints[..., 2]

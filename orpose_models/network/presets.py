@@ -144,7 +144,7 @@ LITE_12X = LITE.model_copy(
     }
 )
 
-#: The single-branch ablation (paper.md, Table 3).
+#: The single-branch ablation (Srivastav 2020, Table 3).
 R50_SINGLE, LITE_SINGLE, LITE_SMALL_SINGLE = (
     p.model_copy(update={"name": f"{p.name}_single", "branches": 1}) for p in (R50, LITE, LITE_SMALL)
 )

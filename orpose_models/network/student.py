@@ -23,7 +23,7 @@ _OPTIONAL_WEIGHTS: dict[str, tuple[int, ...]] = {"weights": (), "joint_weights":
 
 
 class Student(nn.Module):
-    """Faster R-CNN on an FPN with a two-branch keypoint head and lifters (paper.md, Student; or one branch).
+    """Faster R-CNN on an FPN with a two-branch keypoint head and lifters (Srivastav 2020; or one branch).
 
     In training mode `student(images, targets)` returns the losses, all of weight 1: `loss_objectness`,
     `loss_rpn_box_reg`, `loss_classifier`, `loss_box_reg`, `loss_2d_hard`, `loss_2d_soft`, `loss_3d_hard` and

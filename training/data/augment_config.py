@@ -38,7 +38,7 @@ class ScaleChoice(Settings):
         return self
 
 
-#: ORPose_all (paper.md): 30 % no downsampling, 35 % U(2, 8), 35 % U(8, 12).
+#: ORPose_all (Srivastav 2020): 30 % no downsampling, 35 % U(2, 8), 35 % U(8, 12).
 ORPOSE_ALL = (
     ScaleChoice(probability=0.30, low=1, high=1),
     ScaleChoice(probability=0.35, low=2, high=8),

@@ -1,4 +1,4 @@
-"""Cut-Occlude (paper.md, P2): joints are pasted over with patches around other people's joints; the labels stay.
+"""Cut-Occlude (SSPCM 2023): joints are pasted over with patches around other people's joints; the labels stay.
 
 So the network has to tell where a joint is from the rest of the body. `occlusion.py` covers at random instead, and
 takes hard labels away.

@@ -109,7 +109,7 @@ def place_unknown_joints(sample: Sample, rng: np.random.Generator) -> Sample:
     """Puts soft joints without confidence (never labelled, or cut off by the border) anywhere in the person's box.
 
     The soft lifter reads all 17 joints, and this is where the network's arg-max will put such a joint. Heatmaps do not
-    learn it. In the hard label a dropped joint stays dropped: its lifter gets 0 px (paper.md).
+    learn it. In the hard label a dropped joint stays dropped: its lifter gets 0 px (Srivastav 2020).
     """
     corner, size = sample.boxes[:, None, :2], sample.boxes[:, None, 2:] - sample.boxes[:, None, :2]
     guess = corner + rng.random((len(sample), 17, 2)) * size

@@ -59,7 +59,7 @@ class ValidationConfig(Settings):
 
 
 class InteractiveConfig(Settings):
-    """SSPCM's interactive training (paper.md, P2): two teachers of the run's preset learn beside the student.
+    """SSPCM's interactive training (2023): two teachers of the run's preset learn beside the student.
 
     The run's `sources` are the unlabelled images (their labels are not used) and `augment` is the hard view; labels are
     made on a view that is at most mirrored. A batch has as many images of `labelled` as of `sources`.
@@ -100,9 +100,10 @@ class TrainConfig(Settings):
     )
     average_share: Share = Field(0.5, description="how much `average_with` counts in that mean")
     keypoint_rois_per_image: int = Field(16, ge=1, description="boxes of people per image in the keypoint loss")
-    hard_3d_target: Literal["s3d", "h3d"] = Field("s3d", description="3D label of the hard branch (paper.md)")
+    hard_3d_target: Literal["s3d", "h3d"] = Field("s3d", description="3D label of the hard branch (Srivastav 2020)")
     trained_labels: TrainedLabels = Field(
-        "hard+soft", description="labels a single-branch preset learns from (paper.md, Table 3); two branches need both"
+        "hard+soft",
+        description="labels a single-branch preset learns from (Srivastav 2020, Table 3); two branches need both",
     )
     training_proposals: int = Field(
         TRAIN_PROPOSALS, ge=1, description="best proposals of an image that the box head learns from; few are hard ones"

@@ -1,4 +1,4 @@
-"""What several networks say of the same images: boxes, joints of given boxes, pseudo labels (paper.md, P2)."""
+"""What several networks say of the same images: boxes, joints of given boxes, pseudo labels (SSPCM 2023)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SSPCM's interactive training (paper.md, P2): two teachers teach each other, and their corrected ensemble the student.
+"""SSPCM's interactive training (2023): two teachers teach each other, and their corrected ensemble the student.
 
 Every iteration the teachers T1 and T2 label a weak view of unlabelled images. T1 learns from T2's labels, T2 from T1's,
 the student from the joints on which the teachers and their snapshots of the previous epoch's end agree. All three learn

@@ -1,8 +1,8 @@
 """Fits the two lifters alone, on 2D labels disturbed as the student's own joints are, seen by any camera of a room.
 
-The student's losses (paper.md) show the lifters each image's few people once an epoch, from the cameras of the data
-alone, and the hard branch's one only labelled joints. The network later gives all 17 joints, right or wrong, so this
-stage does too (lifter_noise.py); and rooms have other cameras (lifter_views.py).
+The student's losses (Srivastav 2020) show the lifters each image's few people once an epoch, from the cameras of the
+data alone, and the hard branch's one only labelled joints. The network later gives all 17 joints, right or wrong, so
+this stage does too (lifter_noise.py); and rooms have other cameras (lifter_views.py).
 """
 
 from __future__ import annotations

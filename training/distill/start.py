@@ -69,9 +69,9 @@ def initial_student(config: TrainConfig, items: Sequence[Item]) -> Student:
 def copy_weights(source: Student, student: Student) -> None:
     """Copies weights; one branch and two are made of each other: a single branch is the hard one, and twice the two.
 
-    So the ablation's networks (paper.md, Table 3) all start from one undistilled student. Joint scores are calibrated
-    anew after training. Lifters that read something else than the source's keep the weights that they have. Layers
-    that the student does not have are left out.
+    So the ablation's networks (Srivastav 2020, Table 3) all start from one undistilled student. Joint scores are
+    calibrated anew after training. Lifters that read something else than the source's keep the weights that they
+    have. Layers that the student does not have are left out.
     """
     tensors, own = source.state_dict(), student.state_dict()
     same_input = source.preset.lifter_input == student.preset.lifter_input

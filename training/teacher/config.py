@@ -105,7 +105,7 @@ class NetworkLifting(Settings):
 
 
 class PublishedLifting(Settings):
-    """A published two-block lifter; `kind` is the convention its weights were made with (paper.md)."""
+    """A published two-block lifter; `kind` is the convention its weights were made with (Srivastav 2020)."""
 
     kind: Literal["orpose", "martinez"] = Field(
         description="orpose: 16 joints without Human3.6M's 8 (neck); martinez: without its 9 (neck/nose)"
@@ -139,7 +139,7 @@ class BoxViews(Views):
 
 
 class SspcmFilter(Settings):
-    """Filters the second stage's joints by how far they agree with another network's (paper.md, P2)."""
+    """Filters the second stage's joints by how far they agree with another network's (SSPCM 2023)."""
 
     keypoints: KeypointConfig = Field(description="the other second stage; it sees the same boxes and views")
     correction: Correction = Correction()

@@ -1,4 +1,4 @@
-"""SSPCM's position-inconsistency correction: of two models' joints, seen twice each, what both agree on (paper.md, P2).
+"""SSPCM's position-inconsistency correction: of two models' joints, seen twice each, what both agree on (SSPCM 2023).
 
 Two models T1 and T2 each give a current answer and another one, T1' and T2': their previous epoch's in interactive
 training; when images are labelled offline the current one is test-time augmented and the other one plain. All four look
@@ -64,7 +64,7 @@ def correct(
 ) -> Corrected:
     """Each joint as its closest pair of answers has it, and how far it is to be trusted.
 
-    The joint lies at the peak of the pair's mean heatmap (paper.md, P2). The pair's heatmaps may differ in size and
+    The joint lies at the peak of the pair's mean heatmap (SSPCM 2023). The pair's heatmaps may differ in size and
     scale, so it is found from their peaks: of two near ones, which melt into one, their mean; of two that are
     `hard_below` or farther apart the one of the higher score, T1's where scores are equal. The default is twice the
     usual Gaussian's standard deviation, the distance up to which two equal ones have a single peak. The joint's score

@@ -1,4 +1,4 @@
-"""A teacher: three stages in a row, from images to soft and hard pseudo labels (paper.md, Teacher; P2 as a filter)."""
+"""A teacher: three stages in a row, from images to soft and hard pseudo labels (Srivastav 2020; SSPCM 2023)."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def pseudo_labels(
     to_lifter: NDArray[np.float64],
     image_id: int,
 ) -> list[PersonLabel]:
-    """Soft and hard set of one image's people, and the 3D of each (paper.md, Pseudo labels).
+    """Soft and hard set of one image's people, and the 3D of each (Srivastav 2020).
 
     The soft set holds all joints with their confidence, the hard set those of at least `threshold`; the others are
     0, 0, 0. S3D = lifter(S2D), H3D = lifter(H2D). A 3D joint has flag 2 where all joints it is made of are hard, else

@@ -23,7 +23,7 @@ sources: [{annotations: labels.json}]
 stages: [{until: 0.5, size: [320, 240], batch_size: 8}, {until: 1, size: [640, 480], batch_size: 4}]
 iterations: 100
 """
-#: Scales seen, base learning rate, iterations, and where the rate falls to a tenth (paper.md, Data and schedules).
+#: Scales seen, base learning rate, iterations, and where the rate falls to a tenth (Srivastav 2020, schedules).
 PAPER = {
     "orpose_fixed_1x": (1, 1e-3, 5_000, (2_000, 3_000, 4_000)),
     "orpose_fixed_8x": (8, 1e-2, 10_000, (7_000, 8_000, 9_000)),
@@ -92,7 +92,7 @@ def test_the_papers_schedules(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*PAPER, *ABLATION, "sspcm"])
 def test_the_published_codes_box_head(name: str) -> None:
-    """Smooth L1 and proposals of paper.md (Details); anchors per level and BatchNorm are detectron2's defaults."""
+    """Smooth L1 and proposals of Srivastav 2020; anchors per level and BatchNorm are detectron2's defaults."""
     config = read_config(FOLDER / f"{name}.yaml")
     assert (config.box_beta, config.freeze_batch_norm) == (0.5, True)
     assert (config.training_proposals, config.training_proposals_per_level) == (1500, 2000)
