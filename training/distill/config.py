@@ -98,7 +98,9 @@ class TrainConfig(Settings):
     average_with: Path | None = Field(
         None, description="safetensors file whose mean with the run's weights is kept, with its lifters; none: no mean"
     )
-    average_share: Share = Field(0.5, description="how much `average_with` counts in that mean")
+    average_share: float = Field(
+        0.5, ge=0, le=1, description="how much `average_with` counts in that mean; 0: its lifters alone are taken"
+    )
     keypoint_rois_per_image: int = Field(16, ge=1, description="boxes of people per image in the keypoint loss")
     hard_3d_target: Literal["s3d", "h3d"] = Field("s3d", description="3D label of the hard branch (Srivastav 2020)")
     trained_labels: TrainedLabels = Field(

@@ -182,15 +182,16 @@ def test_a_run_that_ended_gives_the_same_weights_when_it_is_resumed(config: Trai
     assert same(dict(load_student(tmp_path / "weights.safetensors").state_dict()), written)
 
 
-def test_the_mean_with_other_weights_has_their_lifters(config: TrainConfig, tmp_path: Path) -> None:
+@pytest.mark.parametrize("share", [0.25, 0.0])
+def test_the_mean_with_other_weights_has_their_lifters(config: TrainConfig, tmp_path: Path, share: float) -> None:
     finish(Trainer(config, tmp_path / "first"))
     first = load_student(tmp_path / "first/weights.safetensors")
-    changes = {"seed": 9, "average_with": tmp_path / "first/weights.safetensors", "average_share": 0.25}
+    changes = {"seed": 9, "average_with": tmp_path / "first/weights.safetensors", "average_share": share}
     second = Trainer(config.model_copy(update=changes), tmp_path / "second")
     own = second.average.model
     finish(second)
     mean = load_student(tmp_path / "second/weights.safetensors")
-    expected = 0.25 * first.heads.box.fc6[0].weight + 0.75 * own.heads.box.fc6[0].weight
+    expected = share * first.heads.box.fc6[0].weight + (1 - share) * own.heads.box.fc6[0].weight
     assert torch.allclose(mean.heads.box.fc6[0].weight, expected)
     assert torch.equal(mean.heads.lifter_hard.w2.weight, first.heads.lifter_hard.w2.weight)
     with pytest.raises(ConfigError, match=r"average_with: .* of preset 'lite' .* the run's are 'lite_small'"):
