@@ -108,8 +108,8 @@ def _matched(labels: Sequence[PersonLabel], results: Sequence[Result]) -> list[P
 def per_joint(annotations: AnnotationSet, results: Sequence[Result]) -> dict[str, dict[str, float]]:
     """Joint -> pck: how many percent are right, and labelled: of how many, of people found; -1 of none."""
     pairs = [pair for image in images_of(annotations, results) for pair in image.pairs]
-    right = np.array([_is_right(*pair) for pair in pairs]).reshape(-1, 17)
-    labelled = np.array([_flags(label) > 0 for label, _ in pairs]).reshape(-1, 17)
+    right = np.array([_is_right(*pair) for pair in pairs], bool).reshape(-1, 17)
+    labelled = np.array([_flags(label) > 0 for label, _ in pairs], bool).reshape(-1, 17)
     return {
         name: {
             "pck": 100 * share if (share := _share(int(hit.sum()), int(known.sum()))) >= 0 else -1.0,

@@ -79,7 +79,9 @@ def test_rooms_that_nobody_is_in_are_counted(labels: Path, tmp_path: Path) -> No
     empty = json.loads(labels.read_text())
     empty["annotations"] = []
     labels.write_text(json.dumps(empty))
-    metrics = evaluate(labels, tmp_path)["runs"]["r"]["metrics"]
+    run = evaluate(labels, tmp_path, "--per-joint", "--per-size", "--plots", str(tmp_path / "plots"))["runs"]["r"]
+    metrics = run["metrics"]
+    assert run["joints"]["nose"] == {"pck": -1, "labelled": 0}
     assert (metrics["recall"], metrics["further"], metrics["precision"]) == (-1, 4, 0)
 
 
