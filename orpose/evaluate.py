@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--min-score",
         type=float,
         metavar="SCORE",
-        help=f"leave results of lower scores out (default: none, found: {RuntimeConfig().score_threshold:g})",
+        help=f"leave results of lower scores (0-1) out (default: none, found: {RuntimeConfig().score_threshold:g})",
     )
     parser.add_argument("--roles", choices=("all", "staff", "patient"), default="all", help="others are ignored")
     parser.add_argument(
