@@ -1,7 +1,7 @@
-"""How many people are found, how many of their joints are right, and how many boxes are on nobody.
+"""How many people are found, how many of their joints are right, and how many boxes are on nobody, or second ones.
 
-COCO's AP measures the ranking of all candidates; this counts what a user sees. Give it those of the score that reports
-people (`orpose evaluate --min-score`).
+COCO's AP measures the ranking of all candidates; this counts what a user sees of a run without tracking: results from
+the score on that reports people (`orpose evaluate --min-score`).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Image:
 def images_of(annotations: AnnotationSet, results: Sequence[Result]) -> list[Image]:
     """Every labelled image; all results count, whatever their score. Raises: AnnotationError unless it is COCO-17."""
     if annotations.skeleton.num_joints != 17:
-        raise AnnotationError(f"found: needs COCO-17 labels, got {annotations.skeleton.name}")
+        raise AnnotationError(f"found: needs COCO-17 labels, got {annotations.skeleton.name}; use mvor-pck")
     of_image: dict[int, list[Result]] = defaultdict(list)
     for result in sorted(results, key=lambda result: -float(result["score"])):
         of_image[result["image_id"]].append(result)

@@ -1,4 +1,4 @@
-"""Results files: a COCO results list (architecture.md, `orpose run`), as read for evaluation."""
+"""Results files: a COCO results list (that of `orpose run`), as read for evaluation."""
 
 from __future__ import annotations
 

@@ -12,6 +12,8 @@ COUNTS = {
     "persons",
     "labelled",
     "found",
+    "further",
+    "images",
     "missed",
     "without_root",
     "published_people",

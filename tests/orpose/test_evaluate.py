@@ -138,6 +138,27 @@ def test_a_difference_with_its_interval(tmp_path: Path, capsys: pytest.CaptureFi
     assert f"minus {bad}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("protocol", "metric", "kept", "without"), [("coco-bbox", "AP", 1, 0), ("mpjpe", "missed", 0, 1)]
+)
+def test_weaker_results_are_left_out(
+    files: tuple[Path, Path], protocol: str, metric: str, kept: float, without: float
+) -> None:
+    out = files[0].parent / "metrics.json"
+    for least, expected in (("0.9", kept), ("0.91", without)):
+        assert evaluate(protocol, *files, "--min-score", least, "--json", str(out)) == 0
+        report = json.loads(out.read_text())
+        assert report["min_score"] == float(least)
+        assert report["runs"]["results"]["metrics"][metric] == pytest.approx(expected)
+
+
+def test_a_score_that_is_missing_is_named(files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    files[1].write_text(json.dumps([{key: value for key, value in FOUND.items() if key != "score"}]))
+    assert evaluate("mpjpe", *files) == 0
+    assert evaluate("mpjpe", *files, "--min-score", "0.5") == 2
+    assert "score" in capsys.readouterr().err
+
+
 def test_nobody_found(tmp_path: Path) -> None:
     labels, good, _ = two_images(tmp_path)
     good.write_text("[]")

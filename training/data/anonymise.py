@@ -26,8 +26,8 @@ _LEAST_PX = 2.0
 def anonymise_heads(sample: Sample, config: AugmentConfig, rng: np.random.Generator) -> Sample:
     """In `anonymise_probability` of the images all heads are blurred or all pixelated, in rectangles or in ellipses.
 
-    A head is where the labelled joints of a face are; a person with fewer than two of them keeps it. Up to three other
-    places are hidden likewise.
+    A head is where the joints of a face are, seen or hidden ones; a person with fewer than two of them keeps it, and so
+    does one whose head is a few px large. Up to three other places are hidden likewise.
     """
     if config.anonymise_probability <= 0 or rng.random() >= config.anonymise_probability:
         return sample

@@ -182,10 +182,10 @@ def augment(
     if config.cut_occlude_joints > 0 and donor is not None:
         sample = cut_occlude(sample, donor, config, rng)
     sample = random_warp(sample, size, config, rng)
-    sample = blank_frame(sample, size, config, rng)
     sample = anonymise_heads(sample, config, rng)
     sample = random_cutout(sample, config, rng, hidden_confidence=labels.hidden_confidence)
     sample = place_unknown_joints(sample, rng)
+    sample = blank_frame(sample, size, config, rng)
     image = random_photometry(sample.image, config, rng)
     factor = draw_factor(config.downsample, rng)
     sample.image = down_and_up(image, factor_of_input(factor, sample.frame_size, size))

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from orpose.main import main
+from orpose_models.annotations import read_annotations
+from orpose_models.errors import AnnotationError
+from orpose_models.evaluate.found import images_of
+from orpose_models.skeleton import MVOR10
 
 BODY = np.column_stack([np.full(17, 20.0), np.linspace(10, 100, 17), np.array([2] * 10 + [1] * 5 + [0] * 2)])
 
@@ -98,4 +103,18 @@ def test_errors_are_one_line(
     (tmp_path / "r.json").write_text("[]")
     files = ["--annotations", str(labels), "--results", str(tmp_path / "r.json")]
     assert main(["evaluate", "--protocol", "found", *files, *more]) == 2
-    assert message in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_other_skeletons_are_refused(labels: Path) -> None:
+    annotations = replace(read_annotations(labels), skeleton=MVOR10)
+    with pytest.raises(AnnotationError, match="found: needs COCO-17 labels, got mvor10; use mvor-pck"):
+        images_of(annotations, [])
+
+
+def test_counts_are_printed_as_counts(labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evaluate(labels, tmp_path)
+    lines = dict(line.split() for line in capsys.readouterr().out.splitlines() if len(line.split()) == 2)
+    assert (lines["found"], lines["further"], lines["images"], lines["recall"]) == ("1", "2", "1", "0.5000")

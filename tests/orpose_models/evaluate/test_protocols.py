@@ -81,6 +81,10 @@ def test_sizes_add_up(case_3d: Case, protocol: str) -> None:
         assert mean / metrics["persons"] == pytest.approx(metrics["mean"])
     if protocol == "mpjpe":
         assert sum(row["persons"] for row in table.values()) == metrics["found"]
+    if protocol == "found":
+        assert sum(row["persons"] for row in table.values()) == metrics["persons"]
+        found = sum(row["recall"] * row["persons"] for row in table.values() if row["persons"])
+        assert found == pytest.approx(metrics["found"])
 
 
 @pytest.mark.parametrize("protocol", OF_IMAGES)

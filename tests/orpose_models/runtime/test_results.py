@@ -1,4 +1,4 @@
-"""results.json as architecture.md says, readable by pycocotools."""
+"""results.json as README says, readable by pycocotools."""
 
 from __future__ import annotations
 

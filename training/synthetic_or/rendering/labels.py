@@ -86,6 +86,6 @@ def _flags_3d(visibility: NDArray) -> NDArray:
 
 def _ignored(person: Person, visibility: NDArray, area: int, scale: float) -> bool:
     seen = visibility == 2
-    if person.role == "patient":  # architecture.md: people when the head or a third of the body is visible
+    if person.role == "patient":  # a person when the head or a third of the body is visible
         return not (seen[:5].sum() >= 2 or seen.mean() >= 1 / 3)
     return area < _SMALLEST_AREA * scale or seen.sum() < 2
