@@ -26,7 +26,8 @@ def crowd_of_three() -> Sample:
 @pytest.mark.parametrize("seed", range(10))
 def test_one_colour_between_paddings_and_nobody(seed: int) -> None:
     blank = blank_frame(crowd_of_three(), SIZE, AugmentConfig(blank_probability=1), np.random.default_rng(seed))
-    assert (blank.image.shape, blank.image.dtype) == ((SIZE[1], SIZE[0], 3), np.uint8)
+    assert blank.image.shape == (SIZE[1], SIZE[0], 3)
+    assert blank.image.dtype == np.uint8
     colours = {tuple(colour) for colour in blank.image.reshape(-1, 3).tolist()}
     assert len(colours - {PADDING_BGR}) == 1
     assert blank.image[24, 32].tolist() in [list(colour) for colour in colours - {PADDING_BGR}]
