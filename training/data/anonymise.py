@@ -18,6 +18,7 @@ _REACH = (0.7, 1.3)
 #: Places without a head, hidden too: being hidden is no sign of a person. How many; half sides / the image's height.
 _DECOYS = (0, 4)
 _DECOY_HALF = (0.02, 0.09)
+#: A pixelated patch has that many cells each way, the last number excluded.
 _CELLS = (2, 6)
 #: Half sides smaller than this (px) are left: nothing of a face is seen there.
 _LEAST_PX = 2.0
