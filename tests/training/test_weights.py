@@ -29,7 +29,8 @@ def test_every_command_is_one_that_orpose_takes_and_finds_what_it_needs(name: st
         if step.arguments[0] == "train":
             training = read_config(ROOT / step.arguments[1])
             needed = [source.annotations for source in (*training.sources, *training.validation.sources)]
-            needed += [path for path in (training.initial_weights, training.average_with) if path]
+            needed += [path for path in (training.initial_weights,) if path]
+            needed += [partner.weights for partner in training.average_with]
             assert made >= set(needed), step.arguments
         if step.arguments[0] == "export":
             assert Path(step.arguments[step.arguments.index("--model") + 1]) in made

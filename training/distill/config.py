@@ -58,6 +58,13 @@ class ValidationConfig(Settings):
     )
 
 
+class PartnerConfig(Settings):
+    """Other weights that count in the mean that is kept."""
+
+    weights: Path = Field(description="safetensors file of the same origin as the run's weights")
+    share: float = Field(ge=0, le=1, description="how much it counts; the run's own weights have the rest")
+
+
 class InteractiveConfig(Settings):
     """SSPCM's interactive training (2023): two teachers of the run's preset learn beside the student.
 
@@ -95,11 +102,8 @@ class TrainConfig(Settings):
     max_minutes: float | None = Field(None, gt=0, description="budget in wall-clock minutes, validation included")
     optimizer: OptimizerConfig = OptimizerConfig()
     ema_decay: float = Field(0.998, ge=0, lt=1, description="moving average of the weights that is kept; 0: none")
-    average_with: Path | None = Field(
-        None, description="safetensors file whose mean with the run's weights is kept, with its lifters; none: no mean"
-    )
-    average_share: float = Field(
-        0.5, ge=0, le=1, description="how much `average_with` counts in that mean; 0: its lifters alone are taken"
+    average_with: tuple[PartnerConfig, ...] = Field(
+        (), description="other weights whose mean with the run's own is kept, with the first's lifters; none: no mean"
     )
     keypoint_rois_per_image: int = Field(16, ge=1, description="boxes of people per image in the keypoint loss")
     hard_3d_target: Literal["s3d", "h3d"] = Field("s3d", description="3D label of the hard branch (Srivastav 2020)")
@@ -155,6 +159,13 @@ class TrainConfig(Settings):
         ends = [stage.until for stage in self.stages]
         if ends != sorted(set(ends)) or ends[-1] != 1:
             raise ValueError(f"stages: `until` must rise and end at 1, got {ends}")
+        return self
+
+    @model_validator(mode="after")
+    def _shares_are_parts_of_one(self) -> TrainConfig:
+        total = sum(partner.share for partner in self.average_with)
+        if total > 1:
+            raise ValueError(f"average_with: the shares' sum must be 1 at most, got {total:g}")
         return self
 
     @model_validator(mode="after")

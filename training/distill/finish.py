@@ -29,8 +29,7 @@ def finish(trainer: Trainer) -> dict[str, Any]:
     """
     config = trainer.config
     student = copy.deepcopy(trainer.average.model)
-    if trainer.partner is not None:
-        average(student, trainer.partner, trainer.config.average_share)
+    average(student, trainer.partners, [partner.share for partner in config.average_with])
     size = batch_shape(config.stages, 1.0).size
     people = _fit_lifters(trainer, student) if processes.is_main() else 0
     processes.share_from_main(student)

@@ -35,7 +35,7 @@ from training.distill.log import RunLog
 from training.distill.optim import make_optimizer, set_lr
 from training.distill.pictures import draw_labels, write_curves, write_sheet
 from training.distill.schedule import batch_shape, lr_factor, progress
-from training.distill.soup import load_partner
+from training.distill.soup import load_partners
 from training.distill.start import initial_student
 from training.distill.step import make_scaler, train_step
 from training.distill.validate import validate
@@ -62,7 +62,7 @@ class Trainer:
         self.validation_items, unreadable = readable(read_items(config.validation.sources))
         self.skipped = set(unreadable)
         self.student = self._placed(initial_student(config, self.labelled_items))
-        self.partner = load_partner(config, self.student)
+        self.partners = load_partners(config, self.student)
         self.network = self._parallel()  # takes rank 0's random weights
         self.optimizer = make_optimizer(self.student, config.optimizer)
         self.scaler = make_scaler(config)

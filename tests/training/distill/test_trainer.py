@@ -20,7 +20,7 @@ from orpose_models.errors import ConfigError, OrposeError
 from orpose_models.network.weights import load_student, read_input_size, save_weights
 from training.data.augment_config import NO_AUGMENTATION
 from training.data.dataset import SourceConfig
-from training.distill.config import TrainConfig, ValidationConfig
+from training.distill.config import PartnerConfig, TrainConfig, ValidationConfig
 from training.distill.finish import finish
 from training.distill.lifters import LifterConfig
 from training.distill.log import RunLog
@@ -182,20 +182,33 @@ def test_a_run_that_ended_gives_the_same_weights_when_it_is_resumed(config: Trai
     assert same(dict(load_student(tmp_path / "weights.safetensors").state_dict()), written)
 
 
-@pytest.mark.parametrize("share", [0.25, 0.0])
-def test_the_mean_with_other_weights_has_their_lifters(config: TrainConfig, tmp_path: Path, share: float) -> None:
-    finish(Trainer(config, tmp_path / "first"))
-    first = load_student(tmp_path / "first/weights.safetensors")
-    changes = {"seed": 9, "average_with": tmp_path / "first/weights.safetensors", "average_share": share}
-    second = Trainer(config.model_copy(update=changes), tmp_path / "second")
-    own = second.average.model
-    finish(second)
-    mean = load_student(tmp_path / "second/weights.safetensors")
-    expected = share * first.heads.box.fc6[0].weight + (1 - share) * own.heads.box.fc6[0].weight
+@pytest.mark.parametrize("shares", [(0.25,), (0.0,), (0.25, 0.5)])
+def test_the_mean_with_other_weights_has_the_first_ones_lifters(
+    config: TrainConfig, tmp_path: Path, shares: tuple[float, ...]
+) -> None:
+    partners = []
+    for seed, share in enumerate(shares):
+        partners.append(PartnerConfig(weights=tmp_path / f"{seed}.safetensors", share=share))
+        student = Trainer(config.model_copy(update={"seed": seed}), tmp_path / "first").student
+        save_weights(student, partners[-1].weights)
+    loaded = [load_student(partner.weights) for partner in partners]
+    changes = {"seed": 9, "average_with": tuple(partners)}
+    last = Trainer(config.model_copy(update=changes), tmp_path / "last")
+    own = last.average.model
+    finish(last)
+    mean = load_student(tmp_path / "last/weights.safetensors")
+    expected = (1 - sum(shares)) * own.heads.box.fc6[0].weight
+    expected += sum(share * other.heads.box.fc6[0].weight for share, other in zip(shares, loaded, strict=True))
     assert torch.allclose(mean.heads.box.fc6[0].weight, expected)
-    assert torch.equal(mean.heads.lifter_hard.w2.weight, first.heads.lifter_hard.w2.weight)
+    assert torch.equal(mean.heads.lifter_hard.w2.weight, loaded[0].heads.lifter_hard.w2.weight)
     with pytest.raises(ConfigError, match=r"average_with: .* of preset 'lite' .* the run's are 'lite_small'"):
-        Trainer(config.model_copy(update={**changes, "preset": "lite_small"}), tmp_path / "third")
+        Trainer(config.model_copy(update={**changes, "preset": "lite_small"}), tmp_path / "other")
+
+
+def test_shares_of_more_than_the_whole_are_refused(config: TrainConfig) -> None:
+    partners = [{"weights": "a.safetensors", "share": 0.7}, {"weights": "b.safetensors", "share": 0.7}]
+    with pytest.raises(ValueError, match=r"average_with: the shares' sum must be 1 at most, got 1\.4"):
+        TrainConfig.model_validate({**config.model_dump(), "average_with": partners})
 
 
 def test_weights_without_lifters_are_no_partner(config: TrainConfig, tmp_path: Path) -> None:
@@ -205,7 +218,8 @@ def test_weights_without_lifters_are_no_partner(config: TrainConfig, tmp_path: P
     weights = tmp_path / "without.safetensors"
     save_weights(student, weights)
     with pytest.raises(ConfigError, match=r"average_with: .* has_lifters=False, the run's"):
-        Trainer(config.model_copy(update={"average_with": weights}), tmp_path / "second")
+        partner = PartnerConfig(weights=weights, share=0.5)
+        Trainer(config.model_copy(update={"average_with": (partner,)}), tmp_path / "second")
 
 
 def test_plain_coco_labels_give_weights_without_lifters(config: TrainConfig, tmp_path: Path, make_dataset) -> None:
