@@ -103,7 +103,7 @@ class TrainConfig(Settings):
     optimizer: OptimizerConfig = OptimizerConfig()
     ema_decay: float = Field(0.998, ge=0, lt=1, description="moving average of the weights that is kept; 0: none")
     average_with: tuple[PartnerConfig, ...] = Field(
-        (), description="other weights whose mean with the run's own is kept, with the first's lifters; none: no mean"
+        (), description="other weights whose mean with the run's own is kept, with the first's lifters; empty: no mean"
     )
     keypoint_rois_per_image: int = Field(16, ge=1, description="boxes of people per image in the keypoint loss")
     hard_3d_target: Literal["s3d", "h3d"] = Field("s3d", description="3D label of the hard branch (Srivastav 2020)")
@@ -164,7 +164,7 @@ class TrainConfig(Settings):
     @model_validator(mode="after")
     def _shares_are_parts_of_one(self) -> TrainConfig:
         total = sum(partner.share for partner in self.average_with)
-        if total > 1:
+        if total > 1 + 1e-6:  # but for rounding
             raise ValueError(f"average_with: the shares' sum must be 1 at most, got {total:g}")
         return self
 

@@ -209,6 +209,8 @@ def test_shares_of_more_than_the_whole_are_refused(config: TrainConfig) -> None:
     partners = [{"weights": "a.safetensors", "share": 0.7}, {"weights": "b.safetensors", "share": 0.7}]
     with pytest.raises(ValueError, match=r"average_with: the shares' sum must be 1 at most, got 1\.4"):
         TrainConfig.model_validate({**config.model_dump(), "average_with": partners})
+    whole = [{"weights": "a.safetensors", "share": share} for share in (0.33, 0.56, 0.11)]  # as floats above 1
+    assert len(TrainConfig.model_validate({**config.model_dump(), "average_with": whole}).average_with) == 3
 
 
 def test_weights_without_lifters_are_no_partner(config: TrainConfig, tmp_path: Path) -> None:
