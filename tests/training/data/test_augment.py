@@ -109,6 +109,16 @@ def test_thirds_are_probabilities() -> None:
     assert {draw_factor(thirds.downsample, rng) for _ in range(50)} == {1, 8, 12}
 
 
+def test_training_may_be_harder_than_the_runtime() -> None:
+    """Beyond the 12 that models are for, so that 12 is not the hardest that they saw; 16 leaves 30 lines of 480."""
+    harder = AugmentConfig(downsample=(ScaleChoice(probability=1, low=12, high=16),))
+    rng = np.random.default_rng(0)
+    factors = [draw_factor(harder.downsample, rng) for _ in range(50)]
+    assert min(factors) >= 12 and max(factors) > 15
+    with pytest.raises(ValidationError, match="high"):
+        ScaleChoice(probability=1, low=12, high=17)
+
+
 def test_no_blur_and_the_largest_cutout() -> None:
     config = NO_AUGMENTATION.model_copy(update={"blur_probability": 1, "blur_sigma": (0.0, 0.0)})
     np.testing.assert_array_equal(random_photometry(IMAGE, config, np.random.default_rng(0)), IMAGE)
