@@ -141,3 +141,74 @@ def pile(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
         else:
             backpack(kit, rng, (x, y, 0.0))
     return kit.meshes()
+
+
+def stored_things(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
+    """A row of what was put aside at a wall: open cartons, black boxes, a screen that leans, trays, boots."""
+    kit = Kit()
+    x = -0.75
+    while x < 0.65:
+        size = rng.uniform((0.2, 0.25, 0.15), (0.5, 0.45, 0.42))
+        x += size[0] * 0.5
+        place, heading, kind = (x, rng.uniform(-0.05, 0.15), 0.0), rng.normal(0, 14), rng.random()
+        if kind < 0.4:
+            _open_carton(kit, rng, textures, size, place, heading)
+        elif kind < 0.65:
+            kit.box(size, place, grey(rng, 0.02, 0.12), painted("paper", textures, rng), heading)
+        elif kind < 0.8:
+            _leaning_screen(kit, rng, size, place)
+        else:
+            kit.box(size * (1, 1, 0.4), place, grey(rng, 0.6, 1.0), PLASTIC, heading, bevel=0.02)
+        if rng.random() < 0.5:
+            on_top = np.array([x + rng.normal(0, 0.05), place[1], size[2] * (0.4 if kind >= 0.8 else 1.0)])
+            _SMALL[str(rng.choice(("papers", "carton", "tube", "device")))](kit, rng, textures, on_top, heading)
+        x += size[0] * 0.5 + rng.uniform(0, 0.06)
+    if rng.random() < 0.5:
+        _boots(kit, rng, (rng.uniform(-0.7, 0.7), -0.4, 0.0))
+    return kit.meshes()
+
+
+def _open_carton(
+    kit: Kit, rng: Rng, textures: Textures, size: NDArray, place: tuple[float, float, float], heading: float
+) -> None:
+    """Four sides, two to four flaps that stand off, dark inside, something in it."""
+    brown = rng.random() < 0.7
+    colour = linear(0.66, 0.5, 0.34) * rng.uniform(0.7, 1.15) if brown else grey(rng, 0.6, 1.0)
+    material = painted("paper", textures, rng) if rng.random() < 0.5 else CLOTH
+    kit.box(size * (1, 1, 0.85), place, colour, material, heading)
+    top = _above(np.array(place), size[2] * 0.85)
+    inside = grey(rng, 0.02, 0.15) if rng.random() < 0.6 else colour * 0.4
+    kit.box((size[0] * 0.92, size[1] * 0.92, 0.002), top, inside, CLOTH, heading)
+    turn = np.radians(heading)
+    along, across = np.array([np.cos(turn), np.sin(turn), 0]), np.array([-np.sin(turn), np.cos(turn), 0])
+    for outward, side, half in ((along, across, 0), (-along, across, 0), (across, along, 1), (-across, along, 1)):
+        if rng.random() < 0.3:
+            continue
+        lean = rng.uniform(-0.3, 0.9)
+        edge, flap = outward * size[half] * 0.5, size[half] * 0.45 * _above(outward * np.sin(lean), np.cos(lean))
+        width = side * size[1 - half] * 0.5
+        corners = np.array(
+            [[top + edge - width, top + edge + width], [top + edge - width + flap, top + edge + width + flap]]
+        )
+        kit.sheet(corners, colour * rng.uniform(0.8, 1.1), material)
+    for _ in range(rng.integers(0, 4)):
+        spot = top + along * rng.uniform(-0.3, 0.3) * size[0] + across * rng.uniform(-0.3, 0.3) * size[1]
+        _SMALL[str(rng.choice(("papers", "pack", "tube", "carton")))](kit, rng, textures, spot, rng.uniform(0, 180))
+
+
+def _leaning_screen(kit: Kit, rng: Rng, size: NDArray, place: tuple[float, float, float]) -> None:
+    """A black flat panel, its back or a keyboard's side, leaning against what stands behind it."""
+    width, height, lean = rng.uniform(0.35, 0.6), rng.uniform(0.25, 0.5), rng.uniform(0.2, 1.2)
+    foot = np.array(place) + np.array([0.0, -0.1, 0.01])
+    up = height * np.array([0, np.sin(lean), np.cos(lean)])
+    right = width * 0.5 * np.array([np.cos(lean * 0.2), np.sin(lean * 0.2), 0])
+    corners = np.array([[foot - right, foot + right], [foot - right + up, foot + right + up]])
+    kit.sheet(corners, grey(rng, 0.01, 0.06), Material(noise=0.05, gloss=0.3))
+
+
+def _boots(kit: Kit, rng: Rng, place: tuple[float, float, float]) -> None:
+    colour = linear(0.3, 0.2, 0.15) if rng.random() < 0.5 else grey(rng, 0.02, 0.15)
+    for side in (-0.07, 0.07):
+        x, y = place[0] + side, place[1] + rng.normal(0, 0.03)
+        kit.sack((0.1, 0.28, 0.1), (x, y - 0.06, 0.0), colour, CLOTH, rng.normal(0, 8))
+        kit.cylinder(0.055, rng.uniform(0.12, 0.3), (x, y + 0.04, 0.03), colour, CLOTH, top=1.1)
