@@ -58,8 +58,8 @@ def test_there_are_two_examples_and_their_rooms_render_from_their_cameras(assets
 
 def test_the_rooms_of_the_shipped_weights_can_be_read():
     rooms = {path.stem: load_room(path) for path in (Path(__file__).parents[4] / WEIGHTS_ROOMS).glob("*.yaml")}
-    empty = {"nobody", "free_floor", "screens"}
-    others = {f"{place}_{team}" for place in ("free_floor", "screens") for team in ("staff", "navy")}
+    empty = {"nobody", "free_floor", "screens", "stored"}
+    others = {"stored_staff"} | {f"{place}_{team}" for place in ("free_floor", "screens") for team in ("staff", "navy")}
     bedside = {"bedside", "bedside_blue", "bedside_navy"}
     assert set(rooms) == {"light_blue", "navy", "ceiling_blue", *empty, *others, *bedside}
     assert {name for name, room in rooms.items() if room.staff.max == 0} == empty
