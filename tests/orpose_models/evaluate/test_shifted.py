@@ -1,0 +1,71 @@
+"""Copies of labelled pictures: labels move with the pixels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from orpose_models.annotations import read_annotations
+from orpose_models.evaluate.shifted import COPIES, main
+from orpose_models.skeleton import COCO17
+
+NOSE, LEFT_WRIST, RIGHT_WRIST = (COCO17.index(name) for name in ("nose", "left_wrist", "right_wrist"))
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Path:
+    """One person: a white nose, a red left wrist, the right one unlabelled."""
+    picture = np.zeros((60, 80, 3), np.uint8)
+    picture[20:23, 30:33] = 255
+    picture[40:43, 50:53] = (0, 0, 255)
+    (tmp_path / "room").mkdir()
+    cv2.imwrite(str(tmp_path / "room" / "a.png"), picture)
+    joints = np.zeros((17, 3))
+    joints[NOSE], joints[LEFT_WRIST] = (31.5, 21.5, 2), (51.5, 41.5, 1)
+    person = {"id": 1, "image_id": 7, "category_id": 1, "bbox": [30, 20, 23, 23], "iscrowd": 0}
+    person |= {"keypoints": joints.ravel().tolist(), "num_keypoints": 2}
+    crowd = {"id": 2, "image_id": 7, "category_id": 1, "bbox": [0, 0, 10, 10], "iscrowd": 1}
+    images = [{"id": 7, "file_name": "room/a.png", "width": 80, "height": 60}]
+    (tmp_path / "labels.json").write_text(json.dumps({"images": images, "annotations": [person, crowd]}))
+    return tmp_path
+
+
+def test_labels_move_with_the_pixels(room: Path) -> None:
+    out = room / "copies"
+    assert main([str(room), "--annotations", str(room / "labels.json"), "--out", str(out)]) == 0
+    copies = read_annotations(out / "annotations.json")
+    assert len(copies.images) == len(COPIES) == len(list(out.glob("*.png"))) == 12
+    mirrored_left = 0
+    for image in copies.images:
+        picture = cv2.imread(str(out / image.file_name))
+        assert picture is not None
+        person, crowd = copies.persons_by_image()[image.image_id]
+        assert crowd.is_crowd and not person.is_crowd
+        assert person.keypoints is not None
+        for joint, colour in ((NOSE, (255, 255, 255)), (LEFT_WRIST, (0, 0, 255)), (RIGHT_WRIST, (0, 0, 255))):
+            x, y, flag = person.keypoints[joint]
+            if flag:
+                assert tuple(picture[int(y), int(x)]) == colour
+        x, y, w, h = person.bbox
+        box = picture[int(y) : int(y + h), int(x) : int(x + w)]
+        assert (box.max(axis=2) > 0).sum() == (picture.max(axis=2) > 0).sum() == 18
+        mirrored_left += person.keypoints[RIGHT_WRIST, 2] > 0
+    assert mirrored_left == 6
+
+
+def test_empty_rooms_need_no_labels(room: Path) -> None:
+    assert main([str(room / "room"), "--out", str(room / "copies")]) == 0
+    assert len(list((room / "copies").iterdir())) == 12
+
+
+@pytest.mark.parametrize(("folder", "message"), [("nowhere", "expected a folder"), ("room", "cannot be read")])
+def test_missing_pictures_are_one_line(room: Path, folder: str, message: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([str(room / folder), "--annotations", str(room / "labels.json"), "--out", str(room / "copies")])
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
