@@ -1,7 +1,7 @@
 """Shifted and mirrored copies of labelled images, so that not one picture's luck is measured.
 
-Where a picture's pixels fall on a network's grid moves scores by 0.1 to 0.3, most of all on reduced images. Copies that
-nobody could tell apart show how often a person is found and a thing is taken for one:
+Where a picture's pixels fall on a network's grid moves scores by 0.1 to 0.3, at times by 0.5. Copies that nobody could
+tell apart show how often a person is found and a thing is taken for one:
 `python -m orpose_models.evaluate.shifted IMAGES --annotations LABELS --out COPIES`, then `orpose run COPIES`.
 """
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from orpose_models.annotations import AnnotationSet, LabelledImage, PersonLabel, read_annotations, write_annotations
 from orpose_models.errors import InputError, OrposeError
-from orpose_models.runtime.sources import images_in
+from orpose_models.runtime.sources import image_files, images_in
 from orpose_models.skeleton import Skeleton, flip_horizontally
 
 #: Shifts along x and y, px; each picture is copied with each of them, as it is and mirrored.
@@ -35,30 +35,34 @@ def shifted(image: NDArray[np.uint8], shift: tuple[int, int], mirrored: bool) ->
 
 
 def shifted_label(
-    label: PersonLabel, shift: tuple[int, int], mirrored: bool, width: int, skeleton: Skeleton
+    label: PersonLabel, shift: tuple[int, int], mirrored: bool, size: tuple[int, int], skeleton: Skeleton
 ) -> PersonLabel:
-    """The person of a copy: box and 2D joints; 3D joints and soft ones are left out."""
-    x, y, w, h = label.bbox.tolist()
-    x, y = x + shift[0], y + shift[1]
+    """The person of a copy of `size` (w, h): box and 2D joints within it, role; everything else is left out."""
+    corners = label.bbox[:2] + shift, label.bbox[:2] + label.bbox[2:] + shift
+    (x1, y1), (x2, y2) = (np.clip(corner, 0, size) for corner in corners)
     keypoints = None
     if label.keypoints is not None:
         keypoints = label.keypoints.copy()
-        keypoints[:, :2] += np.asarray(shift) * (keypoints[:, 2:] > 0)
+        keypoints[:, :2] += shift
+        outside = (keypoints[:, :2] < 0).any(axis=1) | (keypoints[:, :2] >= size).any(axis=1)
+        keypoints[outside | (keypoints[:, 2] == 0)] = 0
         if mirrored:
-            keypoints = flip_horizontally(keypoints, width, skeleton)
+            keypoints = flip_horizontally(keypoints, size[0], skeleton)
             keypoints[keypoints[:, 2] == 0] = 0
+    bbox = np.array([size[0] - x2 if mirrored else x1, y1, x2 - x1, y2 - y1])
     return PersonLabel(
-        label.annotation_id, label.image_id, np.array([width - x - w if mirrored else x, y, w, h]), keypoints,
-        area=label.area, is_crowd=label.is_crowd,
-    )  # fmt: skip
+        label.annotation_id, label.image_id, bbox, keypoints, area=label.area, is_crowd=label.is_crowd, role=label.role
+    )
 
 
 def write_copies(folder: Path, labels: AnnotationSet | None, out: Path) -> int:
     """Writes twelve PNG files of each picture, and `annotations.json` if there are labels. Returns how many files.
 
     Raises:
-        InputError: a picture is missing or cannot be read.
+        InputError: a picture is missing or cannot be read, a copy cannot be written, or `out` has images already.
     """
+    if out.is_dir() and image_files(out.iterdir()):
+        raise InputError(f"{out}: has images already, which would be measured as well; give a new folder")
     if labels is not None:
         paths = [(image, folder / image.file_name) for image in labels.images]
     else:
@@ -73,16 +77,17 @@ def write_copies(folder: Path, labels: AnnotationSet | None, out: Path) -> int:
             raise InputError(
                 f"{path}: expected an image, cannot be read; give the folder that the labels' names are in"
             )
-        width = picture.shape[1]
+        size = (picture.shape[1], picture.shape[0])
         for k, (shift, mirrored) in enumerate(COPIES):
             copy = replace(
                 image, image_id=len(images), file_name=f"{number:04d}_{k:02d}_{Path(image.file_name).stem}.png"
             )
-            cv2.imwrite(str(out / copy.file_name), shifted(picture, shift, mirrored))
+            if not cv2.imwrite(str(out / copy.file_name), shifted(picture, shift, mirrored)):
+                raise InputError(f"{out / copy.file_name}: cannot be written; is the disk full?")
             images.append(copy)
             for label in people.get(image.image_id, ()):
                 assert labels is not None
-                own = shifted_label(label, shift, mirrored, width, labels.skeleton)
+                own = shifted_label(label, shift, mirrored, size, labels.skeleton)
                 persons.append(replace(own, image_id=copy.image_id, annotation_id=len(persons) + 1))
     if labels is not None:
         copies = AnnotationSet(tuple(images), tuple(persons), skeleton=labels.skeleton, info=labels.info)

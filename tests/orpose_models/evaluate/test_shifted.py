@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from orpose_models.annotations import read_annotations
-from orpose_models.evaluate.shifted import COPIES, main
+from orpose_models.annotations import PersonLabel, read_annotations
+from orpose_models.evaluate.shifted import COPIES, main, shifted_label
 from orpose_models.skeleton import COCO17
 
 NOSE, LEFT_WRIST, RIGHT_WRIST = (COCO17.index(name) for name in ("nose", "left_wrist", "right_wrist"))
@@ -55,6 +55,25 @@ def test_labels_move_with_the_pixels(room: Path) -> None:
         assert (box.max(axis=2) > 0).sum() == (picture.max(axis=2) > 0).sum() == 18
         mirrored_left += person.keypoints[RIGHT_WRIST, 2] > 0
     assert mirrored_left == 6
+
+
+def test_what_a_shift_pushes_out_is_cut_off() -> None:
+    joints = np.zeros((17, 3))
+    joints[NOSE], joints[LEFT_WRIST] = (2, 20, 2), (40, 30, 2)
+    person = PersonLabel(1, 7, np.array([0.0, 10, 50, 30]), joints, role="surgeon")
+    copy = shifted_label(person, (-6, 3), False, (80, 60), COCO17)
+    np.testing.assert_array_equal(copy.bbox, [0, 13, 44, 30])
+    assert copy.role == "surgeon" and copy.keypoints is not None
+    assert copy.keypoints[NOSE].tolist() == [0, 0, 0] and copy.keypoints[LEFT_WRIST].tolist() == [34, 33, 2]
+    mirrored = shifted_label(person, (-6, 3), True, (80, 60), COCO17)
+    np.testing.assert_array_equal(mirrored.bbox, [36, 13, 44, 30])
+    assert mirrored.keypoints is not None and mirrored.keypoints[RIGHT_WRIST].tolist() == [46, 33, 2]
+
+
+def test_a_folder_with_images_is_refused(room: Path, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        main([str(room / "room"), "--out", str(room / "room")])
+    assert "has images already" in capsys.readouterr().err
 
 
 def test_empty_rooms_need_no_labels(room: Path) -> None:

@@ -21,7 +21,8 @@ class Thing:
     Attributes:
         make: Its builder.
         width, depth: Room it needs on the floor (m); 0 for what hangs from the ceiling.
-        weight: How often random operating rooms have it, relative to the others; 0: placed by rules of its own.
+        weight: How often random operating rooms have it, relative to the others; 0: by rules of its own or in
+            room files alone.
         at_wall: Stands with its back to a wall.
         everyday: The weight in the everyday domain.
     """

@@ -171,7 +171,7 @@ def stored_things(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
 def _open_carton(
     kit: Kit, rng: Rng, textures: Textures, size: NDArray, place: tuple[float, float, float], heading: float
 ) -> None:
-    """Four sides, two to four flaps that stand off, dark inside, something in it."""
+    """Four sides, up to four flaps that stand off, dark inside, something in it."""
     brown = rng.random() < 0.7
     colour = linear(0.66, 0.5, 0.34) * rng.uniform(0.7, 1.15) if brown else grey(rng, 0.6, 1.0)
     material = painted("paper", textures, rng) if rng.random() < 0.5 else CLOTH
