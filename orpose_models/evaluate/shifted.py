@@ -31,13 +31,13 @@ def shifted(image: NDArray[np.uint8], shift: tuple[int, int], mirrored: bool) ->
     height, width = image.shape[:2]
     matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float64)
     moved = cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    return np.ascontiguousarray(moved[:, ::-1] if mirrored else moved).astype(np.uint8)
+    return np.ascontiguousarray(moved[:, ::-1] if mirrored else moved)
 
 
 def shifted_label(
     label: PersonLabel, shift: tuple[int, int], mirrored: bool, size: tuple[int, int], skeleton: Skeleton
 ) -> PersonLabel:
-    """The person of a copy of `size` (w, h): box and 2D joints within it, role; everything else is left out."""
+    """The person of a copy of `size` (w, h): what is within it of box and 2D joints (px), role; nothing else."""
     corners = label.bbox[:2] + shift, label.bbox[:2] + label.bbox[2:] + shift
     (x1, y1), (x2, y2) = (np.clip(corner, 0, size) for corner in corners)
     keypoints = None
@@ -57,6 +57,8 @@ def shifted_label(
 
 def write_copies(folder: Path, labels: AnnotationSet | None, out: Path) -> int:
     """Writes twelve PNG files of each picture, and `annotations.json` if there are labels. Returns how many files.
+
+    People who are pushed out of a copy are not in its labels.
 
     Raises:
         InputError: a picture is missing or cannot be read, a copy cannot be written, or `out` has images already.
@@ -79,16 +81,17 @@ def write_copies(folder: Path, labels: AnnotationSet | None, out: Path) -> int:
             )
         size = (picture.shape[1], picture.shape[0])
         for k, (shift, mirrored) in enumerate(COPIES):
-            copy = replace(
-                image, image_id=len(images), file_name=f"{number:04d}_{k:02d}_{Path(image.file_name).stem}.png"
-            )
+            name = f"{number:04d}_{k:02d}_{Path(image.file_name).stem}.png"
+            # copies of one picture are no independent samples: `evaluate --resample sequence` draws them together
+            copy = LabelledImage(len(images), name, *size, sequence=image.sequence or image.file_name)
             if not cv2.imwrite(str(out / copy.file_name), shifted(picture, shift, mirrored)):
                 raise InputError(f"{out / copy.file_name}: cannot be written; is the disk full?")
             images.append(copy)
             for label in people.get(image.image_id, ()):
                 assert labels is not None
                 own = shifted_label(label, shift, mirrored, size, labels.skeleton)
-                persons.append(replace(own, image_id=copy.image_id, annotation_id=len(persons) + 1))
+                if own.bbox[2:].min() > 0:
+                    persons.append(replace(own, image_id=copy.image_id, annotation_id=len(persons) + 1))
     if labels is not None:
         copies = AnnotationSet(tuple(images), tuple(persons), skeleton=labels.skeleton, info=labels.info)
         write_annotations(out / "annotations.json", copies)

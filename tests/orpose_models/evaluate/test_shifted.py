@@ -29,8 +29,9 @@ def room(tmp_path: Path) -> Path:
     person = {"id": 1, "image_id": 7, "category_id": 1, "bbox": [30, 20, 23, 23], "iscrowd": 0}
     person |= {"keypoints": joints.ravel().tolist(), "num_keypoints": 2}
     crowd = {"id": 2, "image_id": 7, "category_id": 1, "bbox": [0, 0, 10, 10], "iscrowd": 1}
+    edge = {"id": 3, "image_id": 7, "category_id": 1, "bbox": [76, 50, 4, 10], "iscrowd": 0}
     images = [{"id": 7, "file_name": "room/a.png", "width": 80, "height": 60}]
-    (tmp_path / "labels.json").write_text(json.dumps({"images": images, "annotations": [person, crowd]}))
+    (tmp_path / "labels.json").write_text(json.dumps({"images": images, "annotations": [person, crowd, edge]}))
     return tmp_path
 
 
@@ -39,11 +40,11 @@ def test_labels_move_with_the_pixels(room: Path) -> None:
     assert main([str(room), "--annotations", str(room / "labels.json"), "--out", str(out)]) == 0
     copies = read_annotations(out / "annotations.json")
     assert len(copies.images) == len(COPIES) == len(list(out.glob("*.png"))) == 12
-    mirrored_left = 0
+    mirrored_left = at_edge = 0
     for image in copies.images:
         picture = cv2.imread(str(out / image.file_name))
         assert picture is not None
-        person, crowd = copies.persons_by_image()[image.image_id]
+        person, crowd, *edge = copies.persons_by_image()[image.image_id]
         assert crowd.is_crowd and not person.is_crowd
         assert person.keypoints is not None
         for joint, colour in ((NOSE, (255, 255, 255)), (LEFT_WRIST, (0, 0, 255)), (RIGHT_WRIST, (0, 0, 255))):
@@ -54,7 +55,10 @@ def test_labels_move_with_the_pixels(room: Path) -> None:
         box = picture[int(y) : int(y + h), int(x) : int(x + w)]
         assert (box.max(axis=2) > 0).sum() == (picture.max(axis=2) > 0).sum() == 18
         mirrored_left += person.keypoints[RIGHT_WRIST, 2] > 0
+        at_edge += len(edge)
     assert mirrored_left == 6
+    assert at_edge == 2 * 4, "shifts by 6 and 5 px push it out"
+    assert {image.sequence for image in copies.images} == {"room/a.png"}
 
 
 def test_what_a_shift_pushes_out_is_cut_off() -> None:
