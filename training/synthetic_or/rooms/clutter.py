@@ -146,26 +146,35 @@ def pile(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
 def stored_things(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
     """A row of what was put aside at a wall: open cartons, black boxes, a screen that leans, trays, boots."""
     kit = Kit()
-    x = -0.75
-    while x < 0.65:
+    x = -0.85
+    while x < 0.6:
         size = rng.uniform((0.2, 0.25, 0.15), (0.5, 0.45, 0.42))
+        size[0] = min(size[0], 0.85 - x)
         x += size[0] * 0.5
         place, heading, kind = (x, rng.uniform(-0.05, 0.15), 0.0), rng.normal(0, 14), rng.random()
         if kind < 0.4:
             _open_carton(kit, rng, textures, size, place, heading)
         elif kind < 0.65:
             kit.box(size, place, grey(rng, 0.02, 0.12), painted("paper", textures, rng), heading)
+            _put_on(kit, rng, textures, place, size[2], heading)
         elif kind < 0.8:
             _leaning_screen(kit, rng, size, place)
         else:
             kit.box(size * (1, 1, 0.4), place, grey(rng, 0.6, 1.0), PLASTIC, heading, bevel=0.02)
-        if rng.random() < 0.5:
-            on_top = np.array([x + rng.normal(0, 0.05), place[1], size[2] * (0.4 if kind >= 0.8 else 1.0)])
-            _SMALL[str(rng.choice(("papers", "carton", "tube", "device")))](kit, rng, textures, on_top, heading)
+            _put_on(kit, rng, textures, place, size[2] * 0.4, heading)
         x += size[0] * 0.5 + rng.uniform(0, 0.06)
     if rng.random() < 0.5:
         _boots(kit, rng, (rng.uniform(-0.7, 0.7), -0.4, 0.0))
     return kit.meshes()
+
+
+def _put_on(
+    kit: Kit, rng: Rng, textures: Textures, place: tuple[float, float, float], height: float, heading: float
+) -> None:
+    """Every other time, a small thing on a box of `height` (m)."""
+    if rng.random() < 0.5:
+        on_top = np.array([place[0] + rng.normal(0, 0.05), place[1], height])
+        _SMALL[str(rng.choice(("papers", "carton", "tube", "device")))](kit, rng, textures, on_top, heading)
 
 
 def _open_carton(

@@ -101,6 +101,13 @@ def test_every_thing_can_be_made_again_and_stands_in_the_room(name, textures):
             assert high[2] > CEILING - 0.1  # hangs from the ceiling
 
 
+def test_a_row_of_stored_things_fits_its_place_but_for_flaps_and_leaning_screens(textures):
+    thing = FLOOR_THINGS["stored_things"]
+    ends = np.array([extent(thing.make(np.random.default_rng(seed), textures, CEILING)) for seed in range(40)])
+    assert np.abs(ends[:, :, 0]).max() < thing.width / 2 + 0.3
+    assert np.median(np.abs(ends[:, :, 0])) < thing.width / 2 + 0.05
+
+
 @pytest.mark.parametrize("name", WALL_THINGS)
 def test_what_hangs_on_walls_stays_on_the_room_s_side(name, textures):
     kit = Kit()
