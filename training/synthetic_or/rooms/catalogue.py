@@ -66,7 +66,7 @@ FLOOR_THINGS: dict[str, Thing] = {
     "stretcher": Thing(devices.stretcher, 2.1, 0.85, 0.7, at_wall=True),
     "gas_bottles": Thing(devices.gas_bottles, 0.8, 0.35, 0.6, at_wall=True),
     "pile": Thing(clutter.pile, 0.9, 0.6, 1.6, at_wall=True, everyday=1.0),
-    "stored_things": Thing(clutter.stored_things, 1.7, 0.7, at_wall=True),
+    "stored_things": Thing(clutter.stored_things, clutter.STORED_ROW_M, 0.7, at_wall=True),
     "desk": Thing(office.desk, 1.5, 0.9, 1.3, at_wall=True, everyday=1.5),
     # Offices and homes.
     "chair": Thing(office.chair, 0.5, 0.5, 0.3, everyday=1.5),

@@ -11,6 +11,8 @@ from training.synthetic_or.shapes.materials import CLOTH, PLASTIC, Rng, grey, pa
 from training.synthetic_or.shapes.meshes import Material, Mesh, linear
 from training.synthetic_or.shapes.textures import Textures
 
+#: Length of a row of `stored_things` along a wall, but for flaps and leaning screens, which stand off (m).
+STORED_ROW_M = 1.7
 STEEL = Material(noise=0.04, gloss=0.5, mirror=0.15)
 _FOIL = Material(noise=0.05, gloss=0.5)
 _PACKS = ((0.92, 0.94, 0.95), (0.55, 0.75, 0.85), (0.45, 0.7, 0.65), (0.3, 0.45, 0.75), (0.85, 0.8, 0.6))
@@ -146,10 +148,10 @@ def pile(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
 def stored_things(rng: Rng, textures: Textures, ceiling: float) -> list[Mesh]:
     """A row of what was put aside at a wall: open cartons, black boxes, a screen that leans, trays, boots."""
     kit = Kit()
-    x = -0.85
-    while x < 0.6:
+    x, end = -STORED_ROW_M / 2, STORED_ROW_M / 2
+    while x < end - 0.25:
         size = rng.uniform((0.2, 0.25, 0.15), (0.5, 0.45, 0.42))
-        size[0] = min(size[0], 0.85 - x)
+        size[0] = min(size[0], end - x)
         x += size[0] * 0.5
         place, heading, kind = (x, rng.uniform(-0.05, 0.15), 0.0), rng.normal(0, 14), rng.random()
         if kind < 0.4:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from training.synthetic_or.rendering.sensor import expose
+from training.synthetic_or.rooms import clutter
 from training.synthetic_or.rooms.catalogue import FLOOR_THINGS, MACHINES
 from training.synthetic_or.rooms.lights import ceiling_lights, surgical_light
 from training.synthetic_or.rooms.room import room_shell
@@ -106,6 +107,22 @@ def test_a_row_of_stored_things_fits_its_place_but_for_flaps_and_leaning_screens
     ends = np.array([extent(thing.make(np.random.default_rng(seed), textures, CEILING)) for seed in range(40)])
     assert np.abs(ends[:, :, 0]).max() < thing.width / 2 + 0.3
     assert np.median(np.abs(ends[:, :, 0])) < thing.width / 2 + 0.05
+
+
+def test_stored_small_things_lie_on_a_box_or_a_carton(textures, monkeypatch):
+    tops, small, box = [], [], Kit.box
+
+    def remembered_box(kit, size, place, *args, **kwargs):
+        tops.append(place[2] + size[2])
+        box(kit, size, place, *args, **kwargs)
+
+    monkeypatch.setattr(Kit, "box", remembered_box)
+    for name in clutter._SMALL:
+        monkeypatch.setitem(clutter._SMALL, name, lambda kit, rng, textures, place, heading: small.append(place[2]))
+    for seed in range(40):
+        tops.clear(), small.clear()
+        clutter.stored_things(np.random.default_rng(seed), textures, CEILING)
+        assert all(min(abs(z - top) for top in tops) < 0.003 for z in small), seed
 
 
 @pytest.mark.parametrize("name", WALL_THINGS)
