@@ -94,6 +94,7 @@ class TrainConfig(Settings):
     initial_weights: Path | None = Field(None, description="safetensors file to start from; none: from scratch")
     seed: int = Field(0, ge=0, description="of weights, sampling and augmentation")
     sources: tuple[SourceConfig, ...] = Field(min_length=1, description="training label files and image folders")
+    more_sources: tuple[SourceConfig, ...] = Field((), description="further ones, besides those of the `base`")
     labels: LabelConfig = LabelConfig()
     augment: AugmentConfig = AugmentConfig()
     interactive: InteractiveConfig | None = Field(None, description="two teachers that learn as well; none: plain run")
@@ -186,9 +187,10 @@ class TrainConfig(Settings):
 def read_config(path: str | Path, **overrides: Any) -> TrainConfig:
     """A run's YAML file with some keys replaced; relative paths in it are relative to the working directory.
 
-    Keys that are not given are its `base`'s (`read_yaml_with_bases`).
+    Keys that are not given are its `base`'s (`read_yaml_with_bases`); `sources` holds `more_sources` as well.
 
     Raises:
         ConfigError: One line that names file, key and what was expected.
     """
-    return build_settings(TrainConfig, {**read_yaml_with_bases(path), **overrides}, str(path))
+    config = build_settings(TrainConfig, {**read_yaml_with_bases(path), **overrides}, str(path))
+    return config.model_copy(update={"sources": (*config.sources, *config.more_sources), "more_sources": ()})

@@ -186,6 +186,19 @@ def test_a_base_is_merged_and_its_lists_replaced(tmp_path: Path) -> None:
     assert config.loss_weights == {"loss_2d_hard": 2}
 
 
+def test_more_sources_add_to_those_of_the_base(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(GOOD)
+    run = tmp_path / "run.yaml"
+    run.write_text("base: base.yaml\nmore_sources: [{annotations: more.json, repeat: 2}]\n")
+    config = read_config(run)
+    assert [(str(source.annotations), source.repeat) for source in config.sources] == [
+        ("labels.json", 1), ("more.json", 2),
+    ]  # fmt: skip
+    run.write_text("base: base.yaml\nmore_sources: [{labels: more.json}]\n")
+    with pytest.raises(ConfigError, match=r"run\.yaml: more_sources"):
+        read_config(run)
+
+
 def test_of_several_bases_a_later_one_wins(tmp_path: Path) -> None:
     (tmp_path / "first.yaml").write_text(GOOD + "seed: 1\noptimizer: {lr: 0.5, momentum: 0.5}\n")
     (tmp_path / "second.yaml").write_text("seed: 2\noptimizer: {lr: 0.25}\n")
