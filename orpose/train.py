@@ -56,11 +56,14 @@ def _train(args: argparse.Namespace, config: TrainConfig) -> int:
     from training.distill.finish import finish
     from training.distill.interactive import InteractiveTrainer
     from training.distill.processes import is_main
+    from training.distill.start import precision_here
     from training.distill.trainer import Trainer
 
     kind = Trainer if config.interactive is None else InteractiveTrainer
     trainer = kind(config, args.out, resume=args.resume)
     say: Callable[[str], None] = print if is_main() else _silence
+    if (precision := precision_here(config)) != config.precision:
+        say(f"precision: {precision} instead of {config.precision}, which this processor only emulates, slowly")
     if args.check:
         trainer.write_samples()
         images, held_out = len(trainer.dataset), len(trainer.validation_items)

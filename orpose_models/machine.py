@@ -12,7 +12,10 @@ from typing import Any
 #: Processor features that decide how fast a network runs.
 _TELLING_FLAGS = (
     "avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni", "amx_bf16", "amx_int8", "asimd",
+    "bf16",
 )  # fmt: skip
+#: Any of these multiplies bfloat16 in hardware (the last one: Arm).
+_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 _PACKAGES = (
     "orpose", "numpy", "onnxruntime", "openvino", "torch", "torchvision", "opencv-python-headless", "pillow",
 )  # fmt: skip
@@ -42,6 +45,11 @@ def machine_line(machine: dict[str, Any]) -> str:
         f"{machine['processor']}, {machine['cores_usable']} cores ({' '.join(machine['flags'])}), "
         f"{machine['memory_gib']} GiB, {machine['system']}, Python {machine['python']}"
     )
+
+
+def computes_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 itself; if not, it takes several times as long as in float32."""
+    return not _BFLOAT16_FLAGS.isdisjoint(_processor()[1])
 
 
 def package_versions() -> dict[str, str]:

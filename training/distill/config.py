@@ -145,7 +145,9 @@ class TrainConfig(Settings):
     threads: int = Field(2, ge=1, description="threads of torch in each process")
     device: Literal["cpu", "cuda"] = Field("cpu", description="where to train; with torchrun one GPU a process")
     precision: Literal["fp32", "bf16", "fp16"] = Field(
-        "fp32", description="autocast; fp16 with gradient scaling; bf16 on the CPU in the keypoint head only"
+        "fp32",
+        description="autocast; fp16 with gradient scaling; bf16 on the CPU in the keypoint head only, and not on "
+        "processors without it, which is told",
     )
     channels_last: bool = Field(True, description="memory layout of convolutions")
     checkpoint_minutes: float = Field(5.0, gt=0, description="minutes between checkpoints")

@@ -15,6 +15,7 @@ from training.distill.calibrate import calibrate
 from training.distill.lifters import fit_lifters
 from training.distill.schedule import batch_shape
 from training.distill.soup import average
+from training.distill.start import precision_here
 from training.distill.trainer import Trainer
 
 _UNCALIBRATED = "not fitted, as before the run: too few validation joints"
@@ -82,6 +83,7 @@ def _schedule(trainer: Trainer) -> dict[str, Any]:
         "training_images": len(trainer.dataset),
         "minutes": round(trainer.elapsed_s / 60, 1),
         "machine": _machine(config.threads, trainer),
+        "precision": precision_here(config),
         "stages": [stage.model_dump(mode="json") for stage in config.stages],
         "optimizer": config.optimizer.model_dump(mode="json"),
         "augment": config.augment.model_dump(mode="json"),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from orpose_models.errors import ConfigError
+from orpose_models.machine import computes_bfloat16
 from orpose_models.network.presets import get_preset
 from orpose_models.network.student import Student, build_student
 from orpose_models.network.weights import load_student
@@ -62,8 +63,15 @@ def initial_student(config: TrainConfig, items: Sequence[Item]) -> Student:
     if config.freeze_batch_norm:
         student.pyramid.freeze_batch_norm()
     student.heads.heatmap_sigma = config.heatmap_sigma
-    student.heads.keypoint.train_in_bf16 = config.precision == "bf16" and config.device == "cpu"
+    student.heads.keypoint.train_in_bf16 = precision_here(config) == "bf16" and config.device == "cpu"
     return student
+
+
+def precision_here(config: TrainConfig) -> str:
+    """The run's precision, but fp32 for bf16 on a processor without it, which would take several times as long."""
+    if config.precision == "bf16" and config.device == "cpu" and not computes_bfloat16():
+        return "fp32"
+    return config.precision
 
 
 def copy_weights(source: Student, student: Student) -> None:

@@ -16,7 +16,7 @@ from orpose_models.network.conventions import Conventions
 from orpose_models.network.weights import load_student
 from training.data.dataset import Item, SourceConfig, read_items
 from training.distill.config import TrainConfig
-from training.distill.start import initial_student
+from training.distill.start import initial_student, precision_here
 
 
 def config_of(preset: str, weights: Path | None, **changes: object) -> TrainConfig:
@@ -44,7 +44,8 @@ def test_ablations_start_from_one_undistilled_student(weights: dict[str, Path], 
         assert torch.equal(value, start[origin]), key
 
 
-def test_settings_reach_the_student(weights: dict[str, Path]) -> None:
+def test_settings_reach_the_student(weights: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.distill.start.computes_bfloat16", lambda: True)
     changes = {"trained_labels": "soft", "hard_3d_target": "h3d", "keypoint_rois_per_image": 3, "precision": "bf16"}
     changes |= {"training_proposals": 40, "training_proposals_per_level": 70, "heatmap_sigma": 1.5, "box_beta": 0.5}
     student = initial_student(config_of("lite_single", weights["lite"], **changes), [])
@@ -53,6 +54,14 @@ def test_settings_reach_the_student(weights: dict[str, Path]) -> None:
     assert (heads.heatmap_sigma, heads.box_beta) == (1.5, 0.5)
     assert (heads.trained_labels, heads.hard_3d_target, heads.keypoint_rois_per_image) == ("soft", "h3d", 3)
     assert heads.keypoint.train_in_bf16
+
+
+def test_bf16_is_not_emulated(weights: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.distill.start.computes_bfloat16", lambda: False)
+    config = config_of("lite_single", weights["lite"], precision="bf16")
+    assert precision_here(config) == "fp32"
+    assert not initial_student(config, []).heads.keypoint.train_in_bf16
+    assert precision_here(config.model_copy(update={"device": "cuda"})) == "bf16"
 
 
 @pytest.mark.parametrize("frozen", [False, True])

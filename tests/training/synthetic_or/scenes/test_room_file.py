@@ -58,10 +58,10 @@ def test_there_are_two_examples_and_their_rooms_render_from_their_cameras(assets
 
 def test_the_rooms_of_the_shipped_weights_can_be_read():
     rooms = {path.stem: load_room(path) for path in (Path(__file__).parents[4] / WEIGHTS_ROOMS).glob("*.yaml")}
-    empty = {"nobody", "free_floor", "screens", "stored"}
+    empty = {"nobody", "free_floor", "screens", "stored", "bright_nobody"}
     others = {"stored_staff"} | {f"{place}_{team}" for place in ("free_floor", "screens") for team in ("staff", "navy")}
-    bedside = {"bedside", "bedside_blue", "bedside_navy", "across_blue", "behind_machines"}
-    assert set(rooms) == {"light_blue", "navy", "ceiling_blue", *empty, *others, *bedside}
+    bedside = {"bedside", "bedside_blue", "bedside_navy", "across_blue", "behind_machines", "shoulder_to_shoulder"}
+    assert set(rooms) == {"light_blue", "navy", "ceiling_blue", "around", *empty, *others, *bedside}
     assert {name for name, room in rooms.items() if room.staff.max == 0} == empty
     assert rooms["bedside_navy"].outfits == rooms["navy"].outfits
     assert rooms["bedside_navy"].cameras == rooms["bedside_blue"].cameras == rooms["bedside"].cameras
