@@ -41,14 +41,14 @@ def test_hard_loss_is_the_cross_entropy_over_the_cells() -> None:
     logits = torch.zeros(1, 17, 56, 56)
     logits[0, 4, 1, 1] = 3.0
     loss = keypoint_loss(logits, one_joint(1), BOX, torch.ones(1, 17), soft=False)
-    assert float(loss) == pytest.approx(math.log(math.exp(3) + 56 * 56 - 1) - 3, rel=1e-6)
+    assert float(loss) == pytest.approx(math.log(math.exp(3) + 56 * 56 - 1) - 3, rel=1e-5)  # a sum of 3,136 in float32
 
 
 def test_soft_logits_are_multiplied_by_the_confidence() -> None:
     logits = torch.zeros(1, 17, 56, 56)
     logits[0, 4, 1, 1] = 3.0
     loss = keypoint_loss(logits, one_joint(0.5), BOX, torch.ones(1, 17), soft=True)
-    assert float(loss) == pytest.approx(math.log(math.exp(1.5) + 56 * 56 - 1) - 1.5, rel=1e-6)
+    assert float(loss) == pytest.approx(math.log(math.exp(1.5) + 56 * 56 - 1) - 1.5, rel=1e-5)
 
 
 def test_joints_without_confidence_or_outside_do_not_count() -> None:
