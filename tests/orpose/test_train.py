@@ -53,6 +53,17 @@ def test_check_writes_a_picture(config: Path, tmp_path: Path, capsys: pytest.Cap
     assert cv2.imread(str(tmp_path / "out/samples.png")) is not None
 
 
+def test_says_that_bf16_would_be_emulated(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text(config.read_text() + "precision: bf16\ndevice: cpu\n")
+    command = ["train", str(config), "--out", str(tmp_path / "out"), "--check"]
+    for has_bf16, notices in ((False, 1), (True, 0)):
+        monkeypatch.setattr("training.distill.start.computes_bfloat16", lambda has_bf16=has_bf16: has_bf16)
+        assert main(command) == 0
+        assert capsys.readouterr().out.count("precision: fp32 instead of bf16") == notices
+
+
 def test_errors_are_one_line_and_exit_2(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(tmp_path / "out")
     assert main(["train", str(tmp_path / "none.yaml"), "--out", out]) == 2
