@@ -3,7 +3,7 @@
 # make test-torch28  exports with torch 2.8, as for a Jetson Orin, in an environment of its own (.venv-torch28)
 # make test-jazzy    the ROS tests on ROS 2 Jazzy, in an environment of its own (.venv-jazzy)
 # make reproduce  the papers' tables on SynthOR, hours; goes on where it was; tables and plots in runs/reduced/
-# make weights    the shipped models from rendered images, hours; goes on where it was; models in runs/models/
+# make weights    the shipped models from rendered images, hours, one part on a GPU; goes on where it was; models in runs/models/
 # Variables: PYTHON, SAMPLE (a bag, images or a video to play), DEMO_OPTIONS (of `orpose replay`), PYTEST_OPTIONS
 
 # Real reduced frames where they lie beside the checkout, else the bundled clip.

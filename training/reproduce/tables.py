@@ -35,7 +35,10 @@ def result_tables(config: ReproduceConfig) -> str:
     ]  # fmt: skip
     if config.ablation:
         title = f"Branches and labels at {scale_name(scales[0])} (Table 3)"
-        tables.append(_table(title, config, roles, config.ablation, scales[:1], ablation=True))
+        table = _table(title, config, roles, config.ablation, scales[:1], ablation=True)
+        tables.append(
+            f"{table}\n\nThe paper's two branches have the figures of its ORPose_all here, and others in its Table 2."
+        )
     if config.sspcm:
         tables.append(_table("With SSPCM's filter, and with Cut-Occlude", config, roles, config.sspcm, scales))
     return "\n\n".join(tables)
