@@ -21,11 +21,12 @@ _LIFTERS = ("heads.lifter_hard.", "heads.lifter_soft.", "heads.lifter_stats.")
 
 
 def load_partners(config: TrainConfig, student: Student) -> list[Student]:
-    """The students of `average_with`, in its order.
+    """The students of `average_with`, in its order. Layers that the run's student does not have are left out.
 
     Raises:
         ModelError: a weight file is missing, truncated or not ours.
-        ConfigError: one is of another network, or works with other conventions, such as without trained lifters.
+        ConfigError: one lacks a layer of the run's student, or works with other conventions, such as without
+            trained lifters.
     """
     return [_load_partner(partner.weights, student) for partner in config.average_with]
 
@@ -33,11 +34,11 @@ def load_partners(config: TrainConfig, student: Student) -> list[Student]:
 def _load_partner(weights: Path, student: Student) -> Student:
     partner = load_student(weights)
     own, other = ({key: tensor.shape for key, tensor in network.state_dict().items()} for network in (student, partner))
-    if own != other:
+    if not own.items() <= other.items():
         raise ConfigError(
             f"average_with: {weights} is of preset {partner.preset.name!r} with lifter input"
             f" {partner.preset.lifter_input!r}, the run's are {student.preset.name!r} and"
-            f" {student.preset.lifter_input!r}; their layers must be the same"
+            f" {student.preset.lifter_input!r}; it must have all of the run's layers"
         )
     if partner.preset.conventions != student.preset.conventions:
         raise ConfigError(

@@ -205,6 +205,20 @@ def test_the_mean_with_other_weights_has_the_first_ones_lifters(
         Trainer(config.model_copy(update={**changes, "preset": "lite_small"}), tmp_path / "other")
 
 
+def test_layers_that_the_run_does_not_have_are_left_out_of_the_mean(config: TrainConfig, tmp_path: Path) -> None:
+    partner = PartnerConfig(weights=tmp_path / "lite.safetensors", share=0.25)
+    save_weights(Trainer(config.model_copy(update={"seed": 1}), tmp_path / "first").student, partner.weights)
+    trainer = Trainer(
+        config.model_copy(update={"preset": "lite_12x", "average_with": (partner,)}), tmp_path / "smaller"
+    )
+    own = trainer.average.model.state_dict()
+    finish(trainer)
+    mean, other = (load_student(path) for path in (tmp_path / "smaller/weights.safetensors", partner.weights))
+    key = next(key for key, value in own.items() if key.startswith("heads.keypoint.") and value.ndim == 4)
+    assert torch.allclose(mean.state_dict()[key], 0.75 * own[key] + 0.25 * other.state_dict()[key])
+    assert mean.state_dict().keys() < other.state_dict().keys()
+
+
 def test_shares_of_more_than_the_whole_are_refused(config: TrainConfig) -> None:
     partners = [{"weights": "a.safetensors", "share": 0.7}, {"weights": "b.safetensors", "share": 0.7}]
     with pytest.raises(ValueError, match=r"average_with: the shares' sum must be 1 at most, got 1\.4"):
