@@ -63,7 +63,7 @@ msgs: .venv/.messages
 demo: .venv/.messages
 	.venv/bin/orpose replay '$(SAMPLE)' --out out/demo $(DEMO_OPTIONS)
 
-# Tests that watch the clock run alone, the others two at a time.
+# Tests that watch the clock run alone, the others two at a time. A selection is for pytest itself: `make test` ends where -k leaves nothing.
 TIMED_TESTS := tests/orpose_ros tests/orpose/test_replay.py tests/examples tests/test_packaging.py
 
 test: .venv-dev/.messages
