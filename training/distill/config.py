@@ -104,7 +104,9 @@ class TrainConfig(Settings):
     optimizer: OptimizerConfig = OptimizerConfig()
     ema_decay: float = Field(0.998, ge=0, lt=1, description="moving average of the weights that is kept; 0: none")
     average_with: tuple[PartnerConfig, ...] = Field(
-        (), description="other weights whose mean with the run's own is kept, with the first's lifters; empty: no mean"
+        (),
+        description="other weights whose mean with the run's own is kept, with the first's lifters and without layers"
+        " that the run has not; empty: no mean",
     )
     keypoint_rois_per_image: int = Field(16, ge=1, description="boxes of people per image in the keypoint loss")
     hard_3d_target: Literal["s3d", "h3d"] = Field("s3d", description="3D label of the hard branch (Srivastav 2020)")
