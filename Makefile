@@ -63,11 +63,12 @@ msgs: .venv/.messages
 demo: .venv/.messages
 	.venv/bin/orpose replay '$(SAMPLE)' --out out/demo $(DEMO_OPTIONS)
 
-# Tests that watch the clock run alone, the others two at a time. A selection is for pytest itself: `make test` ends where -k leaves nothing.
+# Tests that watch the clock run alone, the others two at a time; a process that dies ends the run and its test is named.
+# A selection is for pytest itself: `make test` ends where -k leaves nothing.
 TIMED_TESTS := tests/orpose_ros tests/orpose/test_replay.py tests/examples tests/test_packaging.py
 
 test: .venv-dev/.messages
-	.venv-dev/bin/python -m pytest --numprocesses 2 --dist loadfile $(TIMED_TESTS:%=--ignore %) $(PYTEST_OPTIONS)
+	.venv-dev/bin/python -m pytest --numprocesses 2 --dist loadfile --max-worker-restart 0 $(TIMED_TESTS:%=--ignore %) $(PYTEST_OPTIONS)
 	.venv-dev/bin/python -m pytest $(TIMED_TESTS) $(PYTEST_OPTIONS)
 
 .venv-torch28/.installed: pyproject.toml

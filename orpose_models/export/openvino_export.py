@@ -13,6 +13,7 @@ from orpose_models.export.metadata import ModelMetadata
 from orpose_models.export.onnx_export import temporary_graph
 from orpose_models.files import file_sha256
 from orpose_models.network.student import Student
+from orpose_models.runtime.backend_openvino import CORE
 from orpose_models.runtime.description import BIN_SHA256_KEY
 
 
@@ -25,7 +26,7 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
     """
     with temporary_graph(student, path.parent, config, model_id) as (graph, metadata):
         try:
-            model = openvino.Core().read_model(str(graph))
+            model = CORE.read_model(str(graph))
             for name, value in metadata.as_properties().items():
                 model.set_rt_info(value, ["framework", name])  # where the runtime finds an ONNX file's, too
             openvino.save_model(model, str(path), compress_to_fp16=False)
@@ -40,7 +41,7 @@ def write(student: Student, path: Path, config: ExportConfig, model_id: str) -> 
 
 def _run_once(path: Path) -> None:
     try:
-        compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = CORE.compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         answers = compiled([np.full(tuple(compiled.input(0).shape), 128, np.uint8)])
     except RuntimeError as error:
         raise ModelError(f"{path}: OpenVINO cannot run it: {' '.join(str(error).split())[:300]}") from None

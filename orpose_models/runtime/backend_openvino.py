@@ -31,6 +31,11 @@ from orpose_models.runtime.person_buckets import (
 _HEAVY = frozenset({"Convolution", "Deconvolution", "FullyConnected", "MatMul"})
 _PRECISIONS = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}
 
+#: The only one of the process, never closed. The first model on the CPU gives its thread a signal stack that goes with
+#: the Core. Of two Cores closed in the order they were made, the second puts back the first's, which is gone: the next
+#: signal, Ctrl-C too, would end the process with a segmentation fault.
+CORE = openvino.Core()
+
 
 class OpenVinoBackend:
     """See `Backend`."""
@@ -94,10 +99,9 @@ def _compile(path: Path, threads: int) -> tuple[openvino.CompiledModel, Mapping[
     settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
-    core = openvino.Core()
     try:
-        network = core.read_model(str(path))
-        return core.compile_model(network, "CPU", settings), _metadata(network)
+        network = CORE.read_model(str(path))
+        return CORE.compile_model(network, "CPU", settings), _metadata(network)
     except RuntimeError as error:
         raise ModelError(f"{path}: OpenVINO cannot load it, is the file complete? ({first_line(error)})") from None
 

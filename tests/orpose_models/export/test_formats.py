@@ -75,8 +75,10 @@ def run_onnxruntime(path: Path, image: np.ndarray) -> Outputs:
 
 
 def run_openvino(path: Path, image: np.ndarray) -> Outputs:
-    openvino = pytest.importorskip("openvino")
-    model = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    pytest.importorskip("openvino")
+    from orpose_models.runtime.backend_openvino import CORE
+
+    model = CORE.compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     values = model([image])
     return {name: np.asarray(values[name]) for name in OUTPUT_NAMES}
 
@@ -136,13 +138,15 @@ def test_weights_beyond_float16_are_refused(lively_lite: Student, tmp_path: Path
 def test_openvino_files_agree_with_torch_and_are_known_to_the_runtime(
     lively_lite: Student, image: np.ndarray, expected: Outputs, tmp_path: Path
 ) -> None:
-    openvino = pytest.importorskip("openvino")
+    pytest.importorskip("openvino")
+    from orpose_models.runtime.backend_openvino import CORE
+
     path = tmp_path / "lite.xml"
     config = ExportConfig(format="openvino", size=SIZE, weights="float32")
     metadata = export_model(lively_lite, path, config, ID)
     assert {file.name for file in tmp_path.iterdir()} == {"lite.xml", "lite.bin"}
     assert_close(run_openvino(path, image), expected, boxes=0.02, joints=0.02, scores=1e-3)
-    facts = openvino.Core().read_model(str(path)).get_rt_info()["framework"]
+    facts = CORE.read_model(str(path)).get_rt_info()["framework"]
     info = ModelInfo.from_metadata({key: str(value.value) for key, value in facts.items()}, path)
     assert (info.model_id, info.input_size, info.precision) == (ID, SIZE, metadata.precision)
     assert facts["orpose.bin_sha256"].value == hashlib.sha256(path.with_suffix(".bin").read_bytes()).hexdigest()

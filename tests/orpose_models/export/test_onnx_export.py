@@ -68,8 +68,10 @@ def test_onnxruntime_equals_torch(exported: Path, image: np.ndarray, expected: O
 
 
 def test_openvino_equals_torch(exported: Path, image: np.ndarray, expected: Outputs) -> None:
-    openvino = pytest.importorskip("openvino")
-    model = openvino.Core().compile_model(str(exported), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    pytest.importorskip("openvino")
+    from orpose_models.runtime.backend_openvino import CORE
+
+    model = CORE.compile_model(str(exported), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     values = model([image])
     got = {name: values[name] for name in OUTPUT_NAMES}
     assert_same(got, expected, pixels=0.02, millimetres=0.2)

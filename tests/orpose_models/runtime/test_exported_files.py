@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +42,9 @@ def one_line(config: RuntimeConfig) -> str:
 def xml(fake_model: Path, tmp_path: Path) -> Path:
     """As `orpose export --format openvino` writes it."""
     openvino = pytest.importorskip("openvino")
-    model = openvino.Core().read_model(str(fake_model))
+    from orpose_models.runtime.backend_openvino import CORE
+
+    model = CORE.read_model(str(fake_model))
     for name, value in read_metadata(fake_model).items():
         model.set_rt_info(value, ["framework", name])
     path = tmp_path / "fake.xml"
@@ -77,6 +81,26 @@ def test_xml_files_that_are_refused(xml: Path, damage: Callable[[Path], object],
     line = one_line(RuntimeConfig(model=str(xml), backend="openvino"))
     assert line.startswith((f"{xml}: ", f"{xml.with_suffix('.bin')}: "))
     assert message in line
+
+
+CLOSED_IN_ORDER = """
+import os, signal, sys
+from orpose_models.runtime import PoseEstimator, RuntimeConfig
+
+first, second = (PoseEstimator(RuntimeConfig(model=sys.argv[1], backend="openvino")) for _ in range(2))
+del first
+del second
+signal.signal(signal.SIGTERM, lambda *_: print("heard", flush=True))
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_signals_are_heard_after_models_were_closed(fake_model: Path):
+    """OpenVINO's Core gives the thread a signal stack, and takes it away."""
+    pytest.importorskip("openvino")
+    command = [sys.executable, "-c", CLOSED_IN_ORDER, str(fake_model)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (run.returncode, run.stdout) == (0, "heard\n"), run.stderr
 
 
 def test_other_backends_say_what_they_read(xml: Path):
