@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 SIZE = (256, 192)
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """The tensors are small, and two threads wait for each other on a busy machine."""
+    """Same numbers in every run, whatever ran before. The tensors are small, and two threads wait for each other."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
