@@ -18,13 +18,24 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def make_lively_student() -> Callable[[str], Student]:
-    """float64 student in evaluation mode; BatchNorm has seen a batch, logits and boxes vary by whole units."""
+    """float64 student in evaluation mode; BatchNorm has seen a batch, logits and boxes vary by whole units.
+
+    The same weights whatever ran before in this process: sums depend on the number of threads.
+    """
     import torch
 
     from orpose_models.network import build_student
 
-    @torch.no_grad()
     def make(preset: str) -> Student:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return make_with_one_thread(preset)
+        finally:
+            torch.set_num_threads(threads)
+
+    @torch.no_grad()
+    def make_with_one_thread(preset: str) -> Student:
         torch.manual_seed(1)
         student = build_student(preset)
         for module in student.modules():
